@@ -1,0 +1,123 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an HTTP answer of a vLLM server means, in all its generations from 0.7 to 0.32 and its Rust front-end."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from ._errors import VllmError, printable, request_error
+
+_SHOWN = 300
+_OFFLINE = "check that the server runs and can be reached; nothing is known about what it serves"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer. ``secret`` is what must not be repeated from it."""
+
+    url: str
+    status: int
+    body: str
+    retry_after: str | None = None
+    location: str | None = None
+    secret: str | None = field(default=None, repr=False)
+
+    def without_secret(self, text: str) -> str:
+        return text.replace(self.secret, "********") if self.secret else text
+
+    @property
+    def json(self) -> object:
+        """The decoded body, or None where it is not JSON."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+
+@dataclass(frozen=True)
+class Words:
+    """Who speaks in an error body: ``vllm`` (its own error object), ``router`` (no such route) or ``other`` (a proxy,
+    a portal)."""
+
+    speaker: str
+    message: str
+
+
+def words(answer: Answer) -> Words:
+    """Decode the error body. vLLM's is flat up to 0.10.0 and nested since 0.10.1; a missing route is FastAPI's
+    ``{"detail": …}``, or nothing at all from the Rust front-end; a refused key is ``{"error": "Unauthorized"}``."""
+    decoded = answer.json
+    speaker, message = "other", answer.body
+    if isinstance(decoded, dict):
+        error = decoded.get("error")
+        if isinstance(error, dict):
+            speaker, message = "vllm", error.get("message", "")
+        elif decoded.get("object") == "error":
+            speaker, message = "vllm", decoded.get("message", "")
+        elif isinstance(error, str):
+            message = error
+        elif "detail" in decoded:
+            speaker, message = "router", decoded["detail"]
+    elif not answer.body.strip():
+        speaker = "router"
+    return Words(speaker, answer.without_secret(str(message)))
+
+
+def came_back(answer: Answer) -> str:
+    """Say what came back, on one line."""
+    message = printable(" ".join(words(answer).message.split()))
+    if message.startswith("<"):
+        return f"{answer.status} came back with a page of HTML"
+    said = " and said '%s'" % (message[:_SHOWN] + ("…" if len(message) > _SHOWN else "")) if message else ""
+    return f"the server answered {answer.status}{said}"
+
+
+def refusal(answer: Answer, tried: str, code: str, hint: str, outcome_unknown: bool = False) -> VllmError:
+    """Return the error for an answer whose meaning is known."""
+    return request_error(
+        code,
+        tried,
+        answer.url,
+        came_back(answer),
+        hint,
+        http_status=answer.status,
+        detail=words(answer).message,
+        outcome_unknown=outcome_unknown,
+    )
+
+
+def common_error(answer: Answer, tried: str) -> VllmError | None:
+    """Return the error for an answer that means the same on every route, or None."""
+    status = answer.status
+    if status == 401:
+        return refusal(answer, tried, "unauthorized", "give the server's key by option api_key or VLLM_API_KEY")
+    if status == 403:
+        return refusal(answer, tried, "forbidden", "ask whoever runs the proxy in front of the server for access")
+    if status == 429:
+        wait = f" after {printable(answer.retry_after)}" if answer.retry_after else ""
+        return refusal(answer, tried, "throttled", f"try again later{wait}, or raise retries")
+    if status in (502, 503, 504):
+        return refusal(answer, tried, "unreachable", _OFFLINE, outcome_unknown=True)
+    if 300 <= status < 400:
+        where = printable(answer.without_secret(answer.location or "nowhere"))
+        hint = f"redirects are not followed, it points to {where}: give the server's own address as base_url"
+        return refusal(answer, tried, "not_vllm", hint)
+    return None
+
+
+def read_error(answer: Answer, tried: str) -> VllmError:
+    """Return the error for a read that was not answered 200."""
+    error = common_error(answer, tried)
+    if error is None and answer.status >= 500:
+        error = refusal(answer, tried, "server_error", "read the server's log")
+    return error or refusal(answer, tried, "not_vllm", "check that base_url is the address of a vLLM server")
+
+
+def read_version(answer: Answer) -> str | None:
+    """Return the version that ``/version`` names, or None where a proxy hides that route."""
+    decoded = answer.json if answer.status == 200 else None
+    version = decoded.get("version") if isinstance(decoded, dict) else None
+    return version if isinstance(version, str) else None

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carrying out a plan: every entry once, one failure does not stop the rest, and the list has the last word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ._client import Client
+from ._errors import VllmError, quoted, request_error
+from ._models import Observed
+from ._plan import Entry, Plan
+from ._steps import load, restored, swap, swap_in_place, tidy, unload
+
+
+@dataclass
+class Applied:
+    """What became of a plan: the list as it was read last, and the failures by name."""
+
+    observed: Observed
+    failures: dict[str, VllmError] = field(default_factory=dict)
+
+
+def apply(plan: Plan, client: Client, reload_strategy: str) -> Applied:
+    """Carry out the plan and confirm it by one more reading of the list.
+
+    :param reload_strategy: ``replace`` or ``in_place``, for what is served from elsewhere than wanted.
+    :raises VllmError: when the server cannot be read any more, since then nothing can be said about any adapter.
+    """
+    for leftover in plan.leftovers:
+        tidy(client, leftover.name)
+    failures: dict[str, VllmError] = {}
+    for entry in plan.entries:
+        try:
+            _carry_out(entry, client, reload_strategy)
+        except VllmError as error:
+            failures[entry.name] = error
+            if error.is_unreachable:
+                _require_answer(client, error)
+    observed = client.observe()
+    for entry in plan.entries:
+        if entry.name not in failures and not _is_in_effect(entry, observed):
+            failures[entry.name] = _not_converged(entry, observed, client)
+            observed = client.observe()
+    return Applied(observed, failures)
+
+
+def _carry_out(entry: Entry, client: Client, reload_strategy: str) -> None:
+    if entry.action == "unload":
+        unload(client, entry.name)
+    elif entry.action == "load":
+        load(client, entry.name, entry.after.root, entry.is_3d_lora_weight)
+    elif entry.action in ("reload", "replace"):
+        put = swap_in_place if reload_strategy == "in_place" else swap
+        put(client, entry.name, entry.before.root, entry.after.root, entry.is_3d_lora_weight)
+
+
+def _require_answer(client: Client, error: VllmError) -> None:
+    """A load that took too long concerns one adapter; a server that has gone concerns all that is left to do."""
+    try:
+        client.observe()
+    except VllmError:
+        raise error from None
+
+
+def _is_in_effect(entry: Entry, observed: Observed) -> bool:
+    if entry.after is None:
+        return observed.adapter(entry.name) is None
+    if not observed.serves(entry.name, entry.after.root):
+        return False
+    parent = observed.adapter(entry.name).parent
+    return not entry.base_model or observed.base_model(parent) == observed.base_model(entry.base_model)
+
+
+def _not_converged(entry: Entry, observed: Observed, client: Client) -> VllmError:
+    """The server said yes, but its list does not show it. A name that got lost in a swap is put back."""
+    adapter = observed.adapter(entry.name)
+    shown = f"from {quoted(adapter.root)} for base model {quoted(adapter.parent)}" if adapter else "not at all"
+    error = request_error(
+        "not_converged",
+        f"{'keep' if entry.action == 'none' else entry.action} adapter {quoted(entry.name)}",
+        observed.url,
+        f"/v1/models shows it {shown} afterwards",
+        "address each server directly and not through a load balancer, write the path without symbolic links, "
+        "and see that nobody else changes this server",
+    )
+    if adapter is None and entry.before and entry.after:
+        return restored(client, entry.name, entry.before.root, entry.is_3d_lora_weight, error)
+    return error

@@ -1,0 +1,141 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of an archive, as those of a directory are listed. Nothing is unpacked here, and no member is believed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import IO
+
+from ._archive_members import Member, tar_members, zip_members
+from ._artifact_files import MAX_ENTRIES, ArtifactError, Listing, chunks, naming_problem
+from ._artifact_text import shown
+
+try:
+    from lzma import LZMAError
+except ImportError:  # Python was built without it, and tarfile says so.
+    LZMAError = EOFError
+
+_MAX_NAME = 1000  # bytes
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+#: What Python's libraries raise over damaged archives, found by fuzzing; the documentation names the first two.
+_DAMAGES = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    LZMAError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
+
+
+@contextlib.contextmanager
+def open_archive(path: str, max_size: int | None = None) -> Iterator[Listing]:
+    """Yield the files of a tar or zip archive, without the one directory that may hold them all.
+
+    :param max_size: bytes that all files together may have; None for any.
+    :raises ArtifactError: one sentence, when it is damaged or holds what an artifact cannot hold.
+    """
+    with contextlib.ExitStack() as opened:
+        with _damage_told(path):
+            with open(path, "rb") as stream:
+                is_zip = stream.read(4) in _ZIP
+            members = (zip_members if is_zip else tar_members)(path, opened)
+            files = _without_top_directory(_checked(members, max_size))
+
+        @contextlib.contextmanager
+        def open_member(name: bytes) -> Iterator[IO[bytes]]:
+            with _damage_told(path), files[name].open() as content:
+                yield content
+
+        yield Listing({name: member.size for name, member in files.items()}, {}, open_member)
+
+
+def archive_checksum(path: str) -> str:
+    """Return what ``sha256sum`` prints for the archive itself, after ``sha256:``.
+
+    :raises ArtifactError: when it cannot be read.
+    """
+    content = hashlib.sha256()
+    with _damage_told(path), open(path, "rb", buffering=0) as stream:
+        for chunk in chunks(stream):
+            content.update(chunk)
+    return "sha256:" + content.hexdigest()
+
+
+@contextlib.contextmanager
+def _damage_told(path: str) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError:
+        raise ArtifactError(f"{path} may not be read by this user.") from None
+    except NotImplementedError:
+        raise ArtifactError(f"{path} is packed by a method that Python does not know: pack it as tar.gz.") from None
+    except _DAMAGES:
+        raise ArtifactError(
+            f"{path} is damaged, or is neither a directory nor a tar or zip archive: bring it again."
+        ) from None
+
+
+def _checked(members: Iterator[Member], max_size: int | None) -> dict[bytes, Member]:
+    """Return the files. The limits are held while the archive is read, so that a bomb is left before it goes off."""
+    files: dict[bytes, Member] = {}
+    folders: set[bytes] = set()
+    total = 0
+    for count, member in enumerate(members):
+        if count >= MAX_ENTRIES:
+            raise ArtifactError(f"The archive holds more than {MAX_ENTRIES} entries, so it is not one of an adapter.")
+        name = _relative(member.name)
+        if member.open is None:
+            folders.add(name)
+            continue
+        if not name:
+            raise ArtifactError("The archive holds a file without a name: pack it anew.")
+        if name in files:
+            raise ArtifactError(f"The archive holds {shown(member.name)} more than once: pack it anew.")
+        total += member.size
+        if max_size is not None and total > max_size:
+            raise ArtifactError(f"The archive holds more than {max_size} bytes: raise max_size if that is right.")
+        files[name] = member
+    _refuse_files_that_are_folders(files, folders)
+    return files
+
+
+def _relative(text: str) -> bytes:
+    """Return the member's name without what says nothing, such as a leading ``./``."""
+    name = text.encode("utf-8", "surrogateescape")
+    parts = [part for part in name.split(b"/") if part not in (b"", b".")]
+    problem = naming_problem(name)
+    if name.startswith(b"/"):
+        problem = "has an absolute name: pack it with relative names"
+    elif b".." in parts:
+        problem = "leaves the archive by '..': pack it with plain names"
+    elif len(name) > _MAX_NAME:
+        problem = f"has a name of more than {_MAX_NAME} bytes: give it a short one"
+    if problem:
+        raise ArtifactError(f"The archive holds {shown(text)}, which {problem}.")
+    return b"/".join(parts)
+
+
+def _refuse_files_that_are_folders(files: dict[bytes, Member], folders: set[bytes]) -> None:
+    # Sorted by their parts, a file stands right before what claims to lie in it.
+    paths = sorted(name.split(b"/") for name in folders.union(files))
+    clashes = [one for one, other in zip(paths, paths[1:]) if other[: len(one)] == one and b"/".join(one) in files]
+    for name in [b"/".join(parts) for parts in clashes] + sorted(folders.intersection(files)):
+        raise ArtifactError(f"The archive holds {shown(name.decode())} as a file and as a directory: pack it anew.")
+
+
+def _without_top_directory(files: dict[bytes, Member]) -> dict[bytes, Member]:
+    tops = {name.split(b"/")[0] for name in files}
+    if len(tops) != 1 or any(b"/" not in name for name in files):
+        return files
+    (top,) = tops
+    return {name[len(top) + 1 :]: member for name, member in files.items()}

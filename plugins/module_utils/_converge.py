@@ -1,0 +1,76 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bringing one node to what is declared: observe, decide, and, unless in check mode, apply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ._apply import apply
+from ._client import Client
+from ._errors import VllmError
+from ._models import DeclaredAdapter, ServedAdapter, shown_name
+from ._plan import Plan, plan
+from ._report import planned, served
+from ._version import cache_risk, require_load_in_place, require_supported
+
+_IN_PLACE_WARNING = (
+    "reload_strategy in_place: until the adapter is unloaded, vLLM reads it from disk again at every step, requests in "
+    "flight go on with mixed weights, and the server dies when the directory is removed."
+)
+
+
+@dataclass(frozen=True)
+class Converged:
+    """What was decided and what is served now, or in check mode would be; None stands for a name that is not served."""
+
+    plan: Plan
+    after: dict[str, ServedAdapter | None]
+    failures: dict[str, VllmError] = field(default_factory=dict)
+    cache_risk: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """As planned; after a failure, whatever was changed all the same."""
+        if not self.failures:
+            return self.plan.changed
+        return any(entry.before != self.after[entry.name] for entry in self.plan.entries)
+
+
+def converge(
+    client: Client, declared: Sequence[DeclaredAdapter], reload_strategy: str, check_mode: bool, **pruning: object
+) -> Converged:
+    """Converge the node to the declared adapters. What is as declared costs one GET.
+
+    :param pruning: the pruning arguments of :func:`plan`.
+    :raises VllmError: when nothing could be tried, or when the server went away.
+    """
+    decided = plan(declared, client.observe(), **pruning)
+    if not decided.changed:
+        return Converged(decided, planned(decided))
+    url = decided.observed.url
+    version = client.version()
+    require_supported(version, url)
+    if decided.reloads and reload_strategy == "in_place":
+        require_load_in_place(version, url)
+    if check_mode:
+        client.require_runtime_lora()
+        after, failures = planned(decided), {}
+    else:
+        applied = apply(decided, client, reload_strategy)
+        after, failures = served(decided, applied.observed), applied.failures
+    risks = [cache_risk(version, entry.drift == "none") for entry in decided.reloads]
+    return Converged(decided, after, failures, next(filter(None, risks), ""), _warnings(decided, reload_strategy))
+
+
+def _warnings(decided: Plan, reload_strategy: str) -> tuple[str, ...]:
+    warnings = [
+        f"An interrupted run left a rehearsal of adapter '{shown_name(leftover.name)}' behind, which is unloaded."
+        for leftover in decided.leftovers
+    ]
+    if decided.reloads and reload_strategy == "in_place":
+        warnings.append(_IN_PLACE_WARNING)
+    return tuple(warnings)

@@ -1,0 +1,93 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can go wrong, as data: a code, one sentence, and what the server said."""
+
+from __future__ import annotations
+
+#: No usable HTTP answer: these make a host UNREACHABLE, and never mean that anything is absent.
+UNREACHABLE_CODES = frozenset(("unreachable", "timeout", "tls", "dns"))
+_RETRYABLE_CODES = frozenset(("unreachable", "timeout", "dns", "throttled", "server_error", "not_converged"))
+_DETAIL_LIMIT = 2048
+
+
+def printable(text: object) -> str:
+    """Return ``text`` with control and other invisible characters escaped, so that a server cannot steer a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))
+
+
+def quoted(text: object) -> str:
+    """Return ``text`` between single quotes, safe to print."""
+    return f"'{printable(text)}'"
+
+
+class VllmError(Exception):
+    """A failure that a user is told about.
+
+    :param code: one of the documented codes, such as ``unreachable`` or ``artifact_not_found``.
+    :param message: one sentence: what was tried, where, what came back, what to do.
+    :param http_status: the status that came back, if any did.
+    :param detail: the server's own words, verbatim; cut at 2 kB.
+    :param hint: what to do about it.
+    :param outcome_unknown: the request may have taken effect all the same, so the model list has to be read before
+        judging.
+    :param unsent: the request never left, so it may be sent again.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        http_status: int | None = None,
+        detail: str = "",
+        hint: str = "",
+        outcome_unknown: bool = False,
+        unsent: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.http_status = http_status
+        self.detail = detail[:_DETAIL_LIMIT]
+        self.hint = hint
+        self.outcome_unknown = outcome_unknown
+        self.unsent = unsent
+
+    def add(self, clause: str) -> None:
+        """Continue the sentence."""
+        self.message = f"{self.message.rstrip('.')}; {clause}."
+
+    @property
+    def is_unreachable(self) -> bool:
+        """Whether no usable HTTP answer came."""
+        return self.code in UNREACHABLE_CODES
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed later without anybody changing anything."""
+        return self.code in _RETRYABLE_CODES
+
+    def as_dict(self) -> dict:
+        """Return the ``error`` block of a result."""
+        return {
+            "code": self.code,
+            "http_status": self.http_status,
+            "detail": self.detail,
+            "hint": self.hint,
+            "retryable": self.retryable,
+        }
+
+
+def request_error(code: str, tried: str, url: str, came_back: str, hint: str, **more: object) -> VllmError:
+    """Return the error of a request, its sentence put together from the four things a user needs.
+
+    :param tried: a verb phrase, such as ``load adapter 'sql' from '/srv/sql'``.
+    :param more: the other arguments of :class:`VllmError`.
+    """
+    sentence = f"Could not {tried} at {url}: {came_back}; {hint}."
+    return VllmError(code, sentence, hint=hint, **more)
+
+
+def invalid_option(option: str, problem: str, advice: str) -> VllmError:
+    """Return the error for an option whose value is refused before any request is sent."""
+    return VllmError("invalid_request", f"Option {option} {problem}; {advice}.", hint=advice)

@@ -1,0 +1,78 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an auditor wants to know of a server: how it is exposed, and which faults its release is known for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ._version import OLDEST_SUPPORTED, parse_version
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """What was seen of a server. ``stranger`` maps paths to the status that a GET without the key is answered with."""
+
+    version: str | None
+    runtime_lora: bool | None
+    auth_required: bool
+    is_plain_beyond_loopback: bool
+    stranger: dict[str, int]
+
+
+#: The alias of the load and unload routes for one cloud's hosting toolkit (0.11.1 and later): outside the key's guard.
+ALIAS_ROUTE = "/adapters"
+#: Served with VLLM_SERVER_DEV_MODE=1 only (0.7 and later), outside the key's guard. Both take only POST, or only tell.
+DEVELOPMENT_ROUTES = ("/reset_prefix_cache", "/server_info")
+
+
+def findings(exposure: Exposure) -> list[dict]:
+    """Return ``{id, severity, message, fix}`` for all that is to be mended, the worst first."""
+    found = [*_findings_of_exposure(exposure), *_findings_of_release(exposure.version)]
+    return sorted(found, key=lambda finding: ("high", "medium", "low").index(finding["severity"]))
+
+
+def _finding(identifier: str, severity: str, message: str, fix: str) -> dict:
+    return {"id": identifier, "severity": severity, "message": message, "fix": fix}
+
+
+def _findings_of_exposure(exposure: Exposure) -> list[dict]:
+    found = []
+    if not exposure.auth_required:
+        severity = "high" if exposure.runtime_lora else "medium"
+        message = "Anybody who reaches the server can use it"
+        message += ", and load and unload adapters." if exposure.runtime_lora else "."
+        found.append(_finding("no_key", severity, message, "Start the server with --api-key or VLLM_API_KEY."))
+    if exposure.stranger.get(ALIAS_ROUTE) == 405 and exposure.auth_required:
+        message = "The route /adapters loads and unloads adapters without the key."
+        fix = "Block /adapters and all below it in a proxy in front of the server."
+        found.append(_finding("adapters_alias_open", "high", message, fix))
+    open_routes = [route for route in DEVELOPMENT_ROUTES if exposure.stranger.get(route) in (200, 405)]
+    if open_routes:
+        message = f"Development routes answer without a key: {', '.join(open_routes)}."
+        found.append(_finding("development_routes", "high", message, "Start the server without VLLM_SERVER_DEV_MODE."))
+    if exposure.is_plain_beyond_loopback:
+        message = "Requests, the key among them, cross the network unencrypted."
+        fix = "Put TLS in front of the server, or use --ssl-certfile and --ssl-keyfile."
+        found.append(_finding("plain_http", "medium", message, fix))
+    return found
+
+
+def _findings_of_release(version: str | None) -> list[dict]:
+    parsed = parse_version(version)
+    if parsed is None:
+        return []
+    found = []
+    if parsed < OLDEST_SUPPORTED:
+        message = f"vLLM {version} cannot show which adapters it serves."
+        found.append(_finding("too_old", "high", message, "Upgrade to 0.7.0 or later."))
+    if parsed < (0, 22, 0):
+        message = f"The key of vLLM {version} can be bypassed by a crafted Host header (GHSA-94f4-hr76-p5j6)."
+        fix = "Upgrade to 0.22.0 or later, or have a proxy in front of the server set the Host header."
+        found.append(_finding("key_bypass", "high", message, fix))
+    if (0, 11, 1) <= parsed < (0, 31, 0):
+        message = f"vLLM {version} keys its prefix cache by the adapter's name, so a swap can answer from old prefixes."
+        fix = "Give a new artifact a new name, turn prefix caching off, or upgrade to 0.31.0 or later."
+        found.append(_finding("prefix_cache_by_name", "medium", message, fix))
+    return found

@@ -1,0 +1,79 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading ``/v1/models``. Only a full, well-formed list is believed: from anything less nobody may conclude an
+absence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ._answers import Answer, read_error
+from ._errors import VllmError, request_error
+from ._models import BaseModel, Observed, ServedAdapter
+
+_TRIED = "read what is served"
+_HINT = "check that base_url is the address of a vLLM server; nothing is concluded from this answer"
+
+
+class _Malformed(Exception):
+    """What is wrong with the list."""
+
+
+def read_model_list(answer: Answer, base_url: str) -> Observed:
+    """Return what the answer lists.
+
+    A card is a base model when ``max_model_len`` is set and an adapter when it is null and ``parent`` is set, in every
+    release from 0.7 to 0.32. What has neither is a prompt adapter (up to 0.9.2), which nothing here manages.
+
+    :raises VllmError: ``not_vllm`` where it is not a vLLM model list with at least one base model, and the error of
+        the status.
+    """
+    if answer.status != 200:
+        raise read_error(answer, _TRIED)
+    try:
+        cards = _cards(answer.json)
+        observed = Observed(base_url, _base_models(cards), _adapters(cards))
+        if not observed.base_models:
+            raise _Malformed("a list that names no base model")
+    except _Malformed as problem:
+        raise _not_a_list(answer, str(problem)) from None
+    return observed
+
+
+def _cards(decoded: object) -> list[dict]:
+    if not isinstance(decoded, dict) or decoded.get("object") != "list" or not isinstance(decoded.get("data"), list):
+        raise _Malformed("no model list")
+    for card in decoded["data"]:
+        if not isinstance(card, dict) or not isinstance(card.get("id"), str) or not card["id"]:
+            raise _Malformed("a list with a model that has no id")
+        for key, kind in (("root", str), ("parent", str), ("max_model_len", int)):
+            if card.get(key) is not None and not isinstance(card[key], kind):
+                raise _Malformed(f"a list whose models have a mistyped {key}")
+    return decoded["data"]
+
+
+def _base_models(cards: Sequence[dict]) -> tuple[BaseModel, ...]:
+    """One base model for each root: the names that share a root are its aliases."""
+    names: dict[str, list[dict]] = {}
+    for card in cards:
+        if card.get("max_model_len") is not None and not card.get("parent"):
+            names.setdefault(card.get("root") or card["id"], []).append(card)
+    return tuple(
+        BaseModel(first["id"], first.get("root"), first["max_model_len"], tuple(card["id"] for card in others))
+        for first, *others in names.values()
+    )
+
+
+def _adapters(cards: Sequence[dict]) -> tuple[ServedAdapter, ...]:
+    return tuple(
+        ServedAdapter(card["id"], card.get("root") or "", card["parent"])
+        for card in cards
+        if card.get("max_model_len") is None and card.get("parent")
+    )
+
+
+def _not_a_list(answer: Answer, problem: str) -> VllmError:
+    came_back = f"the server answered 200 with {problem}"
+    detail = answer.without_secret(answer.body)
+    return request_error("not_vllm", _TRIED, answer.url, came_back, _HINT, http_status=200, detail=detail)

@@ -1,0 +1,77 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user is told of a plan and of what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ._errors import VllmError
+from ._models import Observed, ServedAdapter, normalised
+from ._plan import Entry, Plan
+from ._yaml import as_yaml
+
+
+def planned(plan: Plan) -> dict[str, ServedAdapter | None]:
+    """Return what will be served by name, if all goes as planned."""
+    return {entry.name: entry.after for entry in plan.entries}
+
+
+def served(plan: Plan, observed: Observed) -> dict[str, ServedAdapter | None]:
+    """Return what is served by name, as read back."""
+    return {entry.name: observed.adapter(entry.name) for entry in plan.entries}
+
+
+def diff(entries: Sequence[Entry], after: dict[str, ServedAdapter | None]) -> dict:
+    """Return what is served before and after, as YAML."""
+    return {
+        "before_header": "served now",
+        "after_header": "served then",
+        "before": _served_as_yaml(entry.before for entry in entries),
+        "after": _served_as_yaml(after[entry.name] for entry in entries),
+    }
+
+
+def _served_as_yaml(adapters) -> str:
+    cards = [{"name": a.name, "path": a.root, "parent": a.parent} for a in adapters if a is not None]
+    return as_yaml("adapters", cards)
+
+
+def adapter_card(entry: Entry, adapter: ServedAdapter | None) -> dict:
+    """Return the adapter as results show it; empty when it is not served."""
+    if adapter is None:
+        return {}
+    return {
+        "name": adapter.name,
+        "id": adapter.name,
+        "path": normalised(adapter.root),
+        "root": adapter.root,
+        "parent": adapter.parent,
+        "base_model": entry.base_model or adapter.parent,
+    }
+
+
+def entry_result(entry: Entry, adapter: ServedAdapter | None, failure: VllmError | None = None) -> dict:
+    """Return one line of the result for a whole node."""
+    return {
+        "name": entry.name,
+        "action": entry.action,
+        "drift": entry.drift,
+        "path": normalised(adapter.root) if adapter else None,
+        "root": adapter.root if adapter else None,
+        "parent": adapter.parent if adapter else None,
+        "error": dict(failure.as_dict(), msg=failure.message) if failure else None,
+    }
+
+
+def joined_failure(failures: dict[str, VllmError], total: int) -> VllmError:
+    """Return one error that lists all failures; its code is that of the first, and it is retryable when all of them
+    are."""
+    errors = list(failures.values())
+    if len(errors) == 1 and total == 1:
+        return errors[0]
+    first = next((e for e in errors if not e.retryable), errors[0])
+    listed = " ".join(error.message for error in errors)
+    message = f"{len(errors)} of {total} adapters failed: {listed}"
+    return VllmError(first.code, message, first.http_status, first.detail, first.hint)

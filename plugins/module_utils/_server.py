@@ -1,0 +1,75 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The work of the module that tells what can be managed on a server, and waits for it to start if asked to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from ._argspec import connection_spec
+from ._client import Client
+from ._errors import VllmError, invalid_option, request_error
+from ._findings import ALIAS_ROUTE, DEVELOPMENT_ROUTES, Exposure, findings
+from ._operation import Operation
+
+_PAUSE = 1.0
+
+
+def _server(client: Client, options: Mapping, check_mode: bool) -> dict:
+    if options["wait"]:
+        if options["wait_timeout"] <= 0:
+            raise invalid_option("wait_timeout", "must be more than 0", "give a number of seconds")
+        _wait(client, options["wait_timeout"])
+    healthy = client.healthy()
+    client.observe()
+    version, runtime_lora = client.version(), client.runtime_lora()
+    stranger = {path: client.status(path, with_key=False) for path in (ALIAS_ROUTE, *DEVELOPMENT_ROUTES, "/v1/models")}
+    auth_required = stranger["/v1/models"] in (401, 403)
+    plain = client.endpoint.is_plain_beyond_loopback
+    return {
+        "changed": False,
+        "version": version,
+        "healthy": healthy,
+        "runtime_lora": runtime_lora,
+        "auth_required": auth_required,
+        "findings": findings(Exposure(version, runtime_lora, auth_required, plain, stranger)),
+    }
+
+
+def _wait(client: Client, seconds: float) -> None:
+    """Return when ``/health`` answers 200 and the list names a base model: a server that starts answers neither.
+
+    :raises VllmError: what stood in the way last; at once where waiting cannot help.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            if client.healthy():
+                client.observe()
+                return
+            error = _unhealthy(client)
+        except VllmError as problem:
+            error = problem
+            if not error.retryable and error.code != "not_vllm":
+                raise
+        if time.monotonic() + _PAUSE >= until:
+            error.add(f"it was waited for {seconds:g} seconds")
+            raise error
+        time.sleep(_PAUSE)
+
+
+def _unhealthy(client: Client) -> VllmError:
+    came_back = "/health does not answer 200"
+    return request_error("server_error", "wait for the server", client.endpoint.base_url, came_back, "read its log")
+
+
+SERVER_INFO = Operation(
+    dict(
+        connection_spec(),
+        wait={"type": "bool", "default": False},
+        wait_timeout={"type": "float", "default": 300.0},
+    ),
+    _server,
+)

@@ -1,0 +1,35 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The work of the module that sees whether what is listed also answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ._argspec import connection_spec
+from ._client import Client
+from ._errors import VllmError
+from ._operation import Operation, failure
+from ._report import joined_failure
+
+
+def _smoke_test(client: Client, options: Mapping, check_mode: bool) -> dict:
+    models = list(dict.fromkeys(options["models"]))
+    if check_mode:
+        return {"changed": False, "answered": []}
+    failures: dict[str, VllmError] = {}
+    for model in models:
+        try:
+            client.complete(model)
+        except VllmError as error:
+            if error.is_unreachable:
+                raise
+            failures[model] = error
+    result = failure(joined_failure(failures, len(models))) if failures else {"changed": False}
+    return {**result, "answered": [model for model in models if model not in failures]}
+
+
+SMOKE_TEST = Operation(
+    dict(connection_spec(), models={"type": "list", "elements": "str", "required": True}), _smoke_test
+)

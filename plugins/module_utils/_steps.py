@@ -1,0 +1,134 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Load and unload, each carried to the point where the model list settles what happened."""
+
+from __future__ import annotations
+
+import time
+
+from ._client import Client
+from ._errors import VllmError, quoted
+from ._models import REHEARSAL_SUFFIX
+
+# Answers that say that nothing was done, so that the list has nothing to add.
+_NOTHING_WAS_DONE = frozenset(("unauthorized", "forbidden", "runtime_lora_disabled", "throttled", "tls", "dns"))
+
+
+def load(client: Client, name: str, path: str, is_3d_lora_weight: bool = False, in_place: bool = False) -> None:
+    """Load an adapter and settle a refused or lost answer by the model list: a load goes on when its client has gone.
+
+    :raises VllmError: when the server does not serve it from this path.
+    """
+    started = time.monotonic()
+    try:
+        client.load(name, path, is_3d_lora_weight, in_place)
+    except VllmError as error:
+        if error.code in _NOTHING_WAS_DONE or error.unsent:
+            raise
+        if not _was_loaded(client, name, path, error, started):
+            raise
+
+
+def _was_loaded(client: Client, name: str, path: str, error: VllmError, started: float) -> bool:
+    patience = 0.0
+    if error.outcome_unknown:
+        left = client.endpoint.load_timeout - (time.monotonic() - started)
+        patience = max(left, client.endpoint.timeout)
+    return client.poll(lambda observed: observed.serves(name, path), patience).serves(name, path)
+
+
+def unload(client: Client, name: str) -> None:
+    """Unload an adapter: done only when a well-formed model list no longer shows it, where the answer is not a plain
+    yes.
+
+    :raises VllmError: when the server still serves it.
+    """
+    for last in (False, True):
+        try:
+            client.unload(name)
+            return
+        except VllmError as error:
+            if error.code in _NOTHING_WAS_DONE or error.unsent:
+                raise
+            served = client.observe().adapter(name)
+            if served is None:
+                return
+            if last or not (error.outcome_unknown or error.code == "server_error"):
+                raise
+            if not error.outcome_unknown:
+                _bring_back(client, name, served.root, error)
+
+
+def _bring_back(client: Client, name: str, root: str, refused: VllmError) -> None:
+    """Have the engine read an adapter again that it has evicted: the Rust front-end refuses to unload it until then.
+
+    In place, since the name is listed; the unload that follows takes the sticky flag away. A completion would do as
+    well,
+    but kills the engine where the directory is gone.
+
+    :raises VllmError: the refusal of the unload, when the adapter cannot be read.
+    """
+    try:
+        client.load(name, root, in_place=True)
+    except VllmError:
+        raise refused from None
+
+
+def swap(client: Client, name: str, old_path: str, new_path: str, is_3d_lora_weight: bool) -> None:
+    """Put another artifact under a served name: rehearse, swap, tidy. Works on every release from 0.7.
+
+    The rehearsal validates the artifact while the served one is untouched. If the swap fails all the same, the old path
+    is loaded again.
+
+    :raises VllmError: and the old artifact is served as before, or the sentence says that it is not.
+    """
+    temporary = name + REHEARSAL_SUFFIX
+    load(client, temporary, new_path, is_3d_lora_weight)
+    try:
+        unload(client, name)
+        load(client, name, new_path, is_3d_lora_weight)
+    except VllmError as error:
+        raise restored(client, name, old_path, is_3d_lora_weight, error) from None
+    finally:
+        tidy(client, temporary)
+
+
+def restored(client: Client, name: str, old_path: str, is_3d_lora_weight: bool, error: VllmError) -> VllmError:
+    """See to it that the name is served again after a failed swap, and return ``error`` with what became of that."""
+    try:
+        served = client.observe().adapter(name)
+        if served is None:
+            load(client, name, old_path, is_3d_lora_weight)
+        error.add(f"it is still served from {quoted(served.root if served else old_path)}")
+    except VllmError as second:
+        error.add(f"whether it is served now is not known, since restoring it failed as well ({second.message})")
+    return error
+
+
+def tidy(client: Client, temporary: str) -> None:
+    """Unload a temporary name. What cannot be removed now is found and removed by the next converge."""
+    try:
+        unload(client, temporary)
+    except VllmError:
+        pass
+
+
+def swap_in_place(client: Client, name: str, old_path: str, new_path: str, is_3d_lora_weight: bool) -> None:
+    """Put another artifact under a served name in one call, without a gap (0.15 and later).
+
+    After a refusal other than "not found" the list can be right and the weights wrong (seen on 0.32.0 where a tensor
+    was
+    larger than the layer), so the old artifact is put back by a swap, which sets every weight anew.
+
+    :raises VllmError: and the old artifact is served as before, or the sentence says that it is not.
+    """
+    try:
+        load(client, name, new_path, is_3d_lora_weight, in_place=True)
+    except VllmError as error:
+        if error.code == "artifact_rejected":
+            try:
+                swap(client, name, old_path, old_path, is_3d_lora_weight)
+            except VllmError as second:
+                error.add(f"its weights may be damaged, since it could not be loaded anew ({second.message})")
+        raise

@@ -1,0 +1,89 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One HTTP request and its answer, or the reason why there is none. Nothing here knows what an answer means."""
+
+from __future__ import annotations
+
+from ._answers import Answer
+from ._deadline import DeadlinePassed, call_within
+from ._endpoint import Endpoint
+from ._requests import AuthBase, requests
+from ._transport_errors import BodyTooLarge, transport_error
+
+#: Bytes. The cards of 10,000 adapters take about 6 MB.
+BODY_LIMIT = 32 * 1024 * 1024
+_CHUNK = 16 * 1024
+# Lets the more precise time-outs of the socket come first.
+_GRACE = 0.2
+
+
+class _Bearer(AuthBase):
+    """Sends the key, or nothing: without an auth object, requests would send what a netrc file holds for the host."""
+
+    def __init__(self, key: str | None) -> None:
+        self._key = key
+
+    def __call__(self, request):
+        if self._key:
+            request.headers["Authorization"] = "Bearer " + self._key
+        return request
+
+
+class Transport:
+    """A keep-alive session with one server."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._session = requests.Session()
+        self._session.headers.update({"User-Agent": "sovereign.vllm", "Accept-Encoding": "identity"})
+        if endpoint.client_cert:
+            certificate = (endpoint.client_cert, endpoint.client_key)
+            self._session.cert = certificate if endpoint.client_key else endpoint.client_cert
+
+    def close(self) -> None:
+        self._session.close()
+
+    def request(
+        self, method: str, path: str, tried: str, limit: float, payload: dict | None = None, with_key: bool = True
+    ) -> Answer:
+        """Send one request.
+
+        :param tried: what it is for, for the error sentence.
+        :param limit: seconds for the whole answer.
+        :param payload: sent as JSON.
+        :param with_key: False to find out what the server tells a stranger.
+        :raises VllmError: when no usable HTTP answer came.
+        """
+        url = self._endpoint.base_url + path
+        try:
+            return call_within(limit + _GRACE, lambda: self._exchange(method, url, limit, payload, with_key))
+        except (requests.RequestException, OSError, ValueError, DeadlinePassed, BodyTooLarge) as problem:
+            raise transport_error(problem, tried, url, limit) from None
+
+    def _exchange(self, method: str, url: str, limit: float, payload: dict | None, with_key: bool) -> Answer:
+        endpoint = self._endpoint
+        with self._session.request(
+            method,
+            url,
+            json=payload,
+            auth=_Bearer(endpoint.api_key if with_key else None),
+            timeout=(min(endpoint.connect_timeout, limit), limit),
+            verify=(endpoint.ca_path or True) if endpoint.validate_certs else False,
+            proxies=None if endpoint.use_proxy else {"no_proxy": "*"},
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            body = bytearray()
+            for chunk in response.iter_content(_CHUNK):
+                body += chunk
+                if len(body) > BODY_LIMIT:
+                    raise BodyTooLarge()
+            return Answer(
+                url,
+                response.status_code,
+                body.decode("utf-8", "replace"),
+                retry_after=response.headers.get("Retry-After"),
+                location=response.headers.get("Location"),
+                secret=endpoint.api_key,
+            )

@@ -1,0 +1,101 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why no usable HTTP answer came. The text of an exception is never repeated: it can hold what was sent."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ._deadline import DeadlinePassed
+from ._errors import VllmError, request_error
+from ._requests import NewConnectionError, requests
+
+_OFFLINE = "check that the server runs and that the address is right; nothing is known about what it serves"
+_NOT_VLLM = "check that base_url is the address of a vLLM server"
+
+
+class BodyTooLarge(Exception):
+    """The body is larger than a model list can be."""
+
+
+@dataclass(frozen=True)
+class _Reason:
+    came_back: str
+    code: str = "unreachable"
+    hint: str = _OFFLINE
+    unsent: bool = False
+
+
+def transport_error(problem: Exception, tried: str, url: str, limit: float) -> VllmError:
+    """Return the error for an exception of the transport; ``limit`` is the number of seconds that the answer had."""
+    reason = _reason(problem, limit)
+    return request_error(
+        reason.code, tried, url, reason.came_back, reason.hint, outcome_unknown=not reason.unsent, unsent=reason.unsent
+    )
+
+
+def _reason(problem: Exception, limit: float) -> _Reason:
+    """The order counts: what is more precise stands first, and a connect time-out is a time-out as well."""
+    broken = requests.exceptions
+    table = (
+        (BodyTooLarge, _Reason("the answer is larger than any model list", "not_vllm", _NOT_VLLM)),
+        (broken.ContentDecodingError, _Reason("the answer could not be decompressed", "not_vllm", _NOT_VLLM)),
+        (broken.SSLError, _tls_reason(problem)),
+        (broken.ConnectTimeout, _Reason("no connection within the time-out", "timeout", unsent=True)),
+        (
+            (broken.Timeout, DeadlinePassed, socket.timeout),
+            _Reason(f"no full answer within {limit:g} seconds", "timeout"),
+        ),
+        (
+            broken.ProxyError,
+            _Reason(
+                "the proxy did not let the request through",
+                hint="check the proxy variables, or set use_proxy to false",
+                unsent=True,
+            ),
+        ),
+        (socket.gaierror, _Reason("the host name could not be resolved", "dns", unsent=True)),
+        (ConnectionRefusedError, _Reason("the connection was refused", unsent=True)),
+        (NewConnectionError, _Reason("there is no way to the host", unsent=True)),
+        (
+            (broken.ConnectionError, broken.ChunkedEncodingError),
+            _Reason("the connection was closed before the answer was complete"),
+        ),
+    )
+    causes = tuple(_causes(problem))
+    for kinds, reason in table:
+        if any(isinstance(cause, kinds) for cause in causes):
+            return reason
+    return _Reason(
+        "the request could not be made",
+        "invalid_request",
+        "check base_url and the files that ca_path, client_cert and client_key name",
+        unsent=True,
+    )
+
+
+def _causes(problem: BaseException) -> Iterator[BaseException]:
+    """Yield the exception and all that it wraps: requests and urllib3 carry the reason in args, reason or context."""
+    seen: set[int] = set()
+    queue: list = [problem]
+    while queue:
+        current = queue.pop()
+        if isinstance(current, BaseException) and id(current) not in seen:
+            seen.add(id(current))
+            yield current
+            queue += [*current.args, getattr(current, "reason", None), current.__cause__, current.__context__]
+
+
+def _tls_reason(problem: Exception) -> _Reason:
+    """OpenSSL's own words for a certificate that was refused hold nothing that was sent."""
+    messages = (getattr(cause, "verify_message", "") for cause in _causes(problem))
+    why = next((message for message in messages if message), "no common protocol, or no TLS at all")
+    return _Reason(
+        f"the TLS handshake failed ({why})",
+        "tls",
+        "check the server's certificate, ca_path, client_cert and the name in base_url",
+        unsent=True,
+    )

@@ -1,0 +1,80 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a vLLM release is known to do, by its version. A version that cannot be read is None, and taken for a current
+one."""
+
+from __future__ import annotations
+
+import re
+
+from ._errors import quoted, request_error
+
+OLDEST_SUPPORTED = (0, 7, 0)
+_LOAD_IN_PLACE_SINCE = (0, 15, 0)
+_PREFIX_CACHE_BY_NAME = ((0, 11, 1), (0, 31, 0))
+
+
+def parse_version(text: str | None) -> tuple[int, int, int] | None:
+    """Return (major, minor, patch). A build without tags calls itself ``0.1.dev…``, which tells nothing."""
+    found = re.match(r"(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?", text or "")
+    if not found or (text or "").startswith("0.1.dev"):
+        return None
+    return int(found.group(1)), int(found.group(2)), int(found.group(3) or 0)
+
+
+def require_supported(version: str | None, url: str) -> None:
+    """Refuse a server before 0.7.0, which cannot show what it serves: 0.6.4 to 0.6.6 leave loaded adapters out of
+    their list.
+
+    :raises VllmError: ``invalid_request``.
+    """
+    parsed = parse_version(version)
+    if parsed and parsed < OLDEST_SUPPORTED:
+        raise request_error(
+            "invalid_request",
+            "manage adapters",
+            url,
+            f"the server is vLLM {quoted(version)}, which cannot show what it serves",
+            "upgrade it to 0.7.0 or later",
+        )
+
+
+def require_load_in_place(version: str | None, url: str) -> None:
+    """Refuse ``load_inplace`` where the server would ignore it (before 0.15.0).
+
+    :raises VllmError: ``invalid_request``.
+    """
+    parsed = parse_version(version)
+    if parsed and parsed < _LOAD_IN_PLACE_SINCE:
+        raise request_error(
+            "invalid_request",
+            "reload in place",
+            url,
+            f"option reload_strategy is in_place, which vLLM {quoted(version)} ignores",
+            "use the strategy replace, or vLLM 0.15 or later",
+        )
+
+
+def cache_risk(version: str | None, same_path: bool) -> str:
+    """Return why a swap under one name can answer from old prefixes, or an empty string where it cannot.
+
+    Measured on 0.30.0 and 0.32.0: the key of the prefix cache is the name alone from 0.11.1 to 0.30, name and path
+    from 0.31 on.
+    """
+    parsed = parse_version(version)
+    since, until = _PREFIX_CACHE_BY_NAME
+    cure = "give a new artifact a new name, or turn prefix caching off"
+    if parsed and parsed < since:
+        return ""
+    if same_path:
+        return (
+            "vLLM keys its prefix cache by name and path, so prompts seen before can still be answered from the old "
+            f"weights; {cure}."
+        )
+    if parsed and parsed < until:
+        return (
+            f"vLLM {version} keys its prefix cache by the adapter's name alone, so prompts seen before can still be "
+            f"answered from the old weights; {cure}."
+        )
+    return ""
