@@ -1,0 +1,156 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: drift_report
+short_description: Make one report from the audit of many vLLM servers
+version_added: 1.0.0
+description:
+  - Gathers the results of M(sovereign.vllm.vllm_lora_adapters) in check mode, or what the inventory saw of each site,
+    compared with what is declared for it.
+  - A site that did not answer is unreachable, whatever is known of it. Nothing is concluded about its adapters.
+positional: sites
+options:
+  _input:
+    description: The variable C(hostvars).
+    type: dict
+    required: true
+  sites:
+    description: Names of the hosts that the report is about.
+    type: list
+    elements: str
+    required: true
+  generated_at:
+    description: Time of the audit, as ISO 8601.
+    type: str
+    required: true
+  result:
+    description: Name of the variable of each host that holds the result of its audit.
+    type: str
+    default: drift_report_audit
+  findings:
+    description: Name of the variable of each host that holds the result of M(sovereign.vllm.vllm_server_info), if it was asked.
+    type: str
+    default: drift_report_server
+  declared:
+    description:
+      - Name of the variable of each host that holds the adapters that are declared.
+      - If it is given, O(result) is not used. What the inventory saw of each site is compared, and no site is asked.
+    type: str
+  prune:
+    description: With O(declared), whether what is served but not declared has drifted.
+    type: bool
+    default: true
+  prune_exclude:
+    description: With O(declared), names that may be served without being declared, as globs.
+    type: list
+    elements: str
+    default: []
+seealso:
+  - plugin: sovereign.vllm.lora_drift
+    plugin_type: filter
+author:
+  - sovereign.vllm contributors (@sovereign-vllm)
+"""
+
+EXAMPLES = r"""
+- name: Report what the inventory saw, without asking the sites again
+  ansible.builtin.set_fact:
+    fleet: "{{ hostvars | sovereign.vllm.drift_report(groups.vllm, generated_at=now(utc=true).isoformat(),
+      declared='lora_adapters_adapters') }}"
+  run_once: true
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+_value:
+  description: The report.
+  type: dict
+  contains:
+    generated_at:
+      description: Time of the audit.
+      type: str
+      sample: "2026-11-23T18:50:00Z"
+    summary:
+      description: Number of sites, in all and by verdict.
+      type: dict
+      sample: {sites: 3, drifted: 1, unreachable: 1, failed: 0, in_sync: 1}
+    adapters:
+      description: Names of all adapters, those that have drifted at most sites first.
+      type: list
+      elements: str
+    sites:
+      description: The sites, what needs attention first.
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: Name of the host.
+          type: str
+        url:
+          description: Address of its server.
+          type: str
+        version:
+          description: Version of its server.
+          type: str
+        verdict:
+          description: What is the matter.
+          type: str
+          choices: [drifted, unreachable, failed, in_sync]
+        reason:
+          description: Why it is unreachable or could not be audited.
+          type: str
+        last_seen:
+          description: When an unreachable site was last seen by the inventory, or null.
+          type: str
+        adapters:
+          description: Each adapter with its verdict, which is V(in_sync), V(missing), V(drifted) or V(unexpected).
+          type: list
+          elements: dict
+        findings:
+          description: What M(sovereign.vllm.vllm_server_info) found.
+          type: list
+          elements: dict
+"""
+
+from ansible.module_utils.common.text.converters import to_text
+from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.sovereign.vllm.plugins.filter.lora_drift import lora_drift
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import report
+
+_OF_THE_INVENTORY = ("vllm_base_url", "vllm_version", "vllm_observed_at")
+
+
+class FilterModule:
+    def filters(self):
+        return {"drift_report": drift_report}
+
+
+def drift_report(
+    hostvars,
+    sites,
+    generated_at,
+    result="drift_report_audit",
+    findings="drift_report_server",
+    declared=None,
+    prune=True,
+    prune_exclude=(),
+):
+    """Return the report."""
+
+    def site(name):
+        variables = hostvars[name]
+        audited = variables.get(result)
+        if declared:
+            audited = lora_drift(variables, variables.get(declared, []), prune, prune_exclude)
+        return {
+            "name": to_text(name),
+            "result": audited,
+            "variables": {key: variables.get(key) for key in _OF_THE_INVENTORY},
+            "findings": (variables.get(findings) or {}).get("findings"),
+        }
+
+    return wrap_var(report(map(site, sites), to_text(generated_at)))

@@ -1,0 +1,115 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: lora_declaration
+short_description: What to declare for a node, once the artifacts of its adapters are staged
+version_added: 1.0.0
+description:
+  - Puts together the adapters of a node, the paths at which their artifacts were staged, and what is served already.
+    The role P(sovereign.vllm.lora_adapters#role) uses it.
+positional: staged, served, versioned_names
+options:
+  _input:
+    description: The adapters, as the role takes them.
+    type: list
+    elements: dict
+    required: true
+  staged:
+    description: Results of M(sovereign.vllm.vllm_lora_artifact) in a loop over the adapters; others are left out.
+    type: list
+    elements: dict
+    required: true
+  served:
+    description: What is served already, as RV(sovereign.vllm.vllm_base_model_info#module:adapters).
+    type: list
+    elements: dict
+    required: true
+  versioned_names:
+    description: Whether to serve a staged artifact as C(<name>-<first 8 digits of its digest>).
+    type: bool
+    default: false
+seealso:
+  - plugin: sovereign.vllm.lora_adapters
+    plugin_type: role
+author:
+  - sovereign.vllm contributors (@sovereign-vllm)
+"""
+
+EXAMPLES = r"""
+- name: See what to declare
+  ansible.builtin.debug:
+    var: adapters | sovereign.vllm.lora_declaration(staged.results, served.adapters)
+"""
+
+RETURN = r"""
+_value:
+  description: What to declare.
+  type: dict
+  contains:
+    adapters:
+      description: All adapters, as M(sovereign.vllm.vllm_lora_adapters) takes them.
+      type: list
+      elements: dict
+    served_names:
+      description: The name under which each adapter is served, by its declared name.
+      type: dict
+    superseded:
+      description: The other names under which artifacts of these adapters are served from the store, to be unloaded.
+      type: list
+      elements: dict
+    superseded_globs:
+      description: The same names as globs.
+      type: list
+      elements: str
+"""
+
+import glob
+import re
+
+from ansible_collections.sovereign.vllm.plugins.module_utils._store import folder_of
+
+_OPTIONS = ("base_model", "is_3d_lora_weight", "state")
+
+
+def lora_declaration(adapters: list, staged: list, served: list, versioned_names: bool = False) -> dict:
+    """Return what to declare, with its names and the names that it supersedes."""
+    artifacts = {result["item"]["name"]: result for result in staged if "server_path" in result}
+    declared, served_names = [], {}
+    for adapter in adapters:
+        entry = {option: adapter[option] for option in _OPTIONS if option in adapter}
+        artifact = artifacts.get(adapter["name"])
+        entry["name"] = _served_name(adapter["name"], artifact if versioned_names else None)
+        if entry.get("state") != "absent":
+            entry["path"] = artifact["server_path"] if artifact else adapter["path"]
+            served_names[adapter["name"]] = entry["name"]
+        declared.append(entry)
+    names = {entry["name"] for entry in declared}
+    old = [one["name"] for one in served if one["name"] not in names and _is_of_one(one, adapters)]
+    return {
+        "adapters": declared,
+        "served_names": served_names,
+        "superseded": [{"name": name, "state": "absent"} for name in old],
+        "superseded_globs": [glob.escape(name) for name in old],
+    }
+
+
+def _served_name(name: str, artifact: dict | None) -> str:
+    return f"{name}-{artifact['digest'].partition(':')[2][:8]}" if artifact else name
+
+
+def _is_of_one(served: dict, adapters: list) -> bool:
+    """Whether name and root say that this was staged for one of the adapters; a name alone can be anybody's."""
+    return any(
+        re.fullmatch(re.escape(adapter["name"]) + "(-[0-9a-f]{8})?", served["name"])
+        and re.search("/" + re.escape(folder_of(adapter["name"])) + "/[0-9a-f]{12}/*$", served["root"])
+        for adapter in adapters
+    )
+
+
+class FilterModule:
+    def filters(self) -> dict:
+        return {"lora_declaration": lora_declaration}

@@ -1,0 +1,207 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: lora_drift
+short_description: Compare what a vLLM server was seen to serve with what is declared
+version_added: 1.0.0
+description:
+  - Tells what M(sovereign.vllm.vllm_lora_adapters) would do, by the same code and without a request, so that what the
+    inventory saw of a whole fleet can be audited in one template.
+  - A server that was not seen is not compared with anything, not even with what was seen of it last. It is returned as
+    unreachable or failed, like the result of a task.
+  - What can only be known by asking is not known here, such as whether adapters can be loaded at all, and temporary
+    names that an interrupted swap left behind.
+positional: desired
+options:
+  _input:
+    description: Variables of a host of the inventory P(sovereign.vllm.vllm#inventory), or the result of
+      M(sovereign.vllm.vllm_base_model_info).
+    type: dict
+    required: true
+  desired:
+    description: The adapters that are declared, as M(sovereign.vllm.vllm_lora_adapters) takes them.
+    type: list
+    elements: dict
+    required: true
+  prune:
+    description: Whether what is served but not declared is to be unloaded.
+    type: bool
+    default: false
+  prune_exclude:
+    description: Names that are never pruned, as globs.
+    type: list
+    elements: str
+    default: []
+  prune_limit:
+    description: Fail when more adapters than this would be pruned.
+    type: int
+seealso:
+  - plugin: sovereign.vllm.vllm
+    plugin_type: inventory
+  - module: sovereign.vllm.vllm_lora_adapters
+author:
+  - sovereign.vllm contributors (@sovereign-vllm)
+"""
+
+EXAMPLES = r"""
+- name: Audit one host
+  ansible.builtin.debug:
+    msg: "{{ (hostvars['edge001'] | sovereign.vllm.lora_drift(lora_adapters, prune=true)).adapters
+      | rejectattr('action', 'eq', 'none') }}"
+
+- name: Audit the fleet, in one task on the controller
+  ansible.builtin.set_fact:
+    drift_by_host: "{{ dict(groups.vllm | zip(groups.vllm | map('extract', hostvars)
+      | map('sovereign.vllm.lora_drift', lora_adapters, prune=true))) }}"
+  run_once: true
+  delegate_to: localhost
+
+- name: Fail when anything has drifted, but not because a site is offline
+  ansible.builtin.assert:
+    that: drift_by_host.values() | selectattr('changed') | length == 0
+"""
+
+RETURN = r"""
+_value:
+  description: What would be done, or why that is not known.
+  type: dict
+  contains:
+    changed:
+      description: Whether anything would be done.
+      type: bool
+      sample: true
+    unreachable:
+      description: Whether there was no usable HTTP answer.
+      type: bool
+      sample: false
+    failed:
+      description: Whether there was an answer that is no list of models, or the declaration cannot be met there.
+      type: bool
+      sample: false
+    adapters:
+      description: One entry for each adapter that is declared or would be pruned, with the keys that
+        M(sovereign.vllm.vllm_lora_adapters) returns in check mode. Empty where nothing is known.
+      type: list
+      elements: dict
+      sample:
+        - name: sql
+          action: reload
+          drift: path
+          path: /srv/adapters/sql/4f2a9c01d7be
+          root: /srv/adapters/sql/4f2a9c01d7be
+          parent: tiny
+          error: null
+    summary:
+      description: Number of adapters by drift.
+      type: dict
+      sample: {none: 18, missing: 0, path: 1, base_model: 0, unexpected: 1}
+    msg:
+      description: Why nothing is known, or an empty string.
+      type: str
+    error:
+      description: The same for machines, with the keys that the modules return, or null.
+      type: dict
+"""
+
+from collections.abc import Mapping
+
+from ansible.errors import AnsibleFilterError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.sovereign.vllm.plugins.module_utils._declaration import declare_all
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
+from ansible_collections.sovereign.vllm.plugins.module_utils._lora_adapters import LORA_ADAPTERS
+from ansible_collections.sovereign.vllm.plugins.module_utils._models import Observed
+from ansible_collections.sovereign.vllm.plugins.module_utils._plan import DRIFTS, Plan, plan
+from ansible_collections.sovereign.vllm.plugins.module_utils._report import entry_result, planned
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import as_data, observed_from
+
+_OPTIONS = ("adapters", "prune", "prune_exclude", "prune_limit")
+_NOT_OBSERVED = (
+    "the input is neither the variables of a host of the inventory sovereign.vllm.vllm nor the result of "
+    "sovereign.vllm.vllm_base_model_info"
+)
+_VALIDATOR = ArgumentSpecValidator({name: LORA_ADAPTERS.argument_spec[name] for name in _OPTIONS})
+
+
+class FilterModule:
+    def filters(self):
+        return {"lora_drift": lora_drift}
+
+
+def lora_drift(observed, desired, prune=False, prune_exclude=(), prune_limit=None):
+    """Return what the module would do, or why that is not known."""
+    options = {"adapters": desired, "prune": prune, "prune_exclude": prune_exclude, "prune_limit": prune_limit}
+    # The validator copies what it gets, and with lazy containers of ansible-core 2.19 that would be half of Ansible.
+    checked = _VALIDATOR.validate({name: _plain(value) for name, value in options.items()})
+    if checked.error_messages:
+        raise _refusal(" ".join(checked.error_messages))
+    pruning = checked.validated_parameters
+    try:
+        declared = declare_all(pruning.pop("adapters"))
+    except VllmError as error:
+        raise _refusal(error.message) from None
+    try:
+        result = _result(plan(declared, _observed(observed), **pruning))
+    except VllmError as error:
+        result = _result(None, error)
+    return as_data(result)
+
+
+def _result(decided: Plan | None, error: VllmError | None = None) -> dict:
+    after = planned(decided) if decided else {}
+    return {
+        "changed": decided is not None and decided.changed,
+        "unreachable": error is not None and error.is_unreachable,
+        "failed": error is not None and not error.is_unreachable,
+        "adapters": [entry_result(entry, after[entry.name]) for entry in decided.entries] if decided else [],
+        "summary": decided.summary if decided else dict.fromkeys(DRIFTS, 0),
+        "msg": error.message if error else "",
+        "error": error.as_dict() if error else None,
+    }
+
+
+def _observed(given: object) -> Observed:
+    """Return what was seen to be served.
+
+    :raises VllmError: why nothing was seen.
+    """
+    if isinstance(given, Mapping) and "vllm_reachable" in given:
+        error, unseen = given.get("vllm_error"), not given["vllm_reachable"]
+        url, lists = given.get("vllm_base_url"), ("vllm_base_models", "vllm_lora_adapters")
+    elif isinstance(given, Mapping):
+        error, unseen = given.get("error"), given.get("failed") or given.get("unreachable")
+        url, lists = "the server", ("base_models", "adapters")
+    else:
+        raise _refusal(_NOT_OBSERVED)
+    if unseen:
+        raise _reason(error, given)
+    try:
+        observed = observed_from(url, *(given.get(name) for name in lists))
+    except ValueError:
+        raise _refusal(_NOT_OBSERVED) from None
+    if not observed.base_models:
+        # Only a list that names one is believed to be all of it.
+        raise _refusal(_NOT_OBSERVED)
+    return observed
+
+
+def _reason(error: object, given: Mapping) -> VllmError:
+    """The inventory keeps the sentence in the error, a result beside it; and a task can fail for reasons of its own."""
+    error = error if isinstance(error, Mapping) else {}
+    code = error.get("code") or ("unreachable" if given.get("unreachable") else "server_error")
+    message = error.get("msg") or given.get("msg") or "The server was not seen."
+    return VllmError(code, message, error.get("http_status"), error.get("detail") or "", error.get("hint") or "")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _refusal(problem: str) -> AnsibleFilterError:
+    return AnsibleFilterError(f"sovereign.vllm.lora_drift: {problem}")

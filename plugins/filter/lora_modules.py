@@ -1,0 +1,77 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: lora_modules
+short_description: The arguments with which vLLM loads adapters when it starts
+version_added: 1.0.0
+description:
+  - Turns declared adapters into C(--lora-modules) and its values, for a variable between double quotes, as in a file
+    that systemd reads by C(EnvironmentFile=) or a shell by C(.). In C(ExecStart=) the variable stands without braces,
+    so that systemd splits it.
+  - Adapters with C(state=absent) are left out. The result is empty when there is no other.
+options:
+  _input:
+    description: The adapters, as M(sovereign.vllm.vllm_lora_adapters) takes them.
+    type: list
+    elements: dict
+    required: true
+seealso:
+  - plugin: sovereign.vllm.lora_adapters
+    plugin_type: role
+author:
+  - sovereign.vllm contributors (@sovereign-vllm)
+"""
+
+EXAMPLES = r"""
+- name: Have vLLM load the same adapters when it starts
+  ansible.builtin.copy:
+    dest: /etc/vllm/lora-adapters.env
+    content: |
+      VLLM_LORA_ARGS="{{ adapters | sovereign.vllm.lora_modules }}"
+    mode: "0644"
+"""
+
+RETURN = r"""
+_value:
+  description: The arguments, or nothing.
+  type: str
+  sample: --lora-modules sql=/srv/lora/sql/4f2a9c01d7be summaries=/srv/lora/summaries/90be11c2a7d4
+"""
+
+import json
+import re
+
+from ansible.errors import AnsibleFilterError
+
+_PLAIN = re.compile(r"[\w.@%+:/-]+", re.ASCII)
+_SPECIAL = re.compile(r'(["$`])')
+
+
+def lora_modules(adapters: list) -> str:
+    """Return the arguments for all adapters that are not absent."""
+    values = [_value(adapter) for adapter in adapters if adapter.get("state") != "absent"]
+    return " ".join(["--lora-modules", *values]) if values else ""
+
+
+def _value(adapter: dict) -> str:
+    name, path = adapter["name"], adapter["path"]
+    for text in (name, path):
+        # Readers of such files do not agree on what these mean.
+        if not text.isprintable() or set(text) & set("\"'\\"):
+            raise AnsibleFilterError(f"{text!r} cannot be put into arguments: use no quotes and no backslashes.")
+    if _PLAIN.fullmatch(name) and _PLAIN.fullmatch(path) and not adapter.get("is_3d_lora_weight"):
+        return f"{name}={path}"
+    module = {"name": name, "path": path}
+    if adapter.get("is_3d_lora_weight"):
+        module["is_3d_lora_weight"] = True
+    quoted = "'" + json.dumps(module, ensure_ascii=False, separators=(",", ":")) + "'"
+    return _SPECIAL.sub(r"\\\1", quoted)
+
+
+class FilterModule:
+    def filters(self) -> dict:
+        return {"lora_modules": lora_modules}

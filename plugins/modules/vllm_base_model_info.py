@@ -1,0 +1,131 @@
+#!/usr/bin/python
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vllm_base_model_info
+short_description: Tell which base models and adapters a vLLM server serves
+version_added: 1.0.0
+description:
+  - Reads the list of models of a vLLM server with one request. Base models are facts that the server was started with.
+extends_documentation_fragment:
+  - sovereign.vllm._attributes
+  - sovereign.vllm._attributes.info
+  - sovereign.vllm._attributes.actiongroup
+  - sovereign.vllm._connection
+seealso:
+  - module: sovereign.vllm.vllm_lora_adapter
+  - module: sovereign.vllm.vllm_server_info
+author:
+  - sovereign.vllm contributors (@sovereign-vllm)
+"""
+
+EXAMPLES = r"""
+- name: See what is served
+  sovereign.vllm.vllm_base_model_info:
+    base_url: http://127.0.0.1:8000
+  register: served
+
+- name: Stop where the wrong base model is served
+  ansible.builtin.assert:
+    that: served.base_models | map(attribute='id') | list == ['tiny']
+"""
+
+RETURN = r"""
+base_models:
+  description: The base models. Names that share a root are one base model.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Its first name, which adapters list as their parent.
+      type: str
+      sample: tiny
+    root:
+      description: What the server was started with.
+      type: str
+      sample: /srv/models/tiny
+    max_model_len:
+      description: Longest context, in tokens.
+      type: int
+      sample: 256
+    aliases:
+      description: The other names that it is served under.
+      type: list
+      elements: str
+      sample: [tiny-chat]
+adapters:
+  description: The adapters that are served.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name under which requests ask for it.
+      type: str
+      sample: sql
+    root:
+      description: Path that it was loaded from, as written by whoever loaded it.
+      type: str
+      sample: /srv/adapters/sql/4f2a9c01d7be
+    parent:
+      description: First name of its base model.
+      type: str
+      sample: tiny
+roots:
+  description:
+    - Every path that the server lists, among them those of adapters that an interrupted run has left under a temporary
+      name, which RV(adapters) does not show.
+    - Never remove one of these directories.
+  returned: success
+  type: list
+  elements: str
+  sample: [/srv/adapters/sql/4f2a9c01d7be]
+msg:
+  description: What was tried, where, what came back, and what to do.
+  returned: on failure
+  type: str
+  sample: "Could not read what is served at http://edge1:8000/v1/models: the connection was refused; check that the
+    server runs and that the address is right; nothing is known about what it serves."
+error:
+  description: The failure for machines.
+  returned: on failure
+  type: dict
+  contains:
+    code:
+      description: What kind of failure it is. The README lists all codes.
+      type: str
+      sample: unreachable
+    http_status:
+      description: Status of the answer, or null if there was none.
+      type: int
+      sample: 404
+    detail:
+      description: The own words of the server, at most 2 kB.
+      type: str
+      sample: "Loading lora sql failed: No adapter found for /srv/adapters/sql"
+    hint:
+      description: What to do.
+      type: str
+      sample: check that the path exists on the node
+    retryable:
+      description: Whether the same task can succeed later without anybody changing anything.
+      type: bool
+      sample: true
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sovereign.vllm.plugins.module_utils._base_models import BASE_MODEL_INFO
+from ansible_collections.sovereign.vllm.plugins.module_utils._runner import run_module
+
+
+def main() -> None:
+    run_module(AnsibleModule(BASE_MODEL_INFO.argument_spec, supports_check_mode=True), BASE_MODEL_INFO)
+
+
+if __name__ == "__main__":
+    main()

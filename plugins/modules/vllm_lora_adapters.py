@@ -1,0 +1,220 @@
+#!/usr/bin/python
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vllm_lora_adapters
+short_description: Declare all LoRA adapters of a running vLLM server
+version_added: 1.0.0
+description:
+  - Brings all adapters of one server to what is declared. What is as declared costs one request.
+  - One adapter that fails does not stop the others. What can converge does, then the task fails and lists every
+    failure.
+  - In check mode it tells what has drifted, and sends nothing that writes.
+  - The server needs C(--enable-lora), and E(VLLM_ALLOW_RUNTIME_LORA_UPDATING) set to V(True) in its environment.
+extends_documentation_fragment:
+  - sovereign.vllm._attributes
+  - sovereign.vllm._attributes.write
+  - sovereign.vllm._attributes.actiongroup
+  - sovereign.vllm._connection
+  - sovereign.vllm._connection.write
+options:
+  adapters:
+    description:
+      - The adapters that are declared, each name once.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name under which requests ask for the adapter. It must not be the name of a base model.
+        type: str
+        required: true
+        aliases: [lora_name]
+      path:
+        description:
+          - Directory of the adapter on the node, as the server sees it. Required unless O(adapters[].state=absent).
+          - It must be absolute unless O(adapters[].allow_hub=true).
+        type: str
+        aliases: [lora_path]
+      base_model:
+        description: Name of a base model that the server has to serve, or nothing is written at all.
+        type: str
+        aliases: [base_model_name]
+      is_3d_lora_weight:
+        description: Whether mixture-of-experts weights are laid out in three dimensions. It takes effect at the next
+          load.
+        type: bool
+        default: false
+      allow_hub:
+        description: Whether O(adapters[].path) may be relative, which vLLM takes for the name of a repository on a
+          model hub.
+        type: bool
+        default: false
+      state:
+        description:
+          - V(present) serves the adapter from O(adapters[].path).
+          - V(reloaded) does the same and always loads it anew.
+          - V(absent) unloads it.
+        type: str
+        choices: [present, absent, reloaded]
+        default: present
+  prune:
+    description:
+      - Whether to unload what is served but not listed in O(adapters).
+      - This is decided from a full, well-formed list of models only.
+    type: bool
+    default: false
+  prune_exclude:
+    description: Names that are never pruned, as globs, such as V(tenant-*).
+    type: list
+    elements: str
+    default: []
+  prune_limit:
+    description: Refuse, before anything is written, when more adapters than this would be pruned. By default there is
+      no limit.
+    type: int
+notes:
+  - Never change or remove a directory that a server lists as C(root), or listed a moment ago. vLLM reads an adapter
+    that
+    it has evicted from there again, and dies when it is gone.
+seealso:
+  - module: sovereign.vllm.vllm_lora_adapter
+  - module: sovereign.vllm.vllm_base_model_info
+author:
+  - sovereign.vllm contributors (@sovereign-vllm)
+"""
+
+EXAMPLES = r"""
+- name: Serve exactly these adapters
+  sovereign.vllm.vllm_lora_adapters:
+    base_url: http://127.0.0.1:8000
+    adapters:
+      - name: sql
+        path: /srv/adapters/sql/4f2a9c01d7be
+        base_model: tiny
+      - name: summaries
+        path: /srv/adapters/summaries/90be11c2a7d4
+    prune: true
+    prune_exclude: ["tenant-*"]
+    prune_limit: 2
+
+- name: Audit the node without changing it
+  sovereign.vllm.vllm_lora_adapters:
+    base_url: http://127.0.0.1:8000
+    adapters:
+      - name: sql
+        path: /srv/adapters/sql/4f2a9c01d7be
+    prune: true
+  check_mode: true
+  diff: true
+  register: audit
+"""
+
+RETURN = r"""
+adapters:
+  description: One entry for each adapter that is listed or pruned.
+  returned: always, unless nothing could be tried
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the adapter.
+      type: str
+      sample: sql
+    action:
+      description: What was done, or in check mode would be done.
+      type: str
+      choices: [none, load, reload, replace, unload]
+      sample: load
+    drift:
+      description: How the server differed from the declaration.
+      type: str
+      choices: [none, missing, path, base_model, unexpected]
+      sample: missing
+    path:
+      description: Directory it is served from now, normalised, or in check mode would be. Null if it is not served.
+      type: str
+      sample: /srv/adapters/sql/4f2a9c01d7be
+    root:
+      description: The same as the server lists it.
+      type: str
+      sample: /srv/adapters/sql/4f2a9c01d7be/
+    parent:
+      description: Base model that the server lists for it.
+      type: str
+      sample: tiny
+    error:
+      description: Why it failed, with the keys of RV(error) and C(msg). Null if it did not.
+      type: dict
+summary:
+  description: Number of adapters by drift.
+  returned: always, unless nothing could be tried
+  type: dict
+  sample: {none: 18, missing: 1, path: 1, base_model: 0, unexpected: 0}
+cache_risk:
+  description: Whether prompts seen before can still be answered from old weights. A warning says why.
+  returned: always, unless nothing could be tried
+  type: bool
+  sample: false
+diff:
+  description: What was served before and is served after, as YAML.
+  returned: always, unless nothing could be tried
+  type: dict
+  sample:
+    before_header: served now
+    after_header: served then
+    before: |
+      adapters: []
+    after: |
+      adapters:
+        - name: sql
+          path: /srv/adapters/sql/4f2a9c01d7be
+          parent: tiny
+msg:
+  description: What was tried, where, what came back, and what to do.
+  returned: on failure
+  type: str
+  sample: "Could not read what is served at http://edge1:8000/v1/models: the connection was refused; check that the
+    server runs and that the address is right; nothing is known about what it serves."
+error:
+  description: The failure for machines.
+  returned: on failure
+  type: dict
+  contains:
+    code:
+      description: What kind of failure it is. The README lists all codes.
+      type: str
+      sample: unreachable
+    http_status:
+      description: Status of the answer, or null if there was none.
+      type: int
+      sample: 404
+    detail:
+      description: The own words of the server, at most 2 kB.
+      type: str
+      sample: "Loading lora sql failed: No adapter found for /srv/adapters/sql"
+    hint:
+      description: What to do.
+      type: str
+      sample: check that the path exists on the node
+    retryable:
+      description: Whether the same task can succeed later without anybody changing anything.
+      type: bool
+      sample: true
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sovereign.vllm.plugins.module_utils._lora_adapters import LORA_ADAPTERS
+from ansible_collections.sovereign.vllm.plugins.module_utils._runner import run_module
+
+
+def main() -> None:
+    run_module(AnsibleModule(LORA_ADAPTERS.argument_spec, supports_check_mode=True), LORA_ADAPTERS)
+
+
+if __name__ == "__main__":
+    main()

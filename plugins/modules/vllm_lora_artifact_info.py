@@ -1,0 +1,167 @@
+#!/usr/bin/python
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vllm_lora_artifact_info
+short_description: Check whether a directory or archive holds a LoRA adapter that vLLM can load
+version_added: 1.0.0
+description:
+  - Reads C(adapter_config.json) and the header of C(adapter_model.safetensors) in a directory or archive, lists
+    everything that keeps vLLM from serving the adapter as it was trained, and computes a digest of all files.
+  - vLLM itself loads some wrong artifacts without a complaint and answers nonsense, for example with weights of another
+    rank than the config declares, or with an adapter of another base model.
+  - Runs on the host where the files are, with nothing but Python. It never imports the adapter, never reads the tensor
+    data into memory, and never opens links that leave the directory, pipes, sockets or devices.
+  - A bad artifact, or none, is a result, with RV(valid=false) and RV(problems); the task fails only for options that
+    make no sense.
+notes:
+  - The checks follow vLLM 0.32.0. Older releases refuse less, and serve some of what is listed here wrongly.
+  - What takes the base model itself is not checked, such as whether it has the modules that the adapter changes.
+extends_documentation_fragment:
+  - sovereign.vllm._attributes
+  - sovereign.vllm._attributes.info
+options:
+  path:
+    description:
+      - The directory of the adapter, on the host that runs the module, or a tar or zip archive of one. Nothing is
+        unpacked.
+      - The server may see it under another path, for example in a container.
+    type: path
+    required: true
+  max_rank:
+    description:
+      - The largest rank that the server takes, its C(--max-lora-rank).
+      - The largest of C(r) and all values of C(rank_pattern) is compared with it, as vLLM does.
+    type: int
+  base_model:
+    description:
+      - The model that the adapter must have been trained for, compared with C(base_model_name_or_path) in the config.
+        vLLM never compares it.
+      - A path, a name on a model hub and a bare name are the same model when their last parts are equal, as
+        V(/models/llama-3.1-8b/), V(meta-llama/llama-3.1-8b) and V(llama-3.1-8b). Two names on a hub must be equal.
+    type: str
+  checksum:
+    description:
+      - The digest that the files must have, V(sha256:) and 64 hexadecimal digits, as in RV(digest), or for an archive
+        what C(sha256sum) prints for it.
+    type: str
+  max_size:
+    description: Bytes that all files together may have, such as V(2G).
+    type: bytes
+    default: 16G
+  allow_pickle:
+    description:
+      - Accept weights in C(adapter_model.bin) or C(adapter_model.pt), which vLLM reads when there is no
+        C(adapter_model.safetensors). Loading a pickle can run code of whoever wrote the file.
+      - Nothing but the digest of such weights is checked.
+    type: bool
+    default: false
+author:
+  - sovereign.vllm contributors (@sovereign-vllm)
+seealso:
+  - module: sovereign.vllm.vllm_lora_adapter
+  - module: sovereign.vllm.vllm_lora_adapters
+"""
+
+EXAMPLES = r"""
+- name: Check an adapter before it is loaded
+  sovereign.vllm.vllm_lora_artifact_info:
+    path: /srv/lora/support-de
+    max_rank: 32
+    base_model: meta-llama/Llama-3.1-8B-Instruct
+  register: artifact
+
+- name: Stop when vLLM could not serve it
+  ansible.builtin.assert:
+    that: artifact.valid
+    fail_msg: "{{ artifact.problems | join(' ') }}"
+
+- name: Check that the files are the ones that were released
+  sovereign.vllm.vllm_lora_artifact_info:
+    path: /srv/lora/support-de
+    checksum: sha256:4f1c3b0ad2f0f1fdc3ab4b8d8f0c9f1b2b6c3e7d5a9e8f7c6b5a4d3c2b1a0f9e
+  register: artifact
+  failed_when: not artifact.valid
+"""
+
+RETURN = r"""
+valid:
+  description: Whether RV(problems) is empty.
+  returned: success
+  type: bool
+  sample: false
+problems:
+  description: One sentence for each thing that is wrong, with what to do about it.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "adapter_config.json: r declares the rank 64, and max_rank is 32: start vLLM with a larger --max-lora-rank, or
+      train the adapter with a smaller rank."
+digest:
+  description:
+    - The SHA-256 of all files below O(path), of what C(sha256sum) prints for their relative names in the order of their
+      bytes. Times, owners, modes and empty directories do not count; a link inside the directory counts as a copy.
+    - On the host, C(cd PATH && find -L . -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum -- | sha256sum)
+      prints the same digits.
+    - V(null) when not all files can be read, as RV(problems) says.
+  returned: success
+  type: str
+  sample: sha256:4f1c3b0ad2f0f1fdc3ab4b8d8f0c9f1b2b6c3e7d5a9e8f7c6b5a4d3c2b1a0f9e
+size:
+  description: Bytes in all files together.
+  returned: success
+  type: int
+  sample: 167832240
+rank:
+  description:
+    - The largest rank that the config declares, in C(r) or in C(rank_pattern).
+    - V(null) when it declares none, or one that is not a positive integer.
+  returned: success
+  type: int
+  sample: 64
+peft_type:
+  description: What kind of adapter the config declares; vLLM serves V(LORA). V(null) when it declares none.
+  returned: success
+  type: str
+  sample: LORA
+base_model_name_or_path:
+  description: The model that the config names as the one it was trained for. V(null) when it names none.
+  returned: success
+  type: str
+  sample: meta-llama/Llama-3.1-8B-Instruct
+target_modules:
+  description:
+    - The modules that the config declares as changed. A pattern, such as V(all-linear), is the only element.
+    - V(null) when it declares none.
+  returned: success
+  type: list
+  elements: str
+  sample: [q_proj, v_proj]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import inspect_artifact
+from ansible_collections.sovereign.vllm.plugins.module_utils._placing import CHECKS
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            **CHECKS,
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(changed=False, **inspect_artifact(**module.params))
+    except ValueError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+#!/usr/bin/python
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vllm_lora_store
+short_description: Remove versions of staged LoRA adapters that no server lists
+version_added: 1.0.0
+description:
+  - Keeps the newest versions that M(sovereign.vllm.vllm_lora_artifact) has staged, and every version that a server
+    lists, and removes the others. New is what was staged, or declared again, last.
+  - Nothing else in the store is touched, be it a directory of another name, a link or a file.
+extends_documentation_fragment:
+  - sovereign.vllm._attributes
+  - sovereign.vllm._attributes.write
+options:
+  store:
+    description: Directory on the node that holds the adapters.
+    type: path
+    required: true
+  names:
+    description: Names of the adapters whose versions are looked at.
+    type: list
+    elements: str
+    required: true
+  roots:
+    description:
+      - Everything that is listed by any server that reads from this store, or was a moment ago, such as
+        RV(sovereign.vllm.vllm_base_model_info#module:roots) of each. These versions are kept.
+      - Wherever a server sees the store, a path that ends in the directory of an adapter and a version, or leads
+        through them, is one of that version.
+    type: list
+    elements: str
+    required: true
+  keep:
+    description: How many versions to keep of each adapter besides those.
+    type: int
+    default: 2
+notes:
+  - A server dies when the directory of an adapter is gone that it lists and has evicted. Leave the store alone while a
+    server that reads from it does not answer.
+seealso:
+  - module: sovereign.vllm.vllm_lora_artifact
+  - module: sovereign.vllm.vllm_base_model_info
+author:
+  - sovereign.vllm contributors (@sovereign-vllm)
+"""
+
+EXAMPLES = r"""
+- name: See what is served
+  sovereign.vllm.vllm_base_model_info:
+    base_url: http://127.0.0.1:8000
+  register: served
+
+- name: Keep the last two versions of each adapter
+  sovereign.vllm.vllm_lora_store:
+    store: /srv/lora
+    names: [sql, support-de]
+    roots: "{{ served.roots }}"
+"""
+
+RETURN = r"""
+removed:
+  description: The versions that were removed, or in check mode would be.
+  returned: success
+  type: list
+  elements: str
+  sample: [/srv/lora/sql/90be11c2a7d4]
+kept:
+  description: The versions that are left.
+  returned: success
+  type: list
+  elements: str
+  sample: [/srv/lora/sql/4f2a9c01d7be]
+diff:
+  description: The versions in the store, before and after.
+  returned: success
+  type: dict
+msg:
+  description: What could not be done, and why.
+  returned: on failure
+  type: str
+  sample: "/srv/lora/sql/90be11c2a7d4 cannot be removed: Permission denied."
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact_files import ArtifactError
+from ansible_collections.sovereign.vllm.plugins.module_utils._placing import prune_versions
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "store": {"type": "path", "required": True},
+            "names": {"type": "list", "elements": "str", "required": True},
+            "roots": {"type": "list", "elements": "str", "required": True},
+            "keep": {"type": "int", "default": 2},
+        },
+        supports_check_mode=True,
+    )
+    if module.params["keep"] < 0:
+        module.fail_json(msg="Option keep must be 0 or more.")
+    try:
+        module.exit_json(**prune_versions(module.params, module.check_mode))
+    except ArtifactError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+#!/usr/bin/python
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vllm_server_info
+short_description: Tell what can be managed on a vLLM server and how it is exposed
+version_added: 1.0.0
+description:
+  - Reads the version and the health of a vLLM server, whether adapters can be loaded at run time, and what an auditor
+    wants to know.
+  - Only sends requests that change nothing. What strangers can do is found out by sending a few of them without the
+    key.
+extends_documentation_fragment:
+  - sovereign.vllm._attributes
+  - sovereign.vllm._attributes.info
+  - sovereign.vllm._attributes.actiongroup
+  - sovereign.vllm._connection
+options:
+  wait:
+    description:
+      - Whether to wait until the server is healthy and names a base model. A server with a GPU takes minutes to start.
+    type: bool
+    default: false
+  wait_timeout:
+    description: Seconds to wait at most.
+    type: float
+    default: 300.0
+seealso:
+  - module: sovereign.vllm.vllm_base_model_info
+author:
+  - sovereign.vllm contributors (@sovereign-vllm)
+"""
+
+EXAMPLES = r"""
+- name: Wait for the server after a restart
+  sovereign.vllm.vllm_server_info:
+    base_url: http://127.0.0.1:8000
+    wait: true
+
+- name: Audit the server
+  sovereign.vllm.vllm_server_info:
+    base_url: http://127.0.0.1:8000
+  register: server
+
+- name: Stop where something grave is found
+  ansible.builtin.assert:
+    that: server.findings | selectattr('severity', 'equalto', 'high') | list | length < 10
+    fail_msg: "{{ server.findings }}"
+"""
+
+RETURN = r"""
+version:
+  description: Version that the server names, or null if a proxy hides it.
+  returned: success
+  type: str
+  sample: 0.32.0
+healthy:
+  description: Whether the engine is alive.
+  returned: success
+  type: bool
+  sample: true
+runtime_lora:
+  description: Whether adapters can be loaded at run time, that is E(VLLM_ALLOW_RUNTIME_LORA_UPDATING) is on.
+  returned: success
+  type: bool
+  sample: true
+auth_required:
+  description: Whether the server asks for a key.
+  returned: success
+  type: bool
+  sample: true
+findings:
+  description: What an auditor wants to know, the gravest first.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description:
+        - Which finding it is, one of C(no_key), C(adapters_alias_open), C(development_routes), C(plain_http),
+          C(too_old),
+          C(key_bypass), C(prefix_cache_by_name).
+      type: str
+      sample: no_key
+    severity:
+      description: How grave it is.
+      type: str
+      choices: [high, medium, low]
+      sample: high
+    message:
+      description: What was found.
+      type: str
+      sample: Anybody who reaches the server can use it, and load and unload adapters.
+    fix:
+      description: What to do.
+      type: str
+      sample: Start the server with --api-key or VLLM_API_KEY.
+msg:
+  description: What was tried, where, what came back, and what to do.
+  returned: on failure
+  type: str
+  sample: "Could not read what is served at http://edge1:8000/v1/models: the connection was refused; check that the
+    server runs and that the address is right; nothing is known about what it serves."
+error:
+  description: The failure for machines.
+  returned: on failure
+  type: dict
+  contains:
+    code:
+      description: What kind of failure it is. The README lists all codes.
+      type: str
+      sample: unreachable
+    http_status:
+      description: Status of the answer, or null if there was none.
+      type: int
+      sample: 404
+    detail:
+      description: The own words of the server, at most 2 kB.
+      type: str
+      sample: "Loading lora sql failed: No adapter found for /srv/adapters/sql"
+    hint:
+      description: What to do.
+      type: str
+      sample: check that the path exists on the node
+    retryable:
+      description: Whether the same task can succeed later without anybody changing anything.
+      type: bool
+      sample: true
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sovereign.vllm.plugins.module_utils._runner import run_module
+from ansible_collections.sovereign.vllm.plugins.module_utils._server import SERVER_INFO
+
+
+def main() -> None:
+    run_module(AnsibleModule(SERVER_INFO.argument_spec, supports_check_mode=True), SERVER_INFO)
+
+
+if __name__ == "__main__":
+    main()

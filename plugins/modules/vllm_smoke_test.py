@@ -1,0 +1,96 @@
+#!/usr/bin/python
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vllm_smoke_test
+short_description: Ask adapters of a vLLM server for one token
+version_added: 1.0.0
+description:
+  - Sends one request for a completion of one token to each model, and fails when one does not answer. A listed adapter
+    can fail all the same, when its files are gone or the engine is broken.
+  - All models are asked, then the task fails and lists every failure. A server that does not answer at all is
+    unreachable.
+notes:
+  - The model must generate text. There is nothing to ask of a model that only embeds or classifies.
+extends_documentation_fragment:
+  - sovereign.vllm._attributes
+  - sovereign.vllm._attributes.info
+  - sovereign.vllm._attributes.actiongroup
+  - sovereign.vllm._connection
+attributes:
+  check_mode:
+    details: Nothing is asked in check mode, since what is to be asked may not be served yet.
+options:
+  models:
+    description: Names of adapters or base models.
+    type: list
+    elements: str
+    required: true
+seealso:
+  - module: sovereign.vllm.vllm_lora_adapters
+author:
+  - sovereign.vllm contributors (@sovereign-vllm)
+"""
+
+EXAMPLES = r"""
+- name: See whether the adapters answer
+  sovereign.vllm.vllm_smoke_test:
+    base_url: http://127.0.0.1:8000
+    models: [sql, summaries]
+"""
+
+RETURN = r"""
+answered:
+  description: The models that answered.
+  returned: always, unless the server is unreachable
+  type: list
+  elements: str
+  sample: [sql, summaries]
+msg:
+  description: What was tried, where, what came back, and what to do.
+  returned: on failure
+  type: str
+  sample: "Could not ask 'sql' for a token at http://edge1:8000/v1/completions: it was answered 500; read the server's
+    log."
+error:
+  description: The failure for machines.
+  returned: on failure
+  type: dict
+  contains:
+    code:
+      description: What kind of failure it is. The README lists all codes.
+      type: str
+      sample: server_error
+    http_status:
+      description: Status of the answer, or null if there was none.
+      type: int
+      sample: 500
+    detail:
+      description: The own words of the server, at most 2 kB.
+      type: str
+      sample: EngineCore encountered an issue.
+    hint:
+      description: What to do.
+      type: str
+      sample: read the server's log
+    retryable:
+      description: Whether the same task can succeed later without anybody changing anything.
+      type: bool
+      sample: true
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sovereign.vllm.plugins.module_utils._runner import run_module
+from ansible_collections.sovereign.vllm.plugins.module_utils._smoke_test import SMOKE_TEST
+
+
+def main() -> None:
+    run_module(AnsibleModule(SMOKE_TEST.argument_spec, supports_check_mode=True), SMOKE_TEST)
+
+
+if __name__ == "__main__":
+    main()

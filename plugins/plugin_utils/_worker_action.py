@@ -1,0 +1,71 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is the same for all modules that talk to a server: run inside Ansible's worker where the task is the controller's.
+
+A module run starts a Python process, which takes ten times as long as the request that it is for. Where the task runs
+elsewhere, its module is run as usual, with the key of the controller's environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.errors import UnsupportedError
+from ansible.plugins.action import ActionBase
+from ansible_collections.sovereign.vllm.plugins.module_utils._operation import Operation
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._placement import runs_in_worker
+
+
+class WorkerAction(ActionBase):
+    #: What the module does; set by each action.
+    operation: Operation
+
+    # Only the module can be run asynchronously, and is.
+    _supports_async = True
+    _supports_check_mode = True
+
+    def run(self, tmp=None, task_vars=None) -> dict:
+        result = super().run(tmp, task_vars)
+        environment: dict = {}
+        self._compute_environment_string(environment)
+        if runs_in_worker(self, task_vars):
+            # As a module has it: the keyword `environment` reaches the options and the proxy and certificate variables.
+            with _set(environment):
+                result.update(self._run_in_worker())
+        else:
+            result.update(self._run_module(environment, task_vars))
+        return result
+
+    def _run_in_worker(self) -> dict:
+        validation = ModuleArgumentSpecValidator(self.operation.argument_spec).validate(self._task.args)
+        if validation.error_messages:
+            kind = f"Unsupported parameters for ({self._task.action}) module: "
+            unsupported = isinstance(validation.errors[0], UnsupportedError)
+            raise AnsibleActionFail((kind if unsupported else "") + validation.errors.msg)
+        result = self.operation.result(validation.validated_parameters, self._task.check_mode)
+        return remove_values(result, validation._no_log_values)
+
+    def _run_module(self, environment: dict, task_vars: dict) -> dict:
+        args = dict(self._task.args)
+        for option, spec in self.operation.argument_spec.items():
+            variable = spec.get("fallback", (None, [None]))[1][0]
+            if option not in args and variable not in environment and os.environ.get(variable or ""):
+                args[option] = os.environ[variable]
+        return self._execute_module(module_args=args, task_vars=task_vars, wrap_async=self._task.async_val)
+
+
+@contextlib.contextmanager
+def _set(environment: dict) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update({str(name): str(value) for name, value in environment.items()})
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
