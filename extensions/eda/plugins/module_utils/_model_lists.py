@@ -1,0 +1,184 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One GET of a model list over aiohttp, or the reason why there is no usable answer."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+from yarl import URL
+
+from .....plugins.module_utils._answers import Answer
+from .....plugins.module_utils._endpoint import Endpoint
+from .....plugins.module_utils._errors import VllmError, request_error
+from ._tls import TlsContexts, UnusableCertificate
+
+#: Bytes. The cards of 10,000 adapters take about 6 MB, and hundreds of endpoints are read at once.
+BODY_LIMIT = 8 * 1024 * 1024
+_TRIED = "read what is served"
+_CLOSED = "the connection was closed before the answer was complete"
+_OFFLINE = "check that the server runs and that the address is right; nothing is known about what it serves"
+_NOT_VLLM = "check that base_url is the address of a vLLM server"
+_TLS = "check the server's certificate, ca_path, client_cert and the name in base_url"
+_PROXY = "check the proxy variables, or set use_proxy to false"
+_FILES = "check the files that ca_path, client_cert and client_key name"
+_RESOLVING_THREADS = 256
+
+
+class _BodyTooLarge(Exception):
+    pass
+
+
+# The order counts: what is more precise stands first.
+_REASONS = (
+    (UnusableCertificate, "invalid_request", "a certificate or key could not be used", _FILES),
+    (_BodyTooLarge, "not_vllm", "the answer is larger than any model list", _NOT_VLLM),
+    (asyncio.TimeoutError, "timeout", "no full answer within the time-out", _OFFLINE),
+    ((ssl.SSLError, ssl.CertificateError), "tls", "the TLS handshake failed", _TLS),
+    (
+        (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError),
+        "unreachable",
+        "the proxy did not let the request through",
+        _PROXY,
+    ),
+    (socket.gaierror, "dns", "the host name could not be resolved", _OFFLINE),
+    (ConnectionRefusedError, "unreachable", "the connection was refused", _OFFLINE),
+    (ConnectionResetError, "unreachable", _CLOSED, _OFFLINE),
+    (aiohttp.ClientConnectorError, "unreachable", "there is no way to the host", _OFFLINE),
+    (aiohttp.ClientResponseError, "not_vllm", "the answer is not HTTP", _NOT_VLLM),
+    ((aiohttp.ClientConnectionError, aiohttp.ClientPayloadError), "unreachable", _CLOSED, _OFFLINE),
+    ((aiohttp.ClientError, OSError, ValueError), "invalid_request", "the request could not be made", "check base_url"),
+)
+_PROBLEMS = (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError, _BodyTooLarge, UnusableCertificate)
+
+
+class ModelLists:
+    """Reads model lists. One for all endpoints, used as an asynchronous context manager.
+
+    Every request has a connection of its own: servers drop idle ones after 5 s (uvicorn's default), and a request that
+    meets the closing one would look like a dead server.
+    """
+
+    async def __aenter__(self) -> ModelLists:
+        self._tls = TlsContexts()
+        self._session = aiohttp.ClientSession(
+            # Without a limit, since dead sites would use it up and delay the others.
+            connector=aiohttp.TCPConnector(limit=0, force_close=True, resolver=_Resolver()),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": "sovereign.vllm", "Accept": "application/json", "Accept-Encoding": "identity"},
+            auto_decompress=False,
+        )
+        return self
+
+    async def __aexit__(self, *unused: object) -> None:
+        await self._session.close()
+
+    async def get(self, endpoint: Endpoint) -> Answer:
+        """Return the answer to a GET of ``/v1/models``.
+
+        :raises VllmError: when no usable HTTP answer came.
+        """
+        url = endpoint.base_url + "/v1/models"
+        try:
+            return await self._exchange(endpoint, url)
+        except _PROBLEMS as problem:
+            raise _error(problem, url) from None
+
+    async def _exchange(self, endpoint: Endpoint, url: str) -> Answer:
+        async with self._session.get(
+            URL(url, encoded=True),
+            headers={"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else None,
+            ssl=self._tls.context(endpoint) if url.startswith("https:") else True,
+            proxy=_proxy(endpoint),
+            timeout=aiohttp.ClientTimeout(endpoint.timeout, sock_connect=endpoint.connect_timeout),
+            allow_redirects=False,
+        ) as response:
+            body = bytearray()
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > BODY_LIMIT:
+                    raise _BodyTooLarge
+            return Answer(
+                url,
+                response.status,
+                body.decode("utf-8", "replace"),
+                retry_after=response.headers.get("Retry-After"),
+                location=response.headers.get("Location"),
+                secret=endpoint.api_key,
+            )
+
+
+class _Resolver(AbstractResolver):
+    """The system's resolver in threads of its own.
+
+    The event loop has only a few, and names that time out would keep them from the names of sites that are well.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_RESOLVING_THREADS, thread_name_prefix="vllm-resolver")
+
+    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_UNSPEC) -> list[dict]:
+        call = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        return [
+            {
+                "hostname": host,
+                # The fourth part of an IPv6 address is the network interface that a link-local one belongs to.
+                "host": f"{address[0]}%{address[3]}" if len(address) > 3 and address[3] else address[0],
+                "port": address[1],
+                "family": kind,
+                "proto": protocol,
+                "flags": socket.AI_NUMERICHOST,
+            }
+            for kind, _type, protocol, _name, address in found
+        ]
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _proxy(endpoint: Endpoint) -> str | None:
+    """The proxy that the environment names for the endpoint. aiohttp's own ``trust_env`` would send what a netrc file
+    holds for the host as well."""
+    url = urlsplit(endpoint.base_url)
+    if not endpoint.use_proxy or proxy_bypass(url.netloc):
+        return None
+    proxies = getproxies()
+    return proxies.get(url.scheme, proxies.get("all"))
+
+
+def _error(problem: Exception, url: str) -> VllmError:
+    """Return the error for an exception of aiohttp, whose text is never repeated: it can hold what was sent."""
+    causes = tuple(_causes(problem))
+    code, came_back, hint = next(
+        reason for kinds, *reason in _REASONS if any(isinstance(cause, kinds) for cause in causes)
+    )
+    # OpenSSL's own words for a refused certificate hold nothing that was sent.
+    why = next((cause.verify_message for cause in causes if getattr(cause, "verify_message", None)), None)
+    return request_error(code, _TRIED, url, f"{came_back} ({why})" if why else came_back, hint)
+
+
+def _causes(problem: BaseException) -> Iterator[BaseException]:
+    """Yield the exception and what it wraps, each without its traceback.
+
+    The tracebacks hold frames that hold the exceptions. A fleet that is down would fill the memory with such circles
+    until Python looks for them, which it does rarely.
+    """
+    seen: set[int] = set()
+    queue = [problem]
+    while queue:
+        current = queue.pop(0)
+        if isinstance(current, BaseException) and id(current) not in seen:
+            seen.add(id(current))
+            yield current.with_traceback(None)
+            queue += [getattr(current, "certificate_error", None), current.__cause__, current.__context__]

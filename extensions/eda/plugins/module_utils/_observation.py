@@ -1,0 +1,51 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one look at an endpoint shows: in sync, drifted or unreachable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .....plugins.module_utils._answers import Answer
+from .....plugins.module_utils._errors import VllmError
+from .....plugins.module_utils._model_list import read_model_list
+from .....plugins.module_utils._plan import Entry, plan
+from ._declaration_file import DeclaredEndpoint
+
+IN_SYNC, DRIFTED, UNREACHABLE = "in_sync", "drifted", "unreachable"
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One look.
+
+    :param difference: the adapters that are not as declared.
+    :param summary: the number of adapters by drift.
+    :param error: why an endpoint is unreachable, or why what is declared cannot be served there.
+    """
+
+    state: str
+    difference: tuple[Entry, ...] = ()
+    summary: dict | None = None
+    error: VllmError | None = None
+
+    @property
+    def drift(self) -> object:
+        """What makes one drift differ from another."""
+        return (self.error.code, self.error.message) if self.error else self.difference
+
+
+def judge(target: DeclaredEndpoint, answer: Answer) -> Observation:
+    """Compare an answer with what is declared. From an answer that is no vLLM model list nothing is concluded."""
+    try:
+        observed = read_model_list(answer, target.endpoint.base_url)
+    except VllmError as error:
+        return Observation(UNREACHABLE, error=error)
+    pruning = {option: value for option, value in target.options.items() if option != "adapters"}
+    try:
+        decided = plan(target.adapters, observed, **pruning)
+    except VllmError as error:
+        return Observation(DRIFTED, error=error)
+    difference = tuple(entry for entry in decided.entries if entry.drift != "none")
+    return Observation(DRIFTED if difference else IN_SYNC, difference, decided.summary)
