@@ -1,0 +1,43 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Make `ansible_collections.sovereign.vllm` importable from a clone that lies anywhere."""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+def _link_project_into_a_collection_tree() -> Path:
+    """Return a directory for ANSIBLE_COLLECTIONS_PATH in which `sovereign.vllm` is this clone."""
+    root = Path(tempfile.mkdtemp(prefix="sovereign-vllm-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    namespace = root / "ansible_collections" / "sovereign"
+    namespace.mkdir(parents=True)
+    (namespace / "vllm").symlink_to(PROJECT)
+    return root
+
+
+def _install_collection_loader() -> None:
+    # Somebody else's loader (ansible-test) already knows the collection.
+    if importlib.util.find_spec("ansible_collections") is not None:
+        return
+    from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
+
+    # The Makefile names the installed tarball here, so that playbooks run what users get.
+    root = os.environ.get("SOVEREIGN_VLLM_COLLECTIONS_PATH") or str(_link_project_into_a_collection_tree())
+    os.environ["ANSIBLE_COLLECTIONS_PATH"] = root
+    _AnsibleCollectionFinder(paths=[root])._install()
+
+
+_install_collection_loader()
+# Subprocesses take ansible-playbook from the environment that runs pytest, also when nobody activated it.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

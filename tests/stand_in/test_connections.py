@@ -1,0 +1,120 @@
+# SPDX-FileCopyrightText: Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several clients, several servers, and connections that end."""
+
+from __future__ import annotations
+
+import datetime
+import socket
+import ssl
+import threading
+import urllib.error
+import urllib.request
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.asking import ask, eventually, load, served, unload
+from tests.vllm_stand_in import StandIn
+
+
+def test_a_load_goes_on_when_the_client_has_gone(examples: Path) -> None:
+    with StandIn(load_delay=0.4) as server:
+        with pytest.raises(TimeoutError):
+            ask(
+                server.url,
+                "POST",
+                "/v1/load_lora_adapter",
+                {"lora_name": "a", "lora_path": f"{examples}/first"},
+                timeout=0.1,
+            )
+        assert eventually(lambda: "a" in served(server.url))
+
+
+@pytest.mark.parametrize(("profile", "statuses"), [("0.9", [200, 200]), ("0.10.0", [200, 400])])
+def test_two_loads_of_one_name_at_once(examples: Path, profile: str, statuses: list[int]) -> None:
+    with StandIn(profile, load_delay=0.3) as server:
+        seen: list[int] = []
+        threads = [
+            threading.Thread(target=lambda: seen.append(load(server.url, "a", examples / "first").status))
+            for _turn in range(2)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(seen) == statuses
+        cards = ask(server.url, "GET", "/v1/models").json["data"]
+        assert [card["id"] for card in cards] == ["tiny"] + ["a"] * statuses.count(200)
+        unload(server.url, "a")
+        assert served(server.url) == {"tiny": "tiny"}
+
+
+def test_replicas_answer_in_turn(examples: Path) -> None:
+    with StandIn(replicas=2) as server:
+        load(server.url, "a", examples / "first")
+        assert ["a" in served(server.url) for _turn in range(4)] == [False, True, False, True]
+
+
+def test_dead_and_back() -> None:
+    with StandIn() as server:
+        kept = socket.create_connection(("127.0.0.1", server.port))
+        ask(server.url, "GET", "/health")
+        server.kill()
+        assert kept.recv(1) == b""
+        kept.close()
+        with pytest.raises(ConnectionRefusedError):
+            ask(server.url, "GET", "/health")
+        server.restart()
+        assert ask(server.url, "GET", "/health").status == 200
+
+
+def test_idle_connections_are_closed() -> None:
+    with StandIn(keep_alive=0.1) as server, socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.settimeout(5)
+        assert connection.recv(1) == b""
+
+
+def _certificate(directory: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that is its own authority, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "stand-in")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False)
+    (directory / "cert.pem").write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    no_password = serialization.NoEncryption()
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, no_password)
+    (directory / "key.pem").write_bytes(private)
+    return directory / "cert.pem", directory / "key.pem"
+
+
+def _status_over_tls(url: str, trusted: Path | None, client: tuple[Path, Path] | None = None) -> int:
+    context = ssl.create_default_context(cafile=trusted)
+    if client:
+        context.load_cert_chain(*client)
+    with urllib.request.urlopen(f"{url}/health", context=context, timeout=10) as response:
+        return response.status
+
+
+def test_tls_and_client_certificates(tmp_path: Path) -> None:
+    certificate, key = _certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with StandIn(ssl_context=context) as server:
+        assert server.url.startswith("https://")
+        assert _status_over_tls(server.url, certificate) == 200
+        with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+            _status_over_tls(server.url, None)
+        server.restart()
+        assert _status_over_tls(server.url, certificate) == 200
+        context.load_verify_locations(certificate)
+        context.verify_mode = ssl.CERT_REQUIRED
+        with pytest.raises(OSError):
+            _status_over_tls(server.url, certificate)
+        assert _status_over_tls(server.url, certificate, (certificate, key)) == 200

@@ -1,0 +1,212 @@
+# SPDX-FileCopyrightText: Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which weights serve a request, and what kills the engine."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.asking import ask, complete, eventually, load, served, unload, weights
+from tests.vllm_stand_in import StandIn, write_adapter
+
+LONG = "a prompt that fills more than one block of the prefix cache"
+
+
+def _is_down(server: StandIn) -> bool:
+    try:
+        ask(server.url, "GET", "/health")
+    except ConnectionError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("example", ["rank64", "dora", "bias", "oversized", "broken-json", "no-tensors", "truncated"])
+def test_a_rejected_adapter_changes_nothing(examples: Path, example: str) -> None:
+    with StandIn() as server:
+        load(server.url, "a", examples / "first")
+        before = weights(server.url, "a")
+        assert load(server.url, "b", examples / example).status == 500
+        assert served(server.url) == {"tiny": "tiny", "a": str(examples / "first")}
+        assert weights(server.url, "a") == before
+        assert ask(server.url, "GET", "/health").status == 200
+
+
+def test_other_weights_say_something_else(examples: Path) -> None:
+    with StandIn() as server:
+        load(server.url, "a", examples / "first")
+        load(server.url, "b", examples / "second")
+        load(server.url, "c", examples / "first")
+        assert weights(server.url, "a") == weights(server.url, "c") != weights(server.url, "b")
+        assert weights(server.url, "tiny") == "base"
+        assert complete(server.url, "nobody").status == 404
+
+
+def test_smaller_tensors_are_served_without_a_word(tmp_path: Path) -> None:
+    with StandIn() as server:
+        assert load(server.url, "a", write_adapter(tmp_path / "small", hidden=32)).status == 200
+
+
+def test_an_evicted_adapter_is_read_again(tmp_path: Path) -> None:
+    first, second = write_adapter(tmp_path / "1", seed=1), write_adapter(tmp_path / "2", seed=2)
+    with StandIn(max_cpu_loras=1) as server:
+        load(server.url, "a", first)
+        before = weights(server.url, "a")
+        load(server.url, "b", second)
+        write_adapter(first, seed=3)
+        assert weights(server.url, "a") != before
+        assert set(served(server.url)) == {"tiny", "a", "b"}
+
+
+@pytest.mark.parametrize(("profile", "health"), [("0.9", 500), ("0.32", 503)])
+def test_an_evicted_adapter_whose_files_are_gone_kills_the_server(tmp_path: Path, profile: str, health: int) -> None:
+    first, second = write_adapter(tmp_path / "1", seed=1), write_adapter(tmp_path / "2", seed=2)
+    with StandIn(profile, max_cpu_loras=1, death_delay=60) as server:
+        load(server.url, "a", first)
+        load(server.url, "b", second)
+        shutil.rmtree(first)
+        assert complete(server.url, "b").status == 200
+        death = complete(server.url, "a")
+        assert death.status == 500
+        assert "EngineCore encountered an issue" in death.text
+        assert ask(server.url, "GET", "/health").status == health
+        assert load(server.url, "c", second).status == 500
+        assert complete(server.url, "tiny").status == 500
+        server.restart()
+        assert served(server.url) == {"tiny": "tiny"}
+        assert ask(server.url, "GET", "/health").status == 200
+
+
+def test_a_loaded_adapter_does_not_need_its_files(tmp_path: Path) -> None:
+    with StandIn() as server:
+        load(server.url, "a", write_adapter(tmp_path / "1"))
+        shutil.rmtree(tmp_path / "1")
+        assert complete(server.url, "a").status == 200
+
+
+def test_load_inplace_sticks(tmp_path: Path) -> None:
+    directory = write_adapter(tmp_path / "1", seed=1)
+    with StandIn(death_delay=0) as server:
+        load(server.url, "a", directory, load_inplace=True)
+        before = weights(server.url, "a")
+        write_adapter(directory, seed=2)
+        assert weights(server.url, "a") != before
+        shutil.rmtree(directory)
+        assert complete(server.url, "a").status == 500
+        assert eventually(lambda: _is_down(server))
+
+
+def test_unload_and_load_unstick(tmp_path: Path) -> None:
+    directory = write_adapter(tmp_path / "1", seed=1)
+    with StandIn() as server:
+        load(server.url, "a", directory, load_inplace=True)
+        unload(server.url, "a")
+        load(server.url, "a", directory)
+        before = weights(server.url, "a")
+        shutil.rmtree(directory)
+        assert weights(server.url, "a") == before
+
+
+def test_load_inplace_keeps_the_place_in_the_list(examples: Path) -> None:
+    with StandIn() as server:
+        for name in ("a", "b"):
+            load(server.url, name, examples / "first")
+        assert load(server.url, "a", examples / "second", load_inplace=True).status == 200
+        assert list(served(server.url).items())[1:] == [("a", str(examples / "second")), ("b", str(examples / "first"))]
+
+
+def test_load_inplace_is_ignored_before_0_15(examples: Path) -> None:
+    with StandIn("0.14") as server:
+        assert load(server.url, "a", examples / "first", load_inplace=True).status == 200
+        assert load(server.url, "a", examples / "second", load_inplace=True).status == 400
+        assert served(server.url)["a"] == str(examples / "first")
+
+
+@pytest.mark.parametrize("example", ["rank64", "missing", "oversized"])
+def test_a_failed_load_inplace_shows_the_old_root(examples: Path, example: str) -> None:
+    with StandIn() as server:
+        load(server.url, "a", examples / "first")
+        before = weights(server.url, "a")
+        assert load(server.url, "a", examples / example, load_inplace=True).status in (404, 500)
+        assert served(server.url)["a"] == str(examples / "first")
+        # Tensors that do not fit are noticed when the old ones are half overwritten.
+        assert (weights(server.url, "a") == before) is (example != "oversized")
+
+
+def _while_completing(server: StandIn, change: Callable[[], object]) -> str:
+    """Make a change while a request is in flight, and return which weights served it."""
+    answer: list[str] = []
+    thread = threading.Thread(target=lambda: answer.append(weights(server.url, "a")))
+    thread.start()
+    assert eventually(lambda: any(request.path == "/v1/completions" for request in server.log))
+    time.sleep(0.1)  # until the request has its weights
+    change()
+    thread.join()
+    return answer[0]
+
+
+def test_a_request_in_flight_keeps_its_weights_through_unload_and_load(examples: Path) -> None:
+    with StandIn(completion_delay=0.8) as server:
+        load(server.url, "a", examples / "first")
+        old = weights(server.url, "a")
+        server.clear_log()
+
+        def swap() -> None:
+            unload(server.url, "a")
+            load(server.url, "a", examples / "second")
+
+        assert _while_completing(server, swap) == old
+        assert weights(server.url, "a") != old
+
+
+def test_a_request_in_flight_mixes_weights_when_loaded_in_place(examples: Path) -> None:
+    with StandIn(completion_delay=0.8) as server:
+        load(server.url, "a", examples / "first")
+        old = weights(server.url, "a")
+        server.clear_log()
+        mixed = _while_completing(server, lambda: load(server.url, "a", examples / "second", load_inplace=True))
+        assert mixed == f"{old}+{weights(server.url, 'a')}"
+
+
+@pytest.mark.parametrize(
+    ("profile", "same_path", "stale"),
+    [
+        ("0.10.1", True, False),
+        ("0.11.1", False, True),
+        ("0.30", False, True),
+        ("0.32", False, False),
+        ("0.32", True, True),
+    ],
+)
+def test_prefix_cache(tmp_path: Path, profile: str, same_path: bool, stale: bool) -> None:
+    first = write_adapter(tmp_path / "1", seed=1)
+    with StandIn(profile, dev_routes=True) as server:
+        load(server.url, "a", first)
+        old = weights(server.url, "a", LONG)
+        unload(server.url, "a")
+        load(server.url, "a", write_adapter(first if same_path else tmp_path / "2", seed=2))
+        fresh = weights(server.url, "a", "short")
+        assert weights(server.url, "a", LONG) == (f"{old}+{fresh}" if stale else fresh)
+        ask(server.url, "POST", "/reset_prefix_cache")
+        assert weights(server.url, "a", LONG) == fresh
+
+
+@pytest.mark.parametrize("header", [b"[]", b'{"x": 1}', b'{"base_model.model.a.q_proj.lora_A.weight": {}}', b"{"])
+def test_what_is_no_safetensors_file_is_rejected(tmp_path: Path, header: bytes) -> None:
+    directory = write_adapter(tmp_path / "a")
+    (directory / "adapter_model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    with StandIn() as server:
+        assert load(server.url, "a", directory).status == 500
+
+
+def test_the_kind_of_peft_does_not_matter_but_its_fields_do(tmp_path: Path) -> None:
+    directory = write_adapter(tmp_path / "a", peft_type="OTHER")
+    with StandIn() as server:
+        assert load(server.url, "a", directory).status == 200
+        (directory / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 8, "lora_alpha": 8}')
+        assert "target_modules" in load(server.url, "b", directory).text

@@ -1,0 +1,32 @@
+# SPDX-FileCopyrightText: Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A server that answers like vLLM, release by release, without a model: for tests, demos and rehearsals.
+
+    with StandIn(profile="0.32") as server:
+        requests.get(f"{server.url}/v1/models")
+
+From the command line: python -m tests.vllm_stand_in --help
+"""
+
+from __future__ import annotations
+
+from .adapters import write_adapter, write_example, write_examples
+from .faults import MISTYPED_LISTS, Fault
+from .profiles import PROFILES, Profile, profile_for
+from .request import Request
+from .server import StandIn
+from .settings import Settings
+
+__all__ = [
+    "MISTYPED_LISTS",
+    "PROFILES",
+    "Fault",
+    "Profile",
+    "Request",
+    "Settings",
+    "StandIn",
+    "profile_for",
+    "write_adapter",
+    "write_example",
+    "write_examples",
+]

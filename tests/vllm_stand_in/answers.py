@@ -1,0 +1,189 @@
+# SPDX-FileCopyrightText: Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bodies of vLLM's answers, in the shape of each release."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from .engine import Adapter
+from .profiles import Profile
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP answer; Content-Length, Date and Server are added when it is sent."""
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def json_answer(status: int, value: Any, **headers: str) -> Answer:
+    body = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return Answer(status, body, {"content-type": "application/json", **headers})
+
+
+def success(profile: Profile, text: str) -> Answer:
+    """Plain text; the Python front-end sends no Content-Type at all."""
+    return Answer(200, text.encode(), {"content-type": profile.success_type} if profile.success_type else {})
+
+
+def error(profile: Profile, status: int, kind: str, message: str, param: str | None = None) -> Answer:
+    """vLLM's own error. kind: its `type`, such as "NotFoundError"."""
+    if profile.redacts_paths:
+        message = _redact(message)
+    if profile.errors == "rust":
+        family = "server_error" if status >= 500 else "invalid_request_error"
+        codes = {"NotFoundError": "model_not_found", "BadJSON": "json_parse_error"}
+        detail = {"message": message, "type": family, "param": param, "code": codes.get(kind, family)}
+        return json_answer(status, {"error": detail})
+    detail = {"message": message, "type": kind, "param": param, "code": status}
+    if profile.errors == "nested":
+        return json_answer(status, {"error": detail})
+    return json_answer(status, {"object": "error", **detail})
+
+
+def _redact(message: str) -> str:
+    """As sanitize_message of vLLM 0.32: paths below the usual system directories, and paths of files with a suffix."""
+    message = re.sub(r"/(?:home|usr|opt|var|tmp|root|lib|mnt|srv)(?:/[\w.\-]+)+", "<path>", message)
+    return re.sub(r"(?:/[\w\-]+)+/[\w\-]+\.\w+", "<path>", message).strip()
+
+
+def router(profile: Profile, status: int, **headers: str) -> Answer:
+    """404 and 405 come from the router, not from vLLM's handlers."""
+    if not profile.router_bodies:
+        return Answer(status, b"", headers)
+    return json_answer(status, {"detail": {404: "Not Found", 405: "Method Not Allowed"}[status]}, **headers)
+
+
+def unauthorized() -> Answer:
+    return json_answer(401, {"error": "Unauthorized"})
+
+
+def unsupported_media_type(profile: Profile) -> Answer:
+    text = "Unsupported Media Type: Only 'application/json' is allowed"
+    if profile.media_type_status == 415:
+        return json_answer(415, {"detail": text})
+    if profile.errors == "rust":
+        return error(profile, 400, "BadRequest", "Expected request with `Content-Type: application/json`")
+    message = f"1 validation error:\n  {text}"
+    if profile.validation == "endpoint+list":
+        message += f" {[text]}"
+    return error(profile, 400, "Bad Request", message)
+
+
+def invalid(profile: Profile, path: str, problems: list[dict[str, Any]]) -> Answer:
+    """Pydantic's complaints about the body of a POST to `path`.
+
+    Up to 0.25 the text names the endpoint's place in vLLM's sources, from 0.9 to 0.25 it repeats the list; from 0.30
+    the values are summarised. The Rust front-end's words were not recorded.
+    """
+    if profile.errors == "rust":
+        kind = "BadJSON" if problems[0]["type"] == "json_invalid" else "BadRequest"
+        return error(profile, 400, kind, f"Failed to deserialize the JSON body: {problems[0]['msg']}")
+    shown = [_summary(problem) for problem in problems] if profile.validation == "summary" else problems
+    noun = "error" if len(problems) == 1 else "errors"
+    message = f"{len(problems)} validation {noun}:\n" + "\n".join(f"  {problem}" for problem in shown)
+    if profile.validation.startswith("endpoint"):
+        function = path.removeprefix("/v1/")
+        message += f'\n\n  File "site-packages/vllm/entrypoints/openai/api_server.py", line 1, in {function}'
+        message += f"\n    POST {path}"
+    if profile.validation == "endpoint+list":
+        message += f" {problems}"
+    kind = "BadRequestError" if profile.validation == "endpoint" else "Bad Request"
+    param = _dotted(problems[0]["loc"]) if profile.names_parameters else None
+    return error(profile, 400, kind, message, param)
+
+
+def _dotted(location: tuple[Any, ...]) -> str:
+    return ".".join(str(part) for part in location)
+
+
+def _summary(problem: dict[str, Any]) -> dict[str, Any]:
+    problem = {**problem, "loc": _dotted(problem["loc"])}
+    if isinstance(problem["input"], bytes):
+        problem["input"] = f"<bytes of {len(problem['input'])} bytes>"
+    elif isinstance(problem["input"], (dict, list)):
+        problem["input"] = f"<{type(problem['input']).__name__} of {len(problem['input'])} items>"
+    else:
+        problem["input"] = problem["input"] if isinstance(problem["input"], str) else str(problem["input"])
+    return problem
+
+
+def model_list(profile: Profile, bases: list[tuple[str, str]], adapters: list[Adapter], max_model_len: int) -> Answer:
+    cards = [_card(profile, name, root, None, max_model_len) for name, root in bases]
+    if profile.lists_runtime_adapters:
+        cards += [_card(profile, adapter.name, adapter.path, adapter.parent, None) for adapter in adapters]
+    return json_answer(200, {"object": "list", "data": cards})
+
+
+def _card(profile: Profile, name: str, root: str, parent: str | None, max_model_len: int | None) -> dict[str, Any]:
+    now = int(time.time())
+    permission = {
+        "id": f"modelperm-{uuid.uuid4().hex}",
+        "object": "model_permission",
+        "created": now,
+        "allow_create_engine": False,
+        "allow_sampling": True,
+        "allow_logprobs": True,
+        "allow_search_indices": False,
+        "allow_view": True,
+        "allow_fine_tuning": False,
+        "organization": "*",
+        "group": None,
+        "is_blocking": False,
+    }
+    return {
+        "id": name,
+        "object": "model",
+        "created": now,
+        "owned_by": profile.owned_by,
+        "root": root,
+        "parent": parent,
+        "max_model_len": max_model_len,
+        "permission": [permission],
+    }
+
+
+def completion(profile: Profile, model: str, text: str, tokens: int) -> Answer:
+    """The fields are those of 0.32; older releases lack some."""
+    choice = {
+        "index": 0,
+        "text": text,
+        "logprobs": None,
+        "finish_reason": "length",
+        "stop_reason": None,
+        "token_ids": None,
+        "prompt_logprobs": None,
+        "prompt_token_ids": None,
+        "routed_experts": None,
+    }
+    usage = {
+        "prompt_tokens": 1,
+        "total_tokens": 1 + tokens,
+        "completion_tokens": tokens,
+        "prompt_tokens_details": None,
+        "completion_tokens_details": None,
+    }
+    return json_answer(
+        200,
+        {
+            "id": f"cmpl-{uuid.uuid4().hex}",
+            "object": "text_completion",
+            "created": int(time.time()),
+            "model": model,
+            "choices": [choice],
+            "service_tier": None,
+            "system_fingerprint": f"vllm-{profile.version}",
+            "usage": usage,
+            "kv_transfer_params": None,
+            "ec_transfer_params": None,
+            "metrics": None,
+        },
+    )
