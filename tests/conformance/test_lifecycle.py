@@ -1,0 +1,16 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must hold on every server, on a real one."""
+
+from __future__ import annotations
+
+from tests.lifecycle.one_adapter import OneAdapter
+from tests.lifecycle.whole_node import WholeNode
+
+
+class TestOneAdapter(OneAdapter):
+    pass
+
+
+class TestWholeNode(WholeNode):
+    pass
