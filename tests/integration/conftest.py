@@ -1,0 +1,45 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Playbooks on stand-ins of vLLM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.playbook import IN_WORKER
+from tests.support.server import Server
+from tests.support.site import Site
+from tests.vllm_stand_in import PROFILES, StandIn, write_examples
+
+pytest.register_assert_rewrite("tests.lifecycle")
+
+NewSite = Callable[..., Site]
+SUPPORTED = [name for name in PROFILES if not name.startswith("0.6")]
+
+
+@pytest.fixture(scope="session")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Adapters, good ones and such that vLLM refuses."""
+    return write_examples(tmp_path_factory.mktemp("examples"))
+
+
+@pytest.fixture
+def new_site(tmp_path: Path, examples: Path) -> Iterator[NewSite]:
+    """Call it with the settings of a StandIn, and get a site that is served by it. `site.watched` is the stand-in."""
+    with ExitStack() as stand_ins:
+        count = 0
+
+        def new(host: dict[str, Any] | None = None, **settings: Any) -> Site:
+            nonlocal count
+            count += 1
+            stand_in = stand_ins.enter_context(StandIn(**settings))
+            server = Server(stand_in.url, settings.get("api_key"))
+            directory = tmp_path / f"site{count}"
+            return Site(server, stand_in, examples, directory / "artifacts", directory / "runs", host or IN_WORKER)
+
+        yield new

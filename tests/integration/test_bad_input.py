@@ -1,0 +1,82 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What cannot be meant is refused before the first request that writes, in one sentence that names the option."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from .conftest import NewSite
+
+ADAPTER, ADAPTERS = "vllm_lora_adapter", "vllm_lora_adapters"
+SQL = {"name": "sql", "path": "/srv/sql"}
+# What is wrong: module, options, the option that the sentence names, and a few of its words.
+BAD = {
+    "unparsable URL": (ADAPTER, {**SQL, "base_url": "http://[::1"}, "base_url", "is not a URL"),
+    "port that is none": (ADAPTER, {**SQL, "base_url": "http://node:port"}, "base_url", "is not a URL"),
+    "no scheme": (ADAPTER, {**SQL, "base_url": "node:8000"}, "base_url", "is not http or https"),
+    "another scheme": (ADAPTER, {**SQL, "base_url": "ftp://node"}, "base_url", "is not http or https"),
+    "no host": (ADAPTER, {**SQL, "base_url": "http://"}, "base_url", "names no host"),
+    "credentials": (ADAPTER, {**SQL, "base_url": "http://me:hunter2@node"}, "base_url", "user or password"),
+    "empty name": (ADAPTER, {**SQL, "name": ""}, "name", "is empty"),
+    "blank name": (ADAPTER, {**SQL, "name": "  "}, "name", "is empty"),
+    "control character": (ADAPTER, {**SQL, "name": "sql\x1b[2J"}, "name", "control or invisible"),
+    "line end": (ADAPTER, {**SQL, "path": "/srv/sql\n"}, "path", "control or invisible"),
+    "reserved name": (ADAPTER, {**SQL, "name": "sql@sovereign.vllm-rehearsal"}, "name", "reserved"),
+    "no path": (ADAPTER, {"name": "sql"}, "path", "is missing"),
+    "empty path": (ADAPTER, {**SQL, "path": ""}, "path", "is empty"),
+    "relative path": (ADAPTER, {**SQL, "path": "org/sql"}, "path", "relative"),
+    "path of a home": (ADAPTER, {**SQL, "path": "~/sql"}, "path", "relative"),
+    "name of the base model": (ADAPTER, {**SQL, "name": "tiny"}, "name", "equals a base model"),
+    "name of an alias": (ADAPTER, {**SQL, "name": "tiny-alias"}, "name", "equals a base model"),
+    "base model as absent": (ADAPTER, {"name": "tiny", "state": "absent"}, "name", "equals a base model"),
+    "unknown base model": (ADAPTER, {**SQL, "base_model": "huge"}, "base_model", "the node serves 'tiny'"),
+    "no time": (ADAPTER, {**SQL, "timeout": 0}, "timeout", "more than 0"),
+    "no time to load": (ADAPTER, {**SQL, "load_timeout": -1}, "load_timeout", "more than 0"),
+    "negative retries": (ADAPTER, {**SQL, "retries": -1}, "retries", "negative"),
+    "key of two lines": (ADAPTER, {**SQL, "api_key": "hunter2\nx"}, "api_key", "no HTTP header can carry"),
+    "duplicates": (ADAPTERS, {"adapters": [SQL, {"name": "tickets", "state": "absent"}, SQL]}, "adapters", "'sql'"),
+    "relative in a list": (ADAPTERS, {"adapters": [SQL, {"name": "b", "path": "b"}]}, "path", "relative"),
+    "base model in a list": (ADAPTERS, {"adapters": [SQL, {"name": "tiny", "state": "absent"}]}, "name", "base model"),
+    "another base in a list": (
+        ADAPTERS,
+        {"adapters": [SQL, {"name": "b", "path": "/b", "base_model": "huge"}]},
+        "base_model",
+        "the node serves 'tiny'",
+    ),
+}
+
+
+@pytest.mark.parametrize("options", [[], ["--check"]], ids=["for real", "check mode"])
+def test_refused_before_anything_is_written(new_site: NewSite, options: list[str]) -> None:
+    site = new_site(base_models=("tiny", "tiny-alias"))
+    tasks = [
+        {"name": case, f"sovereign.vllm.{module}": arguments, "ignore_errors": True}
+        for case, (module, arguments, _option, _words) in BAD.items()
+    ]
+    run = site.run("\n".join(f"- {json.dumps(task)}" for task in tasks), options=options)
+    assert site.watched.writes == []
+    assert {case: run[case].status for case in BAD} == dict.fromkeys(BAD, "failed")
+    for case, (_module, _arguments, option, words) in BAD.items():
+        message = run[case].msg
+        assert f"ption {option} " in message, case
+        assert words in message, case
+        assert message.isprintable() and message.endswith("."), case
+        assert "hunter2" not in json.dumps(run[case].values), case
+    assert "Traceback" not in run.output
+
+
+def test_relative_path_is_let_through_where_a_hub_is_allowed(new_site: NewSite) -> None:
+    """The stand-in has no hub to ask, and says so as vLLM does that is offline."""
+    site = new_site()
+    run = site.run(
+        """
+        - name: load
+          sovereign.vllm.vllm_lora_adapter: {name: sql, path: org/sql, allow_hub: true}
+        """,
+        rc=2,
+    )
+    assert [request.body["lora_path"] for request in site.watched.writes] == ["org/sql"]
+    assert run["load"].code == "artifact_not_found"

@@ -1,0 +1,130 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook sovereign.vllm.drift_audit on a fleet with one site in sync, one that drifted and one that is off."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.playbook import ANSIBLE_PLAYBOOK
+from tests.vllm_stand_in import Fault, StandIn
+
+KEY = "sk-audit-5512"
+HOSTILE = ("{{ lookup('ansible.builtin.pipe', 'touch $PWNED') }}", "<script>document.title='pwned'</script>")
+
+
+class Fleet:
+    def __init__(self, directory: Path, examples: Path) -> None:
+        self.directory = directory
+        static = {"sql": str(examples / "first")}
+        self.in_sync = StandIn(api_key=KEY, static=static)
+        drifted = dict.fromkeys(HOSTILE, str(examples / "first"))
+        self.drifted = StandIn(api_key=KEY, static={"sql": str(examples / "second"), **drifted})
+        self.declared = [{"name": "sql", "path": str(examples / "first")}]
+
+    def audit(self, **variables: object) -> subprocess.CompletedProcess[str]:
+        urls = {"edge1": self.in_sync.url, "edge2": self.drifted.url, "edge3": "http://127.0.0.1:9"}
+        endpoints = [{"name": name, "base_url": url} for name, url in urls.items()]
+        (self.directory / "group_vars").mkdir(parents=True, exist_ok=True)
+        inventory = {"plugin": "sovereign.vllm.vllm", "endpoints": endpoints, "timeout": 5}
+        (self.directory / "sites.vllm.yml").write_text(json.dumps(inventory))
+        (self.directory / "group_vars" / "vllm.yml").write_text(json.dumps({"lora_adapters_adapters": self.declared}))
+        extra = {"drift_report_directory": str(self.directory / "report"), **variables}
+        return subprocess.run(
+            [ANSIBLE_PLAYBOOK, "-i", "sites.vllm.yml", "sovereign.vllm.drift_audit", "-e", json.dumps(extra)],
+            cwd=self.directory,
+            env=dict(
+                os.environ, VLLM_API_KEY=KEY, ANSIBLE_NOCOLOR="1", ANSIBLE_SHOW_CUSTOM_STATS="1", PWNED=self.pwned
+            ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    @property
+    def pwned(self) -> str:
+        return str(self.directory / "pwned")
+
+    def report(self) -> dict:
+        return json.loads((self.directory / "report" / "drift.json").read_text())
+
+    def page(self) -> str:
+        return (self.directory / "report" / "drift.html").read_text()
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, examples: Path) -> Iterator[Fleet]:
+    fleet = Fleet(tmp_path, examples)
+    with fleet.in_sync, fleet.drifted:
+        yield fleet
+
+
+def _verdicts(report: dict) -> dict[str, str]:
+    return {site["name"]: site["verdict"] for site in report["sites"]}
+
+
+@pytest.mark.parametrize("source", ["live", "inventory"])
+def test_every_site_gets_its_verdict(fleet: Fleet, source: str) -> None:
+    run = fleet.audit(drift_audit_source=source)
+    assert run.returncode == 0, run.stdout + run.stderr
+    report = fleet.report()
+    assert _verdicts(report) == {"edge1": "in_sync", "edge2": "drifted", "edge3": "unreachable"}
+    assert report["summary"] == {"sites": 3, "drifted": 1, "unreachable": 1, "failed": 0, "in_sync": 1}
+    drifted = next(site for site in report["sites"] if site["name"] == "edge2")
+    assert {cell["name"]: cell["verdict"] for cell in drifted["adapters"]} == {
+        "sql": "drifted",
+        **dict.fromkeys(HOSTILE, "unexpected"),
+    }
+    unreachable = next(site for site in report["sites"] if site["name"] == "edge3")
+    assert "refused" in unreachable["reason"]
+    assert unreachable["adapters"] == []
+    # What AWX keeps of the job.
+    assert "drift_report_drifted" in run.stdout
+
+
+@pytest.mark.parametrize("source", ["live", "inventory"])
+def test_nothing_is_written_and_nobody_is_asked_twice(fleet: Fleet, source: str) -> None:
+    fleet.audit(drift_audit_source=source)
+    for server in (fleet.in_sync, fleet.drifted):
+        assert server.log
+        assert not server.writes
+        lists = [request for request in server.log if request.path == "/v1/models"]
+        # The inventory asks once, and so does the live audit.
+        assert len(lists) == (2 if source == "live" else 1)
+
+
+def test_what_servers_say_is_neither_evaluated_nor_markup(fleet: Fleet) -> None:
+    run = fleet.audit()
+    assert not Path(fleet.pwned).exists()
+    assert HOSTILE[0] in json.dumps(fleet.report())
+    assert "<script>document.title" not in fleet.page()
+    assert "&lt;script&gt;document.title" in fleet.page()
+    assert KEY not in run.stdout + run.stderr + fleet.page() + json.dumps(fleet.report())
+
+
+def test_findings_are_reported_where_they_are_asked_for(fleet: Fleet) -> None:
+    fleet.audit(drift_audit_findings=True)
+    findings = {site["name"]: [f["id"] for f in site["findings"]] for site in fleet.report()["sites"]}
+    assert findings == {"edge1": ["adapters_alias_open"], "edge2": ["adapters_alias_open"], "edge3": []}
+    assert "The route /adapters loads and unloads adapters without the key." in fleet.page()
+
+
+@pytest.mark.parametrize(("fail_on", "rc"), [(["drifted"], 2), (["unreachable"], 2), (["failed"], 0)])
+def test_the_job_fails_on_what_it_is_asked_to(fleet: Fleet, fail_on: list[str], rc: int) -> None:
+    run = fleet.audit(drift_report_fail_on=fail_on)
+    assert run.returncode == rc, run.stdout + run.stderr
+    assert ("Of 3 sites, 1 have drifted" in run.stdout) == (rc == 2)
+    assert fleet.report()["summary"]["sites"] == 3
+
+
+def test_an_answer_that_is_no_model_list_is_neither_drift_nor_sync(fleet: Fleet) -> None:
+    fleet.drifted.faults.add(Fault("GET", "/v1/models", "html"))
+    fleet.audit()
+    assert _verdicts(fleet.report()) == {"edge1": "in_sync", "edge2": "failed", "edge3": "unreachable"}

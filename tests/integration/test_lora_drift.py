@@ -1,0 +1,232 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter says what the module would do, without a request, and nothing of servers that were not seen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.inventory import Inventory
+from tests.support.playbook import IN_WORKER, Run, TaskResult, run_playbook
+from tests.vllm_stand_in import Fault, StandIn, write_adapter
+
+KEYS = ("changed", "adapters", "summary")
+SQL = {"name": "sql", "path": "/srv/sql"}
+
+
+class Audit:
+    """One server that an inventory sees as the host `edge`."""
+
+    def __init__(self, server: StandIn, directory: Path) -> None:
+        self.server = server
+        self._directory = directory
+        self._inventory = Inventory(directory, {"endpoints": [{"name": "edge", "base_url": server.url}], "timeout": 5})
+
+    def run(self, tasks: str, rc: int = 0, **variables: Any) -> Run:
+        """Run tasks on localhost. The inventory asks the server first."""
+        options = ["-i", str(self._inventory.file), "--limit", "localhost"]
+        host = {**IN_WORKER, "url": self.server.url}
+        return run_playbook(
+            tasks, {"localhost": host}, self._directory / "run", rc=rc, options=options, variables=variables
+        )
+
+    def compare(self, adapters: list[dict[str, Any]], **pruning: Any) -> tuple[TaskResult, dict, dict]:
+        """Return what the module tells in check mode, and what the filter tells of the inventory and of a result."""
+        run = self.run(COMPARE, adapters=adapters, pruning=pruning)
+        return run["module"], run["from inventory"].msg, run["from result"].msg
+
+
+COMPARE = """
+- name: module
+  sovereign.vllm.vllm_lora_adapters:
+    base_url: "{{ url }}"
+    adapters: "{{ adapters }}"
+    prune: "{{ pruning.prune | default(omit) }}"
+    prune_exclude: "{{ pruning.prune_exclude | default(omit) }}"
+    prune_limit: "{{ pruning.prune_limit | default(omit) }}"
+  check_mode: true
+  ignore_errors: true
+- name: info
+  sovereign.vllm.vllm_base_model_info: {base_url: "{{ url }}"}
+  register: info
+- name: from inventory
+  ansible.builtin.debug:
+    msg: "{{ hostvars['edge'] | sovereign.vllm.lora_drift(adapters, **pruning) }}"
+- name: from result
+  ansible.builtin.debug:
+    msg: "{{ info | sovereign.vllm.lora_drift(adapters, **pruning) }}"
+"""
+
+
+@pytest.fixture
+def audit(tmp_path: Path) -> Any:
+    with StandIn(base_models=("tiny", "alias")) as server:
+        for name in ("sql", "summaries", "tenant-1"):
+            server.load(name, write_adapter(tmp_path / name))
+        yield Audit(server, tmp_path / "audit")
+
+
+SERVED = "{{ directory }}"  # becomes the directory that the adapter of this name is served from
+DECLARATIONS = {
+    "nothing": ([], {}),
+    "in sync": ([{"name": "sql", "path": SERVED}, {"lora_name": "summaries", "lora_path": SERVED + "/"}], {}),
+    "missing": ([SQL | {"name": "new"}], {}),
+    "moved": ([SQL], {}),
+    "base model": ([{"name": "sql", "path": SERVED, "base_model": "alias"}], {}),
+    "absent": ([{"name": "sql", "state": "absent"}, {"name": "never", "state": "absent"}], {}),
+    "reloaded": ([{"name": "sql", "path": SERVED, "state": "reloaded"}], {}),
+    "prune": ([{"name": "sql", "path": SERVED}], {"prune": True}),
+    "prune some": ([SQL], {"prune": True, "prune_exclude": ["tenant-*"]}),
+    "prune within the limit": ([], {"prune": True, "prune_limit": 3}),
+}
+REFUSED = {
+    "prune_limit": ([SQL], {"prune": True, "prune_limit": 1}),
+    "name_conflict": ([SQL | {"name": "alias"}], {}),
+    "base_model_mismatch": ([SQL | {"base_model": "large"}], {}),
+}
+
+
+def declared(audit: Audit, tmp_path: Path, adapters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    text = json.dumps(adapters)
+    for name in ("sql", "summaries"):
+        before, found, after = text.partition(f'name": "{name}"')
+        text = before + found + after.replace(SERVED, str(tmp_path / name), 1)
+    return json.loads(text)
+
+
+@pytest.mark.parametrize("case", DECLARATIONS)
+def test_same_as_the_module_in_check_mode(audit: Audit, tmp_path: Path, case: str) -> None:
+    adapters, pruning = DECLARATIONS[case]
+    module, from_inventory, from_result = audit.compare(declared(audit, tmp_path, adapters), **pruning)
+    assert module.status == "ok"
+    for told in (from_inventory, from_result):
+        assert {key: told[key] for key in KEYS} == {key: module[key] for key in KEYS}
+        assert (told["unreachable"], told["failed"], told["msg"], told["error"]) == (False, False, "", None)
+
+
+@pytest.mark.parametrize("code", REFUSED)
+def test_what_the_module_refuses_is_told(audit: Audit, code: str) -> None:
+    adapters, pruning = REFUSED[code]
+    module, from_inventory, from_result = audit.compare(adapters, **pruning)
+    assert (module.status, module.code) == ("failed", code)
+    assert from_inventory["msg"] == module.msg
+    for told in (from_inventory, from_result):
+        assert (told["error"]["code"], told["failed"], told["unreachable"]) == (code, True, False)
+        assert (told["changed"], told["adapters"]) == (False, [])
+
+
+UNSEEN = """
+- name: info
+  sovereign.vllm.vllm_base_model_info: {base_url: "{{ url }}", retries: 0}
+  register: info
+  ignore_unreachable: true
+  ignore_errors: true
+- name: from inventory
+  ansible.builtin.debug:
+    msg: "{{ hostvars['edge'] | sovereign.vllm.lora_drift(adapters, prune=true) }}"
+- name: from result
+  ansible.builtin.debug:
+    msg: "{{ info | sovereign.vllm.lora_drift(adapters, prune=true) }}"
+- name: of a task that failed otherwise
+  ansible.builtin.debug:
+    msg: "{{ {'failed': true, 'msg': 'No such module.'} | sovereign.vllm.lora_drift(adapters) }}"
+- name: of a host that ssh did not reach
+  ansible.builtin.debug:
+    msg: "{{ {'unreachable': true, 'msg': 'No route.'} | sovereign.vllm.lora_drift(adapters) }}"
+"""
+
+
+def test_nothing_is_planned_for_what_was_not_seen(audit: Audit) -> None:
+    audit.server.kill()
+    run = audit.run(UNSEEN, adapters=[SQL])
+    for task in ("from inventory", "from result"):
+        told = run[task].msg
+        assert (told["unreachable"], told["failed"], told["changed"], told["adapters"]) == (True, False, False, [])
+        assert set(told["summary"].values()) == {0}
+        assert told["error"]["code"] == "unreachable"
+        assert "the connection was refused" in told["msg"]
+    otherwise = run["of a task that failed otherwise"].msg
+    assert (otherwise["failed"], otherwise["changed"], otherwise["msg"]) == (True, False, "No such module.")
+    by_ssh = run["of a host that ssh did not reach"].msg
+    assert (by_ssh["unreachable"], by_ssh["changed"], by_ssh["msg"]) == (True, False, "No route.")
+
+
+def test_last_seen_state_is_not_planned_against(tmp_path: Path) -> None:
+    variables = {
+        "vllm_base_url": "http://edge:8000",
+        "vllm_reachable": False,
+        "vllm_error": {"code": "unauthorized", "msg": "Refused."},
+        "vllm_base_models": [{"id": "tiny", "root": None, "max_model_len": 256, "aliases": []}],
+        "vllm_lora_adapters": [],
+        "vllm_stale": True,
+    }
+    tasks = "- name: told\n  ansible.builtin.debug: {msg: '{{ seen | sovereign.vllm.lora_drift(adapters) }}'}\n"
+    options = {"seen": variables, "adapters": [SQL]}
+    told = run_playbook(tasks, {"localhost": IN_WORKER}, tmp_path, variables=options)["told"].msg
+    assert (told["changed"], told["adapters"], told["failed"], told["unreachable"]) == (False, [], True, False)
+    assert (told["error"]["code"], told["msg"]) == ("unauthorized", "Refused.")
+
+
+def test_a_fleet_in_one_template_without_a_request(audit: Audit, tmp_path: Path) -> None:
+    fleet = """
+    - name: fleet
+      ansible.builtin.debug:
+        msg: "{{ dict(groups.vllm | zip(groups.vllm | map('extract', hostvars)
+          | map('sovereign.vllm.lora_drift', adapters, prune=true))) }}"
+    """
+    run = audit.run(fleet, adapters=[{"name": "sql", "path": str(tmp_path / "sql")}])
+    assert run["fleet"].msg["edge"]["summary"] == {"none": 1, "missing": 0, "path": 0, "base_model": 0, "unexpected": 2}
+    assert [request.path for request in audit.server.log] == ["/v1/models", "/version"]
+
+
+def test_what_servers_say_is_data(audit: Audit, tmp_path: Path) -> None:
+    jinja = "{{ lookup('ansible.builtin.pipe', 'touch " + str(tmp_path / "ran") + "') }}"
+    base_model = {"id": "tiny", "root": "tiny", "parent": None, "max_model_len": 256}
+    adapter = {"id": jinja, "root": f"/srv/{jinja}/", "parent": "tiny", "max_model_len": None}
+    answer = {"object": "list", "data": [base_model, adapter]}
+    audit.server.faults.add(Fault("GET", "/v1/models", "answer", json=answer))
+    tasks = """
+    - ansible.builtin.set_fact:
+        planned: "{{ hostvars['edge'] | sovereign.vllm.lora_drift([], prune=true) }}"
+        refused: "{{ hostvars['edge'] | sovereign.vllm.lora_drift([], prune=true, prune_limit=0) }}"
+    - name: told
+      ansible.builtin.debug: {msg: ["{{ planned.adapters[0].name }}", "{{ refused.msg }}"]}
+    """
+    run = audit.run(tasks)
+    name, sentence = run["told"].msg
+    assert name == jinja
+    assert jinja in sentence
+    assert not (tmp_path / "ran").exists()
+
+
+MISTAKES = {
+    "no list": ("hostvars['edge'] | sovereign.vllm.lora_drift('sql=/srv/sql')", "adapters"),
+    "unknown key": ("hostvars['edge'] | sovereign.vllm.lora_drift([{'name': 'sql', 'dir': '/srv'}])", "adapters.dir"),
+    "no name": ("hostvars['edge'] | sovereign.vllm.lora_drift([{'path': '/srv/sql'}])", "name found in adapters"),
+    "relative path": ("hostvars['edge'] | sovereign.vllm.lora_drift([{'name': 'a', 'path': 'b'}])", "Option path"),
+    "twice": ("hostvars['edge'] | sovereign.vllm.lora_drift([adapter, adapter])", "'sql' more than once"),
+    "prune is a word": ("hostvars['edge'] | sovereign.vllm.lora_drift([], prune='perhaps')", "prune"),
+    "limit is a word": ("hostvars['edge'] | sovereign.vllm.lora_drift([], prune_limit='few')", "prune_limit"),
+    "another host": ("hostvars['localhost'] | sovereign.vllm.lora_drift([])", "neither the variables of a host"),
+    "a string": ("'edge' | sovereign.vllm.lora_drift([])", "neither the variables of a host"),
+    "error is a string": ("{'failed': false, 'error': 'x'} | sovereign.vllm.lora_drift([])", "neither"),
+    "half a result": ("{'base_models': [{'id': 'tiny'}], 'adapters': []} | sovereign.vllm.lora_drift([])", "neither"),
+    "no base model": ("{'base_models': [], 'adapters': []} | sovereign.vllm.lora_drift([adapter])", "neither"),
+}
+
+
+def test_mistakes_are_told(audit: Audit) -> None:
+    tasks = "".join(
+        f"- name: {name}\n  ansible.builtin.debug: {{msg: {json.dumps('{{ ' + template + ' }}')}}}\n  ignore_errors: true\n"
+        for name, (template, _sentence) in MISTAKES.items()
+    )
+    run = audit.run(tasks, adapter=SQL)
+    for name, (_template, sentence) in MISTAKES.items():
+        assert run[name].status == "failed", name
+        assert sentence in run[name].msg, name
+        assert "sovereign.vllm.lora_drift" in run[name].msg, name
+        assert "Traceback" not in run[name].msg, name

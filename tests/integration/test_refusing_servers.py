@@ -1,0 +1,91 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Servers that cannot be managed say so in every generation's own way; the task says why, and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.playbook import TaskResult
+from tests.support.site import Site, run_on_all
+from tests.vllm_stand_in import Fault, write_adapter
+
+from .conftest import SUPPORTED, NewSite
+
+LOAD = """
+- name: load
+  sovereign.vllm.vllm_lora_adapter: {name: sql, path: "{{ artifacts }}/sql"}
+"""
+UNLOAD = """
+- name: unload
+  sovereign.vllm.vllm_lora_adapter: {name: fixed, state: absent}
+"""
+
+
+def served(sites: dict[str, Site]) -> dict[str, dict[str, str]]:
+    return {name: site.server.served() for name, site in sites.items()}
+
+
+def refused(results: dict[str, TaskResult]) -> dict[str, tuple[str, str | None, bool]]:
+    return {name: (result.status, result.code, result.changed) for name, result in results.items()}
+
+
+@pytest.mark.parametrize("options", [[], ["--check"]], ids=["for real", "check mode"])
+def test_runtime_updating_off(new_site: NewSite, tmp_path: Path, options: list[str]) -> None:
+    """The routes do not exist. Their 404 to an unload is a failure, and not "already gone"."""
+    static = {"fixed": write_adapter(tmp_path / "fixed")}
+    sites = {profile: new_site(profile=profile, runtime_lora=False, static=static) for profile in SUPPORTED}
+    for site in sites.values():
+        site.artifact("sql")
+    before = served(sites)
+    task = LOAD + "  ignore_errors: true\n" + UNLOAD
+    run = run_on_all(sites, task, tmp_path / "run", rc=2, options=options)
+    expected = dict.fromkeys(SUPPORTED, ("failed", "runtime_lora_disabled", False))
+    assert refused(run.of("load")) == expected
+    assert refused(run.of("unload")) == expected
+    assert all("VLLM_ALLOW_RUNTIME_LORA_UPDATING=True" in result.msg for result in run.results)
+    assert served(sites) == before
+
+
+def test_lora_off(new_site: NewSite, tmp_path: Path) -> None:
+    sites = {profile: new_site(profile=profile, enable_lora=False) for profile in SUPPORTED}
+    for site in sites.values():
+        site.artifact("sql")
+    run = run_on_all(sites, LOAD, tmp_path / "run", rc=2)
+    assert refused(run.of("load")) == dict.fromkeys(SUPPORTED, ("failed", "lora_disabled", False))
+    assert all("--enable-lora" in result.msg for result in run.results)
+
+
+def test_wrong_key(new_site: NewSite, tmp_path: Path) -> None:
+    sites = {profile: new_site(profile=profile, api_key="sesame") for profile in SUPPORTED}
+    run = run_on_all(sites, LOAD, tmp_path / "run", rc=2)
+    assert refused(run.of("load")) == dict.fromkeys(SUPPORTED, ("failed", "unauthorized", False))
+    assert not any(site.watched.writes for site in sites.values())
+
+
+def test_too_old(new_site: NewSite, tmp_path: Path) -> None:
+    """It cannot show what it serves, so whatever was done could not be confirmed."""
+    sites = {"v0.6": new_site(profile="0.6.6"), "current": new_site()}
+    for site in sites.values():
+        site.artifact("sql")
+    run = run_on_all(sites, LOAD, tmp_path / "run", rc=2)
+    assert run.of("load")["current"].changed
+    refusal = run.of("load")["v0.6"]
+    assert (refusal.status, refusal.code) == ("failed", "invalid_request")
+    assert "vLLM '0.6.6.post1', which cannot show what it serves; upgrade it to 0.7.0 or later" in refusal.msg
+    assert sites["v0.6"].watched.writes == []
+
+
+def test_engine_that_died_is_not_a_bad_artifact(new_site: NewSite) -> None:
+    """From 0.18 on both are answered 500; only /health tells the two apart."""
+    site = new_site()
+    site.artifact("sql")
+    site.watched.faults.add(
+        Fault(
+            "POST", "/v1/load", "answer", status=500, json={"error": {"message": "EngineCore encountered an issue."}}
+        ),
+        Fault("GET", "/health", "answer", status=503),
+    )
+    assert site.run(LOAD, rc=2)["load"].code == "server_error"

@@ -1,0 +1,93 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The key reaches the server and nothing else: no output, result or diff, whatever a server sends back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.playbook import AS_MODULE, IN_WORKER, Run
+from tests.support.site import Site
+from tests.vllm_stand_in import Fault
+
+from .conftest import NewSite
+
+KEY = "sk-5e5a3e-open"
+TASKS = """
+- name: server
+  sovereign.vllm.vllm_server_info:
+- name: info
+  sovereign.vllm.vllm_base_model_info:
+- name: load
+  sovereign.vllm.vllm_lora_adapter: {name: sql, path: "{{ artifacts }}/sql"}
+- name: move
+  sovereign.vllm.vllm_lora_adapters: {adapters: [{name: sql, path: "{{ artifacts }}/new"}], prune: true}
+- name: fail
+  sovereign.vllm.vllm_lora_adapter: {name: sql, path: "{{ artifacts }}/missing"}
+  ignore_errors: true
+- name: offline
+  sovereign.vllm.vllm_base_model_info: {base_url: "http://127.0.0.1:9", retries: 0}
+  ignore_unreachable: true
+"""
+# A server, a proxy or a portal that repeats what it was sent.
+ECHOES = {
+    "error of vLLM": Fault("POST", "/v1/load", "answer", status=500, json={"error": {"message": f"Bearer {KEY}"}}),
+    "page": Fault("GET", "/v1/models", "answer", text=f"<html>Authorization: Bearer {KEY}</html>"),
+    "redirect": Fault("GET", "/v1/models", "redirect", location=f"https://portal.example.org/?key={KEY}"),
+    "refusal": Fault("GET", "/v1/models", "answer", status=401, json={"error": f"bad key {KEY}"}),
+    "retry after": Fault("GET", "/v1/models", "answer", status=429, headers={"Retry-After": KEY}),
+    "version": Fault("GET", "/version", "answer", json={"version": f"0.6.{KEY}"}),
+    "root": Fault(
+        "GET",
+        "/v1/models",
+        "answer",
+        json={
+            "object": "list",
+            "data": [
+                {"id": "tiny", "root": "tiny", "parent": None, "max_model_len": 256},
+                {"id": "sql", "root": f"/srv/{KEY}", "parent": "tiny", "max_model_len": None},
+            ],
+        },
+    ),
+}
+
+
+def assert_unseen(run: Run) -> None:
+    assert KEY not in run.output
+    assert KEY not in json.dumps([result.values for result in run.results])
+
+
+@pytest.fixture(params=[IN_WORKER, AS_MODULE], ids=["in the worker", "as a module"])
+def site(request: pytest.FixtureRequest, new_site: NewSite) -> Site:
+    site = new_site(host=request.param, api_key=KEY)
+    for name in ("sql", "new"):
+        site.artifact(name)
+    return site
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"defaults": {"base_url": "{{ url }}"}, "variables": {}, "environment": {"VLLM_API_KEY": KEY}},
+    ],
+    ids=["from an option", "from the controller's environment"],
+)
+def test_key_is_nowhere_to_be_seen(site: Site, how: dict[str, Any]) -> None:
+    run = site.run(TASKS, options=["-vvvv", "--diff"], **how)
+    assert run["move"].changed
+    assert run["fail"].code == "artifact_not_found"
+    with_key = [request for request in site.watched.log if request.headers.get("authorization") == f"Bearer {KEY}"]
+    assert len(with_key) > 10
+    assert_unseen(run)
+
+
+@pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)
+def test_key_that_comes_back_is_not_repeated(site: Site, echo: Fault) -> None:
+    site.watched.faults.add(echo)
+    run = site.run(TASKS, rc=None, options=["-vvvv", "--diff"])
+    assert any(request.headers.get("authorization") == f"Bearer {KEY}" for request in site.watched.log)
+    assert_unseen(run)

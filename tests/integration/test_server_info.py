@@ -1,0 +1,100 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be managed on a server, what an auditor wants to know of it, and waiting for it to start."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from tests.support.site import run_on_all
+from tests.vllm_stand_in import Fault
+
+from .conftest import NewSite
+
+INFO = """
+- name: server
+  sovereign.vllm.vllm_server_info:
+"""
+# Settings of a server: version, runtime_lora, auth_required, ids of the findings.
+SERVERS: dict[str, tuple[dict[str, Any], tuple[str, bool, bool, set[str]]]] = {
+    "current": ({}, ("0.32.0", True, False, {"no_key"})),
+    "locked": ({"api_key": "sesame"}, ("0.32.0", True, True, {"adapters_alias_open"})),
+    "fixed-adapters": ({"api_key": "sesame", "runtime_lora": False}, ("0.32.0", False, True, set())),
+    "development": (
+        {"api_key": "sesame", "dev_routes": True},
+        ("0.32.0", True, True, {"adapters_alias_open", "development_routes"}),
+    ),
+    "keyed-by-name": (
+        {"profile": "0.30", "api_key": "sesame"},
+        ("0.30.0", True, True, {"adapters_alias_open", "prefix_cache_by_name"}),
+    ),
+    "bypassed": (
+        {"profile": "0.17", "api_key": "sesame"},
+        ("0.17.1", True, True, {"adapters_alias_open", "prefix_cache_by_name", "key_bypass"}),
+    ),
+    "before-the-alias": ({"profile": "0.10.0", "api_key": "sesame"}, ("0.10.0", True, True, {"key_bypass"})),
+    "old": ({"profile": "0.6.6", "api_key": "sesame"}, ("0.6.6.post1", True, True, {"too_old", "key_bypass"})),
+    "rust": ({"profile": "rust", "api_key": "sesame"}, ("0.30.0", True, True, {"prefix_cache_by_name"})),
+}
+
+
+def test_findings(new_site: NewSite, tmp_path: Path) -> None:
+    sites = {name: new_site(**settings) for name, (settings, _expected) in SERVERS.items()}
+    task = INFO + "    api_key: sesame\n"
+    info = run_on_all(sites, task, tmp_path / "run").of("server")
+    found = {
+        name: (
+            result["version"],
+            result["runtime_lora"],
+            result["auth_required"],
+            {finding["id"] for finding in result["findings"]},
+        )
+        for name, result in info.items()
+    }
+    assert found == {name: expected for name, (_settings, expected) in SERVERS.items()}
+    for name, result in info.items():
+        assert not result.changed
+        assert result["healthy"]
+        assert {request.method for request in sites[name].watched.log} == {"GET"}
+        for finding in result["findings"]:
+            assert set(finding) == {"id", "severity", "message", "fix"}
+            assert all(finding.values())
+
+
+def test_sick_server_is_told(new_site: NewSite) -> None:
+    site = new_site()
+    site.watched.faults.add(Fault("GET", "/health", "answer", status=503))
+    assert not site.run(INFO)["server"]["healthy"]
+
+
+def test_waits_until_the_server_is_up(new_site: NewSite) -> None:
+    """It refuses connections, then is not healthy, then names no model, as a server does that starts."""
+    site = new_site()
+    site.watched.kill()
+    site.watched.faults.add(
+        Fault("GET", "/health", "answer", status=503, times=1),
+        Fault("GET", "/v1/models", "empty_list", times=1),
+    )
+    start = threading.Timer(2.0, site.watched.start)
+    start.start()
+    run = site.run(INFO + "    wait: true\n    retries: 0\n")
+    start.join()
+    assert run["server"]["healthy"]
+    assert site.asked.count("GET /health") >= 3
+
+
+def test_waits_no_longer_than_told(new_site: NewSite) -> None:
+    site = new_site()
+    site.watched.kill()
+    run = site.run(INFO + "    wait: true\n    wait_timeout: 2\n    retries: 0\n", rc=4)
+    assert run["server"].code == "unreachable"
+    assert "it was waited for 2 seconds" in run["server"].msg
+
+
+def test_does_not_wait_where_waiting_cannot_help(new_site: NewSite) -> None:
+    site = new_site(api_key="sesame")
+    run = site.run(INFO + "    wait: true\n    api_key: wrong\n", rc=2)
+    assert run["server"].code == "unauthorized"
+    assert site.asked == ["GET /health", "GET /v1/models"]

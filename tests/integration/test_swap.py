@@ -1,0 +1,208 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What becomes of a served adapter when putting another artifact under its name does not go as planned."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lifecycle.one_adapter import REHEARSAL
+from tests.support.playbook import kill_playbook, start_playbook
+from tests.support.site import Site, run_on_all
+from tests.vllm_stand_in import Fault, Request
+
+from .conftest import SUPPORTED, NewSite
+
+LOAD, UNLOAD = "/v1/load_lora_adapter", "/v1/unload_lora_adapter"
+MOVE = """
+- name: move
+  sovereign.vllm.vllm_lora_adapter: {name: sql, path: "{{ artifacts }}/new"}
+"""
+
+
+def serving_old(site: Site) -> Site:
+    """The site with `sql` served from its artifact `old`, and an artifact `new` to move it to."""
+    site.server.load("sql", site.artifact("old"))
+    site.artifact("new", "second")
+    return site
+
+
+def posts(site: Site) -> list[str]:
+    """The writes of the last run, as route and name."""
+    writes = site.watched.writes
+    return [f"{request.path.split('/')[2].split('_')[0]} {request.body['lora_name']}" for request in writes]
+
+
+def lose_new_files_before_the_swap(site: Site) -> None:
+    def on_request(request: Request) -> None:
+        if request.path == LOAD and request.body["lora_name"] == "sql":
+            shutil.rmtree(site.artifacts / "new", ignore_errors=True)
+
+    site.watched.on_request = on_request
+
+
+def test_failed_swap_is_rolled_back_on_every_generation(new_site: NewSite, tmp_path: Path) -> None:
+    sites = {profile: serving_old(new_site(profile=profile)) for profile in SUPPORTED}
+    said_before = {profile: site.server.complete("sql") for profile, site in sites.items()}
+    for site in sites.values():
+        lose_new_files_before_the_swap(site)
+    moved = run_on_all(sites, MOVE, tmp_path / "run", rc=2).of("move")
+
+    outcomes = {profile: (result.changed, result.code) for profile, result in moved.items()}
+    assert outcomes == dict.fromkeys(SUPPORTED, (False, "artifact_not_found"))
+    for profile, site in sites.items():
+        old = str(site.artifacts / "old")
+        assert f"it is still served from '{old}'" in moved[profile].msg
+        assert site.server.served() == {"sql": old}
+        assert site.server.complete("sql") == said_before[profile]
+        assert site.server.healthy()
+
+
+def test_killed_in_the_middle_of_a_swap(new_site: NewSite, tmp_path: Path) -> None:
+    site = serving_old(new_site())
+    playbook = start_playbook(MOVE, {"site": site.host}, tmp_path / "killed", defaults={"base_url": site.watched.url})
+
+    def kill_at_the_swap(request: Request) -> None:
+        if request.path == UNLOAD and request.body["lora_name"] == "sql":
+            kill_playbook(playbook)
+
+    site.watched.on_request = kill_at_the_swap
+    playbook.communicate()
+    assert set(site.server.served()) == {REHEARSAL}
+
+    run = site.run("- name: info\n  sovereign.vllm.vllm_base_model_info:\n" + MOVE)
+    assert run["info"]["adapters"] == []
+    assert (run["move"].changed, run["move"]["drift"]) == (True, "missing")
+    assert site.server.served() == {"sql": str(site.artifacts / "new")}
+
+
+@pytest.mark.parametrize("profile", ["0.9", "0.32", "rust"])
+def test_two_runs_at_once_lose_no_name(new_site: NewSite, tmp_path: Path, profile: str) -> None:
+    """One of them may fail; the next run finds whatever is left to do. Before 0.10 a name can be listed twice."""
+    site = serving_old(new_site(profile=profile, load_delay=0.2))
+    tasks = """
+        - name: converge
+          sovereign.vllm.vllm_lora_adapters:
+            adapters: [{name: sql, path: "{{ artifacts }}/new"}, {name: tickets, path: "{{ artifacts }}/new"}]
+    """
+    run_on_all({"one": site, "two": site}, tasks, tmp_path / "run", rc=None)
+    assert set(site.server.served()) == {"sql", "tickets"}
+    site.run(tasks)
+    assert site.server.served() == dict.fromkeys(("sql", "tickets"), f"{site.artifacts}/new")
+
+
+@pytest.mark.parametrize(
+    ("fault", "writes"),
+    [
+        (Fault("POST", LOAD, "reset", times=1, effect=True), ["load sql"]),
+        (Fault("POST", LOAD, "short_body", times=1, effect=True), ["load sql"]),
+        (Fault("POST", LOAD, "answer", times=1, effect=True, status=502), ["load sql"]),
+        # A proxy that throttles did not let the request through: it is sent again.
+        (Fault("POST", LOAD, "answer", times=1, status=429, headers={"Retry-After": "0"}), ["load sql", "load sql"]),
+    ],
+    ids=["reset", "cut short", "bad gateway", "throttled"],
+)
+def test_lost_answer_to_a_load_is_settled_by_the_list(new_site: NewSite, fault: Fault, writes: list[str]) -> None:
+    site = new_site()
+    path = site.artifact("sql")
+    site.watched.faults.add(fault)
+    run = site.run("- name: load\n  sovereign.vllm.vllm_lora_adapter: {name: sql, path: '{{ artifacts }}/sql'}")
+    assert posts(site) == writes
+    assert run["load"].changed
+    assert site.server.served() == {"sql": path}
+
+
+def test_lost_answer_to_an_unload_is_settled_by_the_list(new_site: NewSite) -> None:
+    site = serving_old(new_site())
+    site.watched.faults.add(Fault("POST", UNLOAD, "reset", times=1, effect=True))
+    run = site.run("- name: unload\n  sovereign.vllm.vllm_lora_adapter: {name: sql, state: absent}")
+    assert posts(site) == ["unload sql"]
+    assert run["unload"].changed
+    assert site.server.served() == {}
+
+
+def test_slow_load_is_waited_for(new_site: NewSite) -> None:
+    """The client gives up on the answer, the server goes on with the load."""
+    site = new_site(load_delay=1.5)
+    path = site.artifact("sql")
+    run = site.run(
+        """
+        - name: load
+          sovereign.vllm.vllm_lora_adapter: {name: sql, path: "{{ artifacts }}/sql", load_timeout: 0.5, timeout: 10}
+        """
+    )
+    assert posts(site) == ["load sql"]
+    assert run["load"].changed
+    assert site.server.served() == {"sql": path}
+
+
+@pytest.mark.parametrize("replicas", [{"replicas": 3}, {}], ids=["load balancer", "server that ignores it"])
+def test_yes_that_the_list_does_not_show_is_a_failure(new_site: NewSite, replicas: dict[str, Any]) -> None:
+    site = new_site(**replicas)
+    site.artifact("sql")
+    if not replicas:
+        site.watched.faults.add(Fault("POST", LOAD, "ignored"))
+    task = "- name: load\n  sovereign.vllm.vllm_lora_adapter: {name: sql, path: '{{ artifacts }}/sql'}"
+    run = site.run(task, rc=2)
+    assert run["load"].code == "not_converged"
+    assert "load balancer" in run["load"].msg
+
+
+class TestInPlace:
+    TASK = """
+    - name: move
+      sovereign.vllm.vllm_lora_adapter: {name: sql, path: "{{ artifacts }}/new", reload_strategy: in_place}
+      ignore_errors: true
+    """
+
+    def test_one_request_and_a_warning(self, new_site: NewSite) -> None:
+        site = serving_old(new_site())
+        run = site.run(self.TASK)
+        assert posts(site) == ["load sql"]
+        assert site.server.served() == {"sql": str(site.artifacts / "new")}
+        assert run["move"].changed
+        assert any("in_place" in warning and "dies" in warning for warning in run["move"].warnings)
+
+    def test_refused_where_the_server_would_ignore_it(self, new_site: NewSite) -> None:
+        site = serving_old(new_site(profile="0.14"))
+        run = site.run(self.TASK)
+        assert posts(site) == []
+        assert "option reload_strategy is in_place, which vLLM '0.14.1' ignores" in run["move"].msg
+
+    @pytest.mark.parametrize("example", ["rank64", "oversized"])
+    def test_refusal_leaves_the_old_weights(self, new_site: NewSite, example: str) -> None:
+        # With a tensor larger than the layer the list is right and the weights are wrong until they are loaded anew.
+        site = serving_old(new_site())
+        said_before = site.server.complete("sql")
+        site.artifact("new", example)
+        run = site.run(self.TASK)
+        assert (run["move"].status, run["move"].changed) == ("failed", False)
+        assert site.server.served() == {"sql": str(site.artifacts / "old")}
+        assert site.server.complete("sql") == said_before
+
+
+def test_refused_unload_of_an_evicted_adapter_is_tried_again(new_site: NewSite) -> None:
+    """The Rust front-end answers 500 to the unload of an adapter that its engine has evicted, and keeps it listed."""
+    site = serving_old(new_site(profile="rust", max_cpu_loras=1))
+    site.server.load("other", site.artifact("other"))
+    site.run("- name: unload\n  sovereign.vllm.vllm_lora_adapter: {name: sql, state: absent}")
+    assert set(site.server.served()) == {"other"}
+
+
+def test_cache_risk_is_told_where_the_prefix_cache_is_keyed_by_name(new_site: NewSite, tmp_path: Path) -> None:
+    sites = {
+        profile: serving_old(new_site(profile=profile)) for profile in ("0.10.1", "0.11.1", "0.30", "0.32", "rust")
+    }
+    moved = run_on_all(sites, MOVE, tmp_path / "run").of("move")
+    assert {profile: result["cache_risk"] for profile, result in moved.items()} == {
+        "0.10.1": False,
+        "0.11.1": True,
+        "0.30": True,
+        "0.32": False,
+        "rust": True,
+    }
+    assert all(any("prefix" in text for text in result.warnings) is result["cache_risk"] for result in moved.values())

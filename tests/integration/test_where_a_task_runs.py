@@ -1,0 +1,91 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Inside the worker exactly where the task would run on the controller anyway; elsewhere the module, with its key."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.vllm_stand_in import StandIn
+
+KEY = "sk-40d1aa"
+
+
+@pytest.fixture
+def bare_python(tmp_path: Path) -> str:
+    """A Python without the controller's environment, as on another host."""
+    path = tmp_path / "python"
+    path.write_text(f'#!/bin/sh\nunset VLLM_API_KEY\nexec "{sys.executable}" "$@"\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+def _run(directory: Path, task: dict, host: dict, url: str) -> str:
+    """Run one task that reads what is served, and return all that is shown."""
+    task = {"sovereign.vllm.vllm_base_model_info": {"base_url": url, "retries": 0}, **task}
+    host = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}", **host}
+    (directory / "play.yml").write_text(json.dumps([{"hosts": "edge1", "gather_facts": False, "tasks": [task]}]))
+    (directory / "inventory.yml").write_text(json.dumps({"all": {"hosts": {"edge1": host}}}))
+    process = subprocess.run(
+        ["ansible-playbook", "-vvv", "-i", directory / "inventory.yml", directory / "play.yml"],
+        env=dict(os.environ, VLLM_API_KEY=KEY, ANSIBLE_NOCOLOR="1"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return process.stdout + process.stderr
+
+
+@pytest.mark.parametrize(
+    ("task", "host"),
+    [
+        ({}, {}),
+        ({}, {"ansible_python_interpreter": "auto_silent"}),
+        ({"delegate_to": "localhost"}, {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}),
+        ({"become": True, "become_user": getpass.getuser()}, {}),
+    ],
+    ids=["local", "discovered", "delegated", "becomes-nobody-else"],
+)
+def test_in_the_worker(tmp_path: Path, task: dict, host: dict) -> None:
+    with StandIn(api_key=KEY) as server:
+        output = _run(tmp_path, task, host, server.url)
+        assert "ok=1" in output, output[-2000:]
+        assert "AnsiballZ_vllm" not in output
+        assert [(r.method, r.path, r.status) for r in server.log] == [("GET", "/v1/models", 200)]
+    assert KEY not in output
+
+
+@pytest.mark.parametrize("task", [{}, {"async": 60, "poll": 1}], ids=["pinned", "async"])
+def test_as_a_module_that_gets_the_key_of_the_controller(tmp_path: Path, bare_python: str, task: dict) -> None:
+    with StandIn(api_key=KEY) as server:
+        output = _run(tmp_path, task, {"ansible_python_interpreter": bare_python}, server.url)
+        assert "ok=1" in output, output[-2000:]
+        assert "AnsiballZ_vllm" in output
+        assert [(r.method, r.path, r.status) for r in server.log] == [("GET", "/v1/models", 200)]
+    assert KEY not in output
+
+
+def test_not_in_the_worker_for_a_host_behind_ssh(tmp_path: Path) -> None:
+    with StandIn(api_key=KEY) as server:
+        behind_ssh = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+        output = _run(tmp_path, {}, behind_ssh, server.url)
+        # Nothing listens there: the task is UNREACHABLE by ssh, and nobody asked the server in its stead.
+        assert "unreachable=1" in output, output[-2000:]
+        assert not server.log
+    assert KEY not in output
+
+
+def test_as_a_module_for_another_user(tmp_path: Path) -> None:
+    with StandIn(api_key=KEY) as server:
+        output = _run(tmp_path, {"become": True, "become_user": "nobody", "become_method": "su"}, {}, server.url)
+        # Whether this machine lets us become that user does not matter: the worker must not have asked in our own name.
+        assert "AnsiballZ_vllm" in output or not server.log
+    assert KEY not in output

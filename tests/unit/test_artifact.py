@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is told about an artifact as a whole, and options that make no sense."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import inspect_artifact
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact_files import directory_digest
+
+from tests.unit.artifact_changes import WEIGHTS
+from tests.vllm_stand_in import write_adapter
+
+
+def test_facts_of_a_good_artifact(tmp_path: Path) -> None:
+    adapter = write_adapter(tmp_path / "adapter", rank=8, base_model="acme/tiny")
+    result = inspect_artifact(str(adapter), max_rank=8, base_model="acme/tiny")
+    size = sum(file.stat().st_size for file in adapter.iterdir())
+    assert result == {
+        "valid": True,
+        "problems": [],
+        "digest": directory_digest(str(adapter)),
+        "size": size,
+        "rank": 8,
+        "peft_type": "LORA",
+        "base_model_name_or_path": "acme/tiny",
+        "target_modules": ["q_proj", "v_proj"],
+    }
+
+
+def test_all_problems_are_listed(tmp_path: Path) -> None:
+    path = write_adapter(tmp_path / "adapter", peft_type="IA3", use_dora=True, bias="all", base_model="other")
+    (path / WEIGHTS).unlink()
+    (path / "extra").symlink_to("/etc")
+    result = inspect_artifact(str(path), max_rank=4, base_model="tiny", checksum=f"sha256:{'0' * 64}")
+    causes = ("extra", "checksum", "peft_type", "rank 8", "use_dora", "bias", "base_model_name_or_path", "is missing")
+    assert [cause for cause in causes if not any(cause in found for found in result["problems"])] == []
+    assert len(result["problems"]) == len(causes)
+
+
+def test_the_list_of_problems_is_bounded(tmp_path: Path) -> None:
+    path = write_adapter(tmp_path / "adapter", rank_pattern={f"module_{number}": 0 for number in range(1000)})
+    problems = inspect_artifact(str(path))["problems"]
+    assert len(problems) == 51
+    assert problems[-1] == "There are 950 more problems."
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"path": ""}, "path must be"),
+        ({"path": "/a\0b"}, "path must be"),
+        ({"max_rank": 0}, "max_rank must be 1 or more, and is 0"),
+        ({"max_rank": -1}, "max_rank must be"),
+        ({"base_model": ""}, "base_model must be"),
+        ({"base_model": "/"}, "base_model must be"),
+        ({"checksum": ""}, "checksum must be"),
+        ({"checksum": "sha256:1234"}, "checksum must be 'sha256:' and 64 hexadecimal digits, and is 'sha256:1234'"),
+        ({"checksum": "md5:" + 32 * "0"}, "checksum must be"),
+        ({"checksum": "sha256:" + 64 * "0" + "\n"}, "checksum must be"),
+    ],
+    ids=str,
+)
+def test_options_that_make_no_sense(tmp_path: Path, options: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        inspect_artifact(**{"path": str(write_adapter(tmp_path / "adapter")), **options})

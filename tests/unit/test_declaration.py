@@ -1,0 +1,191 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user writes, and what of it is refused before a request is sent."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.sovereign.vllm.plugins.module_utils._argspec import connection_spec, write_spec
+from ansible_collections.sovereign.vllm.plugins.module_utils._declaration import declare, declare_all
+from ansible_collections.sovereign.vllm.plugins.module_utils._endpoint import Endpoint
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
+from ansible_collections.sovereign.vllm.plugins.module_utils._models import REHEARSAL_SUFFIX, DeclaredAdapter
+
+SQL = {"name": "sql", "path": "/a/sql"}
+
+
+def refusal(call, *args, **kwargs) -> VllmError:
+    with pytest.raises(VllmError) as refused:
+        call(*args, **kwargs)
+    assert refused.value.code == "invalid_request"
+    assert refused.value.message.isprintable()
+    assert refused.value.message.endswith(".")
+    return refused.value
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (SQL, DeclaredAdapter("sql", "/a/sql")),
+        ({**SQL, "path": "/a/sql/"}, DeclaredAdapter("sql", "/a/sql/")),
+        ({**SQL, "name": "größe 1/b c"}, DeclaredAdapter("größe 1/b c", "/a/sql")),
+        ({**SQL, "path": "org/sql", "allow_hub": True}, DeclaredAdapter("sql", "org/sql")),
+        ({"name": "sql", "state": "absent"}, DeclaredAdapter("sql", None, state="absent")),
+        ({"name": "sql", "state": "absent", "path": "relative"}, DeclaredAdapter("sql", "relative", state="absent")),
+        (
+            {**SQL, "base_model": "tiny", "state": "reloaded", "is_3d_lora_weight": True},
+            DeclaredAdapter("sql", "/a/sql", "tiny", "reloaded", True),
+        ),
+    ],
+)
+def test_declared(options: dict, expected: DeclaredAdapter) -> None:
+    assert declare(options) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "option"),
+    [
+        ({**SQL, "name": ""}, "name"),
+        ({**SQL, "name": " \t"}, "name"),
+        ({**SQL, "name": "a\nb"}, "name"),
+        ({**SQL, "name": "a\x00"}, "name"),
+        ({**SQL, "name": "a\u202eb"}, "name"),  # writes the rest of the line from right to left
+        ({**SQL, "name": "a\u200b"}, "name"),
+        ({**SQL, "name": "sql" + REHEARSAL_SUFFIX}, "name"),
+        ({"name": "sql"}, "path"),
+        ({"name": "sql", "state": "reloaded"}, "path"),
+        ({**SQL, "path": ""}, "path"),
+        ({**SQL, "path": "/a/\x7f"}, "path"),
+        ({**SQL, "path": "org/sql"}, "path"),
+        ({**SQL, "path": "./sql"}, "path"),
+        ({**SQL, "path": "~/sql"}, "path"),
+        ({**SQL, "path": "", "allow_hub": True}, "path"),
+        ({**SQL, "base_model": ""}, "base_model"),
+        ({**SQL, "base_model": "a\rb"}, "base_model"),
+    ],
+)
+def test_refused(options: dict, option: str) -> None:
+    assert f"Option {option} " in refusal(declare, options).message
+
+
+def test_names_are_declared_once() -> None:
+    assert [adapter.name for adapter in declare_all([SQL, {**SQL, "name": "b"}])] == ["sql", "b"]
+    error = refusal(declare_all, [SQL, {**SQL, "name": "b"}, {"name": "sql", "state": "absent"}])
+    assert "Option adapters lists 'sql' more than once" in error.message
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("http://node:8000", "http://node:8000"),
+        ("http://node:8000/", "http://node:8000"),
+        ("http://node:8000/v1", "http://node:8000"),
+        ("http://node:8000/v1/", "http://node:8000"),
+        ("https://node/llm/v1", "https://node/llm"),
+        ("https://node/llm/", "https://node/llm"),
+        ("http://[::1]:8000/v1", "http://[::1]:8000"),
+        ("HTTP://node", "http://node"),
+        ("http://node/v10", "http://node/v10"),
+    ],
+)
+def test_base_url(written: str, meant: str) -> None:
+    assert Endpoint(written).base_url == meant
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "node:8000",
+        "//node",
+        "ftp://node",
+        "file:///etc/passwd",
+        "http://",
+        "http:///v1",
+        "http://[::1",
+        "http://node:port",
+        "http://node:99999",
+        "http://no de",
+        "http://node\n",
+        "http://node/\x00",
+        "http://node/?key=1",
+        "http://node/#top",
+        "http://me:hunter2@node",
+        "http://me@node",
+        "http://me:hunter2@node:port",
+    ],
+)
+def test_base_url_that_is_refused(written: str) -> None:
+    error = refusal(Endpoint, written)
+    assert "Option base_url " in error.message
+    assert "hunter2" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("options", "option"),
+    [
+        ({"api_key": "hunter2\n"}, "api_key"),
+        ({"api_key": "hunter2 x"}, "api_key"),
+        ({"api_key": "hunter2é"}, "api_key"),
+        ({"client_key": "/k.pem"}, "client_key"),
+        ({"timeout": 0}, "timeout"),
+        ({"timeout": float("nan")}, "timeout"),
+        ({"timeout": float("inf")}, "timeout"),
+        ({"load_timeout": -1}, "load_timeout"),
+        ({"retries": -1}, "retries"),
+        ({"retry_delay": -0.1}, "retry_delay"),
+        ({"retry_delay": float("inf")}, "retry_delay"),
+    ],
+)
+def test_connection_options_that_are_refused(options: dict, option: str) -> None:
+    error = refusal(Endpoint, "http://node", **options)
+    assert f"Option {option} " in error.message
+    assert "hunter2" not in error.message
+
+
+def test_defaults_are_those_of_the_options() -> None:
+    spec = {**connection_spec(), **write_spec()}
+    defaults = {name: getattr(Endpoint("http://node"), name) for name in spec if hasattr(Endpoint, name)}
+    assert defaults == {name: spec[name].get("default") for name in defaults}
+    assert defaults == {
+        "api_key": None,
+        "validate_certs": True,
+        "ca_path": None,
+        "client_cert": None,
+        "client_key": None,
+        "timeout": 30.0,
+        "load_timeout": 300.0,
+        "retries": 2,
+        "retry_delay": 1.0,
+        "use_proxy": True,
+    }
+
+
+def test_connection_options_at_their_limits() -> None:
+    assert Endpoint("http://node", timeout=0.1, load_timeout=0.1, retries=0, retry_delay=0).retries == 0
+    assert Endpoint("http://node", client_cert="/c.pem", client_key="/k.pem").client_key == "/k.pem"
+
+
+def test_key_is_not_shown() -> None:
+    assert "hunter2" not in repr(Endpoint("http://node", api_key="hunter2"))
+
+
+@pytest.mark.parametrize(
+    ("url", "plain"),
+    [
+        ("http://node", True),
+        ("http://192.0.2.1:8000", True),
+        ("http://localhost.example.org", True),
+        ("http://localhost:8000", False),
+        ("http://127.8.9.1", False),
+        ("http://[::1]:8000", False),
+        ("https://node", False),
+    ],
+)
+def test_plain_beyond_loopback(url: str, plain: bool) -> None:
+    assert Endpoint(url).is_plain_beyond_loopback is plain
+
+
+def test_connecting_takes_ten_seconds_at_most() -> None:
+    assert Endpoint("http://node", timeout=60).connect_timeout == 10
+    assert Endpoint("http://node", timeout=2.5).connect_timeout == 2.5
