@@ -1,0 +1,3 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pages as a person sees them, in headless Chromium."""

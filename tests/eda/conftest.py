@@ -1,0 +1,29 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.vllm_stand_in import StandIn, write_adapter
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Artifacts that any server can load, by name."""
+    root = tmp_path_factory.mktemp("artifacts")
+    return {name: write_adapter(root / name, seed=seed) for seed, name in enumerate(("first", "second", "third"))}
+
+
+@pytest.fixture
+def server() -> Iterator[StandIn]:
+    with StandIn(base_models=("tiny", "tiny-alias")) as server:
+        yield server
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where the declaration goes."""
+    return tmp_path / "declaration.json"

@@ -1,0 +1,240 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How endpoints are asked: keys, certificates, proxies, and each one without regard to the others."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.vllm_stand_in import Fault, StandIn
+
+from .certificates import write_certificate
+from .watching import Watching, declare, observed, until
+
+KEY = "sk-edge-4f2a9c01d7be"
+
+
+@pytest.fixture
+def keyed(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    monkeypatch.setenv("EDGE_KEY", KEY)
+    monkeypatch.delenv("VLLM_API_KEY", raising=False)
+    with StandIn(api_key=KEY) as server:
+        yield server
+
+
+def test_key_of_the_named_variable_is_sent(keyed, file):
+    declare(file, {"base_url": keyed.url, "adapters": [], "api_key_env": "EDGE_KEY"})
+    with Watching(file) as watching:
+        observed(keyed)
+        assert watching.events == []
+    assert all(request.authorized for request in keyed.log)
+
+
+def test_key_of_the_common_variable_is_sent_otherwise(keyed, file, monkeypatch):
+    monkeypatch.setenv("VLLM_API_KEY", KEY)
+    declare(file, {"base_url": keyed.url, "adapters": []})
+    with Watching(file) as watching:
+        observed(keyed)
+        assert watching.events == []
+
+
+def test_no_key_at_all(keyed, file):
+    declare(file, {"base_url": keyed.url, "adapters": []})
+    with Watching(file) as watching:
+        assert watching.next()[0]["error"]["code"] == "unauthorized"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("GET", "/v1", "answer", status=401, json={"error": f"Bearer {KEY} is wrong"}),
+        Fault("GET", "/v1", "answer", status=500, json={"error": {"message": f"{KEY} " * 500}}),
+        Fault("GET", "/v1", "answer", status=200, text=f"<html>{KEY}</html>"),
+        Fault("GET", "/v1", "redirect", location=f"https://portal.example.org/?key={KEY}"),
+    ],
+    ids=lambda fault: fault.kind + str(fault.status),
+)
+def test_key_is_never_repeated_when_the_server_repeats_it(keyed, file, caplog, fault):
+    caplog.set_level(logging.DEBUG)
+    keyed.faults.add(fault)
+    declare(file, {"base_url": keyed.url, "adapters": [], "api_key_env": "EDGE_KEY"})
+    with Watching(file) as watching:
+        events = watching.next()
+    assert KEY not in str(events)
+    assert KEY not in caplog.text
+
+
+def test_key_is_never_repeated_as_the_name_of_an_adapter(keyed, file, artifacts, caplog):
+    caplog.set_level(logging.DEBUG)
+    keyed.load(KEY, artifacts["first"])
+    declare(file, {"base_url": keyed.url, "adapters": [], "api_key_env": "EDGE_KEY", "prune": True})
+    with Watching(file) as watching:
+        (event,) = watching.next()
+    assert event["difference"][0]["name"] == "********"
+    assert KEY not in str(event)
+    assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize("name", ["{{ 7 * 7 }}", "{% raw %}", "{# x", "{{{{ 7 * 7 }}}}", "{{%{#", "a\x1b[2Jb\nc\u202e"])
+def test_names_that_a_server_makes_up_are_text_and_nothing_else(server, file, artifacts, name):
+    """What an event holds becomes extra variables of a playbook, which Ansible renders as templates."""
+    server.load(name, artifacts["first"])
+    declare(file, {"base_url": server.url, "adapters": [], "prune": True})
+    with Watching(file) as watching:
+        (event,) = watching.next()
+    for text in (event["difference"][0]["name"], event["msg"]):
+        assert not {"{{", "{%", "{#"} & {text[at : at + 2] for at in range(len(text))}
+        assert text.isprintable()
+
+
+def test_event_stays_small_whatever_a_server_lists(server, file):
+    cards = [{"id": "tiny", "object": "model", "root": "tiny", "parent": None, "max_model_len": 256}]
+    cards += [
+        {"id": f"{number}-" + "x" * 5000, "object": "model", "root": "/srv", "parent": "tiny", "max_model_len": None}
+        for number in range(1000)
+    ]
+    server.faults.add(Fault("GET", "/v1", "answer", status=200, json={"object": "list", "data": cards}))
+    declare(file, {"base_url": server.url, "adapters": [], "prune": True})
+    with Watching(file) as watching:
+        (event,) = watching.next()
+    assert event["summary"]["unexpected"] == 1000
+    assert len(event["difference"]) == 100
+    assert len(str(event)) < 200_000
+
+
+class Tls:
+    """A server that speaks TLS and asks for the client certificate `client`."""
+
+    def __init__(self, directory: Path) -> None:
+        self.certificate = write_certificate(directory / "server.pem")
+        self.client = write_certificate(directory / "client.pem")
+        self.other = write_certificate(directory / "other.pem")
+        self.no_pem = directory / "no.pem"
+        self.no_pem.write_text("not a certificate")
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(self.certificate)
+        self.context.load_verify_locations(self.client)
+        self.context.verify_mode = ssl.CERT_REQUIRED
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
+    return Tls(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"ca_path": "certificate", "client_cert": "client"}, None),
+        ({"ca_path": "certificate", "client_cert": "client", "client_key": "client"}, None),
+        ({"validate_certs": False, "client_cert": "client"}, None),
+        ({"client_cert": "client"}, "tls"),
+        ({"ca_path": "other", "client_cert": "client"}, "tls"),
+        ({"ca_path": "missing", "client_cert": "client"}, "invalid_request"),
+        ({"ca_path": "no_pem"}, "invalid_request"),
+        ({"ca_path": "certificate", "client_cert": "no_pem"}, "invalid_request"),
+    ],
+)
+def test_certificates(file, tls, options, code):
+    files = {n: str(getattr(tls, str(v), "/nonexistent.pem")) for n, v in options.items() if n != "validate_certs"}
+    with StandIn(ssl_context=tls.context) as server:
+        declare(file, {"base_url": server.url, "adapters": [], **options, **files})
+        with Watching(file) as watching:
+            if code:
+                (event,) = watching.next()
+                assert (event["state"], event["error"]["code"]) == ("unreachable", code)
+            else:
+                observed(server)
+                assert watching.events == []
+
+
+def test_client_certificate_that_the_server_refuses(file, tls):
+    with StandIn(ssl_context=tls.context) as server:
+        options = {"ca_path": str(tls.certificate), "client_cert": str(tls.other)}
+        declare(file, {"base_url": server.url, "adapters": [], **options})
+        with Watching(file) as watching:
+            (event,) = watching.next()
+    # TLS 1.3 lets a server refuse after the handshake, which can look like a connection that is closed.
+    assert event["state"] == "unreachable"
+    assert event["error"]["code"] in ("tls", "unreachable")
+
+
+def test_why_a_certificate_was_refused_is_said(file, tls):
+    with StandIn(ssl_context=tls.context) as server:
+        declare(file, {"base_url": server.url, "adapters": []})
+        with Watching(file) as watching:
+            assert "the TLS handshake failed (self-signed certificate)" in watching.next()[0]["msg"]
+
+
+def test_renewed_certificate_is_taken_without_a_restart(file, tls, tmp_path):
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_bytes(tls.other.read_bytes())
+    with StandIn(ssl_context=tls.context) as server:
+        declare(file, {"base_url": server.url, "adapters": [], "ca_path": str(trusted), "client_cert": str(tls.client)})
+        with Watching(file) as watching:
+            assert watching.next()[0]["state"] == "unreachable"
+            trusted.write_bytes(tls.certificate.read_bytes())
+            assert watching.next()[0]["state"] == "reachable"
+
+
+def test_plain_http_server_at_an_https_address(server, file):
+    declare(file, {"base_url": server.url.replace("http", "https"), "adapters": []})
+    with Watching(file) as watching:
+        assert watching.next()[0]["error"]["code"] == "tls"
+
+
+@pytest.mark.parametrize(("use_proxy", "asked"), [(True, "proxy"), (False, "server")])
+def test_proxy_of_the_environment(server, file, monkeypatch, use_proxy, asked):
+    with StandIn() as proxy:
+        monkeypatch.setattr(os, "environ", {**os.environ, "http_proxy": proxy.url, "no_proxy": ""})
+        declare(file, {"base_url": server.url, "adapters": [], "use_proxy": use_proxy})
+        with Watching(file):
+            until(lambda: server.log + proxy.log, lambda: "a request")
+        assert bool(proxy.log) == (asked == "proxy")
+        assert bool(server.log) == (asked == "server")
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The URL of something that accepts connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_silent_sites_do_not_delay_the_others(server, file, silent):
+    dead = ({"name": f"dead{number}", "base_url": silent} for number in range(150))
+    declare(file, *dead, {"name": "well", "base_url": server.url}, adapters=[], timeout=60)
+    with Watching(file) as watching:
+        observed(server, 15)
+        assert watching.events == []  # not one of the dead has been given up meanwhile
+
+
+def test_names_that_do_not_resolve_in_time_do_not_delay_the_others(server, file, monkeypatch):
+    released, resolve = threading.Event(), socket.getaddrinfo
+
+    def getaddrinfo(host, *args, **kwargs):
+        if str(host).endswith(".invalid"):
+            released.wait()
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return resolve(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    dead = ({"name": f"dead{number}", "base_url": f"http://dead{number}.invalid"} for number in range(100))
+    well = {"name": "well", "base_url": f"http://localhost:{server.port}"}
+    declare(file, *dead, well, adapters=[], timeout=60)
+    try:
+        with Watching(file) as watching:
+            observed(server, 15)
+            assert watching.events == []
+            released.set()
+            assert {event["error"]["code"] for event in watching.next(100)} == {"dns"}
+    finally:
+        released.set()

@@ -1,0 +1,246 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The declaration file: its forms, what is refused, and that the last good one stays in force."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.sovereign.vllm.plugins.module_utils._lora_adapters import LORA_ADAPTERS
+
+from tests.vllm_stand_in import Fault, StandIn
+
+from .source import helper_of_source
+from .watching import Watching, declare, observed, until
+
+EDGE = {"name": "edge1", "base_url": "http://127.0.0.1:1", "adapters": []}
+REFUSED = {
+    "empty": ("", "the file is not a mapping"),
+    "a list": ("[]", "the file is not a mapping"),
+    "no endpoints": ("defaults: {adapters: []}", "declares no endpoint"),
+    "endpoints without entries": ("endpoints:", "declares no endpoint"),
+    "no YAML": ("endpoints: [\n  - {", "it is no YAML"),
+    "a tag": ("endpoints: !vault |\n  abc", "it is no YAML"),
+    "a misspelt key": ("endpoint: []", "unknown option 'endpoint'"),
+    "endpoint is a number": ("endpoints: [8000]", "endpoint 1 is not a mapping"),
+    "no base_url": ("endpoints: [{name: edge1, adapters: []}]", "endpoint 1 has no base_url"),
+    "no scheme": ("endpoints: [{base_url: 'edge1:8000', adapters: []}]", "is not http or https"),
+    "password in the URL": ("endpoints: [{base_url: 'http://u:p@edge1', adapters: []}]", "has a user or password"),
+    "no adapters at all": ("endpoints: ['http://edge1:8000']", "endpoint 1 has no adapters"),
+    "misspelt option of an endpoint": ([EDGE | {"purge": True}], "unknown option 'purge'"),
+    "the same endpoint twice": ([EDGE, EDGE], "declares endpoint 'edge1' twice"),
+    "adapters are a mapping": ([EDGE | {"adapters": {"sql": "/srv/sql"}}], "option adapters that is not a list"),
+    "adapter is text": ([EDGE | {"adapters": ["sql"]}], "endpoint 1, adapter 1 is not a mapping"),
+    "adapter without a name": ([EDGE | {"adapters": [{"path": "/srv/a"}]}], "adapter 1 has no name"),
+    "adapter without a path": ([EDGE | {"adapters": [{"name": "a"}]}], "Option path is missing for adapter 'a'"),
+    "name is a number": ([EDGE | {"adapters": [{"name": 7, "path": "/srv/a"}]}], "option name that is not text"),
+    "relative path": ([EDGE | {"adapters": [{"name": "a", "path": "org/a"}]}], "which is relative"),
+    "adapter twice": (
+        [EDGE | {"adapters": [{"name": "a", "path": "/a"}, {"name": "a", "path": "/b"}]}],
+        "more than once",
+    ),
+    "an action as a state": (
+        [EDGE | {"adapters": [{"name": "a", "path": "/a", "state": "reloaded"}]}],
+        "only present and absent can be declared",
+    ),
+    "prune is text": ([EDGE | {"prune": "yes"}], "option prune that is not true or false"),
+    "prune_limit is true": ([EDGE | {"prune_limit": True}], "option prune_limit that is not a whole number"),
+    "prune_exclude of numbers": ([EDGE | {"prune_exclude": [1]}], "prune_exclude that is not a list of text"),
+    "timeout of nothing": ([EDGE | {"timeout": 0}], "timeout must be more than 0"),
+    "key of a certificate alone": ([EDGE | {"client_key": "/etc/key.pem"}], "client_key is given without client_cert"),
+    "key in a variable that is not set": ([EDGE | {"api_key_env": "NO_SUCH_KEY"}], "'NO_SUCH_KEY', which is not set"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_malformed_file_is_told_and_the_last_good_one_stays(server, tmp_path, artifacts, case):
+    written, problem = REFUSED[case]
+    text = written if isinstance(written, str) else json.dumps({"endpoints": written})
+    file = tmp_path / "declaration.yml"
+    good = {"name": "edge1", "base_url": server.url, "adapters": [{"name": "sql", "path": str(artifacts["first"])}]}
+    server.load("sql", artifacts["first"])
+    declare(file, good)
+    with Watching(file) as watching:
+        observed(server, 1)
+        file.write_text(text)
+        (event,) = watching.next()
+        assert event["state"] == "rejected"
+        assert event["file"] == str(file)
+        assert event["msg"].startswith(f"Could not use the declaration '{file}': ")
+        assert problem in event["msg"]
+        assert event["msg"].endswith(". The last good one stays in force.")
+        server.unload("sql")
+        assert watching.next()[0]["state"] == "drifted"
+
+
+def test_file_that_goes_and_comes_back(server, file, artifacts):
+    declare(file, {"base_url": server.url, "adapters": []})
+    with Watching(file) as watching:
+        observed(server, 1)
+        file.unlink()
+        (event,) = watching.next()
+        assert event["state"] == "rejected"
+        assert "it cannot be read (No such file or directory)" in event["msg"]
+        observed(server)
+        declare(file, {"base_url": server.url, "adapters": []})
+        assert watching.next()[0]["state"] == "accepted"
+        observed(server)
+        assert watching.events == []
+
+
+def test_without_any_good_file_nothing_is_watched_until_there_is_one(server, file, artifacts):
+    with Watching(file) as watching:
+        (event,) = watching.next()
+        assert event["msg"].endswith(". Nothing is watched until it is good.")
+        declare(file, {"base_url": server.url, "adapters": [{"name": "sql", "path": str(artifacts["first"])}]})
+        assert [event["state"] for event in watching.next(2)] == ["accepted", "drifted"]
+
+
+def test_change_of_the_file_adds_removes_and_redeclares(server, file, artifacts):
+    with StandIn() as leaving, StandIn() as coming:
+        first = {"name": "sql", "path": str(artifacts["first"])}
+        second = {"name": "sql", "path": str(artifacts["second"])}
+        server.load("sql", artifacts["first"])
+        declare(
+            file, {"name": "stays", "base_url": server.url}, {"name": "leaves", "base_url": leaving.url}, adapters=[]
+        )
+        with Watching(file) as watching:
+            observed(server, 1)
+            observed(leaving, 1)
+            declare(
+                file,
+                {"name": "stays", "base_url": server.url, "adapters": [second]},
+                {"name": "comes", "base_url": coming.url, "adapters": [first]},
+            )
+            told = {event["endpoint"]: event["difference"][0]["drift"] for event in watching.next(2)}
+            assert told == {"stays": "path", "comes": "missing"}
+            left = len(leaving.log)
+            observed(server, 5)
+            assert len(leaving.log) == left
+            declare(file, {"name": "stays", "base_url": server.url, "adapters": [first]})
+            (event,) = watching.next()
+            assert (event["endpoint"], event["state"]) == ("stays", "recovered")
+
+
+def test_change_of_the_file_is_acted_on_before_the_interval_is_over(server, file, artifacts):
+    interval = 20
+    declare(file, {"base_url": server.url, "adapters": []})
+    with Watching(file, interval=interval) as watching:
+        observed(server, 1)
+        began = time.monotonic()
+        declare(file, {"base_url": server.url, "adapters": [{"name": "sql", "path": str(artifacts["first"])}]})
+        watching.next()
+        assert time.monotonic() - began < interval
+
+
+def test_answer_that_comes_after_the_change_is_not_compared_with_what_was_declared(server, file, artifacts):
+    edge = {"name": "edge1", "base_url": server.url, "timeout": 60}
+    server.faults.add(Fault("GET", "/v1", "silence"))
+    with StandIn() as coming:
+        declare(file, edge, adapters=[{"name": "sql", "path": str(artifacts["first"])}])
+        with Watching(file, debounce=1) as watching:
+            observed(server, 1)
+            declare(file, edge, {"name": "comes", "base_url": coming.url}, adapters=[])
+            observed(coming, 1)
+            server.faults.clear()
+            observed(server)
+            assert watching.events == []
+
+
+def test_file_that_is_still_being_written_is_not_believed(server, file, artifacts):
+    """A file cut in the middle can be valid and declare less: with pruning, that would be drift."""
+    server.load("sql", artifacts["first"])
+    server.load("notes", artifacts["second"])
+    adapters = [{"name": "sql", "path": str(artifacts["first"])}, {"name": "notes", "path": str(artifacts["second"])}]
+    endpoint = {"base_url": server.url, "prune": True}
+    declare(file, endpoint, adapters=adapters)
+    with Watching(file) as watching:
+        observed(server, 1)
+        for size in range(1, 25):
+            file.write_text(json.dumps({"defaults": {"adapters": adapters[:1]}, "endpoints": [endpoint]}) + " " * size)
+            observed(server, 1)
+        declare(file, endpoint, adapters=adapters)
+        observed(server, 10)
+        assert watching.events == []
+
+
+def test_forms_of_the_file(server, tmp_path, artifacts):
+    """YAML with aliases and a bare URL, whose endpoint is named after its host, as in the inventory."""
+    file = tmp_path / "declaration.yaml"
+    file.write_text(
+        f"""
+        # What every endpoint serves
+        defaults:
+          adapters:
+            - lora_name: sql
+              lora_path: {artifacts["first"]}/
+              base_model_name: tiny-alias
+        endpoints:
+          - {server.url}/v1/
+        """
+    )
+    with Watching(file) as watching:
+        (event,) = watching.next()
+        assert event["endpoint"] == "127.0.0.1"
+        assert event["base_url"] == server.url
+        assert event["declared"]["adapters"] == [
+            {"name": "sql", "path": f"{artifacts['first']}/", "base_model": "tiny-alias"}
+        ]
+        server.load("sql", artifacts["first"])
+        assert watching.next()[0]["state"] == "recovered"
+
+
+def test_own_options_come_before_the_defaults(server, file):
+    with StandIn() as other:
+        endpoints = ({"name": "own", "base_url": server.url, "timeout": 3}, {"name": "default", "base_url": other.url})
+        adapters = [{"name": "sql", "path": "/srv/sql"}]
+        declare(file, *endpoints, adapters=adapters, timeout=2, use_proxy=False)
+        with Watching(file) as watching:
+            told = {event["endpoint"]: event["connection"] for event in watching.next(2)}
+    assert told == {"own": {"timeout": 3, "use_proxy": False}, "default": {"timeout": 2, "use_proxy": False}}
+
+
+@pytest.mark.parametrize(
+    ("args", "problem"),
+    [
+        ({"declaration": None}, "declaration is missing"),
+        ({"interval": "soon"}, "interval is 'soon'"),
+        ({"interval": 0}, "interval is '0'"),
+        ({"interval": "nan"}, "interval is 'nan'"),
+        ({"jitter": 2}, "jitter is '2'"),
+        ({"debounce": 1.5}, "debounce is '1.5'"),
+        ({"debounce": 0}, "debounce is '0'"),
+        ({"repeat_after": -1}, "repeat_after is '-1'"),
+        ({"intervall": 30}, "'intervall' is unknown"),
+    ],
+)
+def test_option_of_the_source_that_cannot_be_used(file, args, problem):
+    with pytest.raises(Exception, match=re.escape(problem)) as caught, Watching(file, **args) as watching:
+        until(lambda: not watching.is_running, lambda: "the source to refuse")
+    assert caught.value.code == "invalid_request"
+
+
+def test_numbers_may_be_text_as_variables_of_a_rulebook_are(server, file: Path):
+    declare(file, {"base_url": server.url, "adapters": []})
+    with Watching(file, interval="0.2", debounce="1", jitter="0.5", repeat_after="9"):
+        observed(server)
+
+
+def test_adapters_take_the_options_of_the_module():
+    """One list of options: what the module takes can be declared here, and nothing else."""
+    here = helper_of_source("_declaration_file")
+    spec = LORA_ADAPTERS.argument_spec["adapters"]["options"]
+    assert {name: kind.__name__ for name, kind in here.ADAPTER_OPTIONS.items()} == {
+        name: option["type"] for name, option in spec.items()
+    }
+    aliases = {alias: name for name, option in spec.items() for alias in option.get("aliases", ())}
+    assert aliases == here.ADAPTER_ALIASES
+    for name, kind in here.PRUNE_OPTIONS.items():
+        assert LORA_ADAPTERS.argument_spec[name]["type"] == kind.__name__
+    for name, kind in here.CONNECTION_OPTIONS.items():
+        if name != "api_key_env":
+            assert LORA_ADAPTERS.argument_spec[name]["type"] == {"str": "path"}.get(kind.__name__, kind.__name__)

@@ -1,0 +1,74 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the event guide shows works as written."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import yaml
+from ansible_rulebook.validators import Validate
+
+from .source import collection, helper_of_source
+
+GUIDE = collection() / "docs/docsite/rst/event_guide.rst"
+KEYS = {"HARBOUR_KEY": "sk-harbour"}
+
+
+def example(name: str) -> str:
+    """The block of YAML that begins with the name of a file."""
+    blocks = re.findall(r"\.\. code-block:: yaml\n\n((?: {3}.*\n|\n)+)", GUIDE.read_text(encoding="utf-8"))
+    (found,) = (block for block in map(textwrap.dedent, blocks) if block.startswith(f"# {name}\n"))
+    return found
+
+
+def declared(file: Path):
+    return helper_of_source("_declaration_file").read_declaration(file, KEYS)
+
+
+def test_declaration(tmp_path):
+    file = tmp_path / "declaration.yml"
+    file.write_text(example(file.name))
+    first, harbour = declared(file)
+    assert (first.name, [adapter.name for adapter in first.adapters]) == ("edge1", ["sql", "summaries"])
+    assert (harbour.name, [adapter.name for adapter in harbour.adapters]) == ("harbour", ["sql"])
+    assert harbour.endpoint.api_key == KEYS["HARBOUR_KEY"]
+
+
+def test_declaration_from_an_inventory(tmp_path):
+    adapters = [{"name": "sql", "path": "/srv/adapters/sql"}]
+    hosts = {
+        name: {"vllm_base_url": f"http://{name}:8000", "lora_adapters_adapters": adapters}
+        for name in ("edge1", "edge2", "edge3")
+    }
+    (tmp_path / "inventory.json").write_text(json.dumps({"vllm": {"hosts": hosts}}))
+    (tmp_path / "declare.yml").write_text(example("declare.yml"))
+    playbook = Path(sys.executable).with_name("ansible-playbook")
+    environment = {**os.environ, "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
+    subprocess.run([playbook, "-i", "inventory.json", "declare.yml"], cwd=tmp_path, env=environment, check=True)
+    assert {target.name: target.endpoint.base_url for target in declared(tmp_path / "declaration.json")} == {
+        name: variables["vllm_base_url"] for name, variables in hosts.items()
+    }
+
+
+def test_rulebook_for_a_job_template():
+    Validate.rulebook(yaml.safe_load(example("rulebook.yml")))
+
+
+def test_every_option_of_the_source_is_described_and_no_other():
+    text = GUIDE.read_text(encoding="utf-8")
+    table = text[text.index("Options of the source\n") : text.index("The events\n")]
+    settings = helper_of_source("_settings").Settings
+    assert set(re.findall(r"^   \* - ``(\w+)``", table, re.MULTILINE)) == set(settings.__dataclass_fields__)
+    source = (collection() / "extensions/eda/plugins/event_source/drift.py").read_text(encoding="utf-8")
+    (documentation,) = re.findall(r'DOCUMENTATION = r"""(.*?)"""', source, re.DOTALL)
+    options = yaml.safe_load(documentation)["options"]
+    for name, field in settings.__dataclass_fields__.items():
+        if name != "declaration":
+            assert options[name].get("default") == field.default, name

@@ -1,0 +1,135 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fifty random changes on five endpoints: the events are those of the changes, none lost and none doubled."""
+
+from __future__ import annotations
+
+import random
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.vllm_stand_in import Fault, StandIn
+
+from .watching import Watching, declare, observed, until
+
+SEEDS = (1, 20261123)
+ENDPOINTS, ROUNDS = 5, 10
+
+
+class Site:
+    """A server that things happen to, and the events that an observer has to be told."""
+
+    def __init__(self, name: str, server: StandIn, artifacts: dict[str, Path]) -> None:
+        self.name = name
+        self.server = server
+        self.artifacts = artifacts
+        self.declared = {"sql": artifacts["first"], "notes": artifacts["second"]}
+        self.served: dict[str, Path] = {}
+        self.usable = True
+        self.events: list[tuple[str, dict[str, str]]] = []
+        self._drift_told: dict[str, str] = {}
+        for adapter, path in self.declared.items():
+            self._load(adapter, path)
+
+    def change(self, chance: random.Random) -> None:
+        """Let one thing happen that changes the state, and note the events that it calls for."""
+        was_usable, before = self.usable, self._drift()
+        while (self.usable, self._drift()) == (was_usable, before):
+            chance.choice(self._possible())(chance)
+        if not self.usable:
+            self.events.append(("unreachable", {}))
+            return
+        if not was_usable:
+            self.events.append(("reachable", {}))
+        if self._drift():
+            self.events.append(("drifted", self._drift()))
+        elif self._drift_told:
+            self.events.append(("recovered", {}))
+        self._drift_told = self._drift()
+
+    def _possible(self) -> list:
+        if not self.usable:
+            return [self._repair]
+        return [self._toggle, self._toggle, self._move, self._forget, self._die, self._talk_nonsense]
+
+    def _drift(self) -> dict[str, str]:
+        """What differs, by name. Everything that is not declared is to be pruned."""
+        missing = {name: "missing" for name in self.declared if name not in self.served}
+        served = {name: "path" if name in self.declared else "unexpected" for name in self.served}
+        return missing | {n: d for n, d in served.items() if self.served[n] != self.declared.get(n)}
+
+    def _load(self, name: str, path: Path) -> None:
+        self.server.load(name, path)
+        self.served[name] = path
+
+    def _unload(self, name: str) -> None:
+        self.server.unload(name)
+        del self.served[name]
+
+    def _toggle(self, chance: random.Random) -> None:
+        name = chance.choice([*self.declared, "stray"])
+        if name in self.served:
+            self._unload(name)
+        else:
+            self._load(name, self.declared.get(name, self.artifacts["third"]))
+
+    def _move(self, chance: random.Random) -> None:
+        name = chance.choice(list(self.served) or [None])
+        if name:
+            self._unload(name)
+            self._load(name, chance.choice(list(self.artifacts.values())))
+
+    def _forget(self, _chance: random.Random) -> None:
+        self.server.forget()
+        self.served = {}
+
+    def _die(self, _chance: random.Random) -> None:
+        self.server.kill()
+        self.usable = False
+
+    def _talk_nonsense(self, chance: random.Random) -> None:
+        self.server.faults.add(Fault("GET", "/v1/models", chance.choice(["html", "cut_json", "empty_list", "reset"])))
+        self.usable = False
+
+    def _repair(self, _chance: random.Random) -> None:
+        """Come back as a server does after a restart: empty."""
+        self.server.faults.clear()
+        self.server.restart()
+        self.served = {}
+        self.usable = True
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_events_are_those_of_the_changes(file: Path, artifacts: dict[str, Path], seed: int):
+    chance = random.Random(seed)
+    with ExitStack() as stack:
+        sites = [Site(f"edge{n}", stack.enter_context(StandIn()), artifacts) for n in range(ENDPOINTS)]
+        declared = [{"name": name, "path": str(path)} for name, path in sites[0].declared.items()]
+        endpoints = ({"name": site.name, "base_url": site.server.url} for site in sites)
+        declare(file, *endpoints, adapters=declared, prune=True)
+        watching = stack.enter_context(Watching(file))
+        for site in sites:
+            observed(site.server, 1)
+        for _round in range(ROUNDS):
+            for site in sites:
+                site.change(chance)
+            for site in sites:
+                until(
+                    lambda site=site: len(watching.of(site.name)) >= len(site.events),
+                    lambda site=site: f"{site.events} of {site.name}, there are {_short(watching, site)}",
+                )
+        for site in sites:
+            if not site.usable:
+                site.change(chance)
+            observed(site.server)
+        assert {site.name: _short(watching, site) for site in sites} == {site.name: site.events for site in sites}
+
+
+def _short(watching: Watching, site: Site) -> list[tuple[str, dict[str, str]]]:
+    """The events of a site with the drifts by name."""
+    return [
+        (event["state"], {change["name"]: change["drift"] for change in event.get("difference", [])})
+        for event in watching.of(site.name)
+    ]

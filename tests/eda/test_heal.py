@@ -1,0 +1,110 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rulebook sovereign.vllm.heal serves again what a server has lost, without a human."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.asking import served
+from tests.vllm_stand_in import StandIn
+
+from .rulebook import Rulebook
+from .watching import declare
+
+pytestmark = pytest.mark.timeout(300)
+INTERVAL = 10  # seconds
+PATIENCE = 120  # seconds; a last resort
+KEY = "sk-edge-90be11c2a7d4"
+
+
+@dataclass
+class Sites:
+    """Servers of whose endpoints each test takes one, since healing is throttled for each."""
+
+    rulebook: Rulebook
+    lost: StandIn
+    restarted: StandIn
+    keyed: StandIn
+
+    def await_(self, condition, what: str) -> None:
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            assert self.rulebook.is_running, f"ansible-rulebook has ended:\n{self.rulebook.log}"
+            assert time.monotonic() < end, f"waited in vain for {what}:\n{self.rulebook.log}"
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory: pytest.TempPathFactory, artifacts: dict[str, Path]) -> Iterator[Sites]:
+    directory = tmp_path_factory.mktemp("heal")
+    adapters = [{"name": "sql", "path": str(artifacts["first"])}, {"name": "notes", "path": str(artifacts["second"])}]
+    with StandIn() as lost, StandIn() as restarted, StandIn(api_key=KEY) as keyed:
+        for server in (lost, restarted, keyed):
+            server.load("sql", artifacts["first"])
+            server.load("notes", artifacts["second"])
+        file = declare(
+            directory / "declaration.json",
+            {"name": "lost", "base_url": lost.url},
+            {"name": "restarted", "base_url": restarted.url},
+            {"name": "keyed", "base_url": keyed.url, "api_key_env": "EDGE_KEY", "prune": True},
+            adapters=adapters,
+        )
+        variables = {"VLLM_DECLARATION": str(file), "VLLM_DRIFT_INTERVAL": str(INTERVAL)}
+        with Rulebook("sovereign.vllm.heal", directory, variables, {"EDGE_KEY": KEY}) as rulebook:
+            sites = Sites(rulebook, lost, restarted, keyed)
+            sites.await_(lambda: lost.log and restarted.log and keyed.log, "all to be asked")
+            yield sites
+
+
+def test_adapter_that_somebody_unloads_is_served_again_within_two_intervals(sites, artifacts):
+    server = sites.lost
+    asked, loaded = threading.Event(), threading.Event()
+
+    def on_request(request) -> None:
+        # The worst moment: an observation has just shown that all is well.
+        if request.path == "/v1/load_lora_adapter":
+            loaded.set()
+        asked.set()
+
+    server.on_request = on_request
+    sites.await_(asked.is_set, "an observation")
+    time.sleep(0.2)
+    began = time.monotonic()
+    server.unload("sql")
+    sites.await_(loaded.is_set, "the adapter to be loaded")
+    sites.await_(lambda: served(server.url).get("sql") == str(artifacts["first"]), "the adapter to be served")
+    took = time.monotonic() - began
+    print(f"unloaded behind our back, served again after {took:.1f} s; the interval is {INTERVAL} s")
+    assert took < 2 * INTERVAL
+    assert [request.body["lora_name"] for request in server.writes] == ["sql"]
+    sites.await_(lambda: "recovered: Endpoint 'lost'" in sites.rulebook.log, "the recovery to be told")
+
+
+def test_server_that_forgot_everything_in_a_restart_is_restored(sites, artifacts):
+    server = sites.restarted
+    server.kill()
+    sites.await_(lambda: "unreachable: Endpoint 'restarted'" in sites.rulebook.log, "the outage to be told")
+    assert server.writes == []
+    server.restart()
+    sites.await_(lambda: {"sql", "notes"} <= set(served(server.url)), "both adapters to be served")
+    log = sites.rulebook.log
+    assert log.index("reachable: Endpoint 'restarted' answers again") < log.index("drifted: Endpoint 'restarted'")
+    assert {request.body["lora_name"] for request in server.writes} == {"sql", "notes"}
+
+
+def test_hostile_name_is_pruned_and_not_run_and_the_key_appears_nowhere(sites, tmp_path, artifacts):
+    server, trace = sites.keyed, tmp_path / "trace"
+    server.load("{{ lookup('ansible.builtin.pipe', 'touch " + str(trace) + "') }}", artifacts["third"])
+    sites.await_(lambda: "recovered: Endpoint 'keyed'" in sites.rulebook.log, "the stray adapter to be pruned")
+    assert [(request.path, request.status) for request in server.writes] == [("/v1/unload_lora_adapter", 200)]
+    assert all(request.authorized for request in server.log)
+    assert not trace.exists()
+    assert "drifted" in sites.rulebook.log
+    assert KEY not in sites.rulebook.log

@@ -1,0 +1,95 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The project of examples/awx, run as the controller runs jobs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.examples.awx import Awx, Job
+from tests.examples.fleet import DECLARED, KEY, SITES, Fleet
+
+AUDITED = "Compare the site with its declaration"
+SERVED = "Serve what is declared"
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, adapters: Path) -> Iterator[Fleet]:
+    with ExitStack() as servers:
+        yield Fleet(tmp_path / "project", adapters, servers)
+
+
+@pytest.fixture
+def awx(fleet: Fleet, tmp_path: Path) -> Awx:
+    """A controller that has updated its inventory."""
+    awx = Awx(tmp_path, {"VLLM_API_KEY": KEY})
+    awx.update_inventory("inventory/sites.vllm.yml")
+    return awx
+
+
+def assert_no_leak(awx: Awx, *jobs: Job) -> None:
+    """Of all files that the controller and its jobs wrote, and all that it knows of them, none holds the key."""
+    files = [file for file in awx.directory.rglob("*") if file.is_file()]
+    assert any(file.match("artifacts/*/job_events/*.json") for file in files)
+    holders = {str(file.relative_to(awx.directory)) for file in files if KEY.encode() in file.read_bytes()}
+    # But the credential itself, and where ansible-runner notes for its owner alone with what it started Ansible.
+    assert holders == {"env/envvars", *(f"artifacts/{number + 1}/command" for number in range(len(jobs)))}
+    assert KEY not in json.dumps([job.events for job in jobs]) + "".join(job.stdout for job in jobs)
+
+
+def test_the_stored_inventory_has_every_site_and_no_key(awx: Awx) -> None:
+    groups = awx.stored
+    assert sorted(groups["vllm"]["hosts"]) == list(SITES)
+    assert groups["vllm_unreachable"]["hosts"] == ["edge04"]
+    assert groups["vllm"]["vars"]["ansible_connection"] == "local"
+    assert KEY not in json.dumps(groups)
+
+
+def test_audit_job(awx: Awx, fleet: Fleet) -> None:
+    job = awx.run("audit.yml", check=True, drift_report_fail_on=["drifted"])
+    audited = job.hosts("runner_on_ok", AUDITED)
+    assert {site: result["changed"] for site, result in audited.items()} == {
+        "edge01": False,
+        "edge02": True,
+        "edge03": True,
+    }
+    assert list(job.hosts("runner_on_unreachable", AUDITED)) == ["edge04"]
+    differences = [event["stdout"] for event in job.events if event["event"] == "runner_on_file_diff"]
+    assert any("+  - name: summaries" in difference for difference in differences)
+    assert job.artifacts["drift_report_drifted"] == ["edge02", "edge03"]
+    assert job.artifacts["drift_report_unreachable"] == ["edge04"]
+    # It fails on drift, which is what notifies and what leads to the approval in the workflow.
+    assert (job.status, job.rc) == ("failed", 2)
+    assert not fleet.written()
+    assert_no_leak(awx, job)
+
+
+def test_converge_jobs_in_slices_then_an_audit_without_drift(awx: Awx, fleet: Fleet) -> None:
+    # Values of a survey are text.
+    survey = {"lora_adapters_serial": "50%", "lora_adapters_prune": "true"}
+    first = awx.run("converge.yml", part=(1, 2), **survey)
+    assert (first.status, first.rc) == ("successful", 0), first.stdout
+    assert fleet.written() == ["edge03"]
+    second = awx.run("converge.yml", part=(2, 2), **survey)
+    # A site that is off keeps the job from being green, and nobody else from being served.
+    assert (second.status, second.rc) == ("failed", 4), second.stdout
+    assert fleet.written() == ["edge02", "edge03"]
+    changed = {**first.hosts("runner_on_ok", SERVED), **second.hosts("runner_on_ok", SERVED)}
+    assert {site: result["changed"] for site, result in changed.items()} == {
+        "edge01": False,
+        "edge02": True,
+        "edge03": True,
+    }
+    for site in ("edge01", "edge02", "edge03"):
+        assert fleet.served(site) == fleet.declared
+    assert first.artifacts["lora_adapters_served_names"]["edge03"] == {name: name for name in DECLARED}
+
+    audit = awx.run("audit.yml", check=True, drift_report_fail_on=["drifted"])
+    assert (audit.status, audit.rc) == ("successful", 0), audit.stdout
+    assert audit.artifacts["drift_report_summary"]["in_sync"] == 3
+    assert_no_leak(awx, first, second, audit)

@@ -1,0 +1,72 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The commands of the operations guide do what it says, one after the other, on a fleet that has drifted."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import textwrap
+from contextlib import ExitStack
+from pathlib import Path
+
+import yaml
+
+from tests.examples.conftest import EXAMPLES, PROJECT
+from tests.examples.fleet import KEY, Fleet
+from tests.support.inventory import clean_environment
+
+GUIDE = (PROJECT / "docs" / "docsite" / "rst" / "operations_guide.rst").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    found = re.findall(rf"^\.\. code-block:: {language}\n\n((?: {{3}}.*\n|\n)+)", GUIDE, re.MULTILINE)
+    return [textwrap.dedent(block).strip() for block in found]
+
+
+def test_the_files_shown_are_those_of_the_example() -> None:
+    for block in blocks("yaml")[:2]:
+        (name,) = re.findall(r"^# (inventory/.*?):", block)
+        assert yaml.safe_load(block) == yaml.safe_load((EXAMPLES / "awx" / "project" / name).read_text())
+
+
+def test_the_commands_shown(tmp_path: Path, adapters: Path) -> None:
+    commands = "\n".join(blocks("bash")).splitlines()
+    graph, host, audit, look, converge, one, reachable, waves, prune = commands
+    with ExitStack() as servers:
+        fleet = Fleet(tmp_path / "project", adapters, servers)
+
+        def run(command: str, rc: int = 0) -> str:
+            environment = {**clean_environment(tmp_path), "VLLM_API_KEY": KEY}
+            ran = subprocess.run(
+                ["bash", "-c", command],
+                cwd=tmp_path / "project",
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
+            )
+            assert ran.returncode == rc, f"{command}: {ran.stdout}{ran.stderr}"
+            assert KEY not in ran.stdout + ran.stderr
+            return ran.stdout
+
+        assert re.search(r"@vllm_unreachable:\n\W*edge04\n", run(graph))
+        assert "4f2a9c01d7be" in run(host)
+        run(audit)
+        summary = json.loads((tmp_path / "project" / "reports" / "drift.json").read_text())["summary"]
+        assert (summary["in_sync"], summary["drifted"], summary["unreachable"]) == (1, 2, 1)
+        assert "+  - name: summaries" in run(look, rc=4)
+        assert not fleet.written()
+        run(one)
+        assert fleet.written() == ["edge02"]
+        run(converge, rc=4)
+        assert fleet.written() == ["edge02", "edge03"]
+        assert all(fleet.served(site).items() >= fleet.declared.items() for site in ("edge01", "edge02", "edge03"))
+        for server in fleet.servers.values():
+            server.clear_log()
+        run(reachable)
+        run(waves, rc=4)
+        assert "1 // 0" in run(prune, rc=4)
+        assert not fleet.written()
