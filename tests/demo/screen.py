@@ -1,0 +1,40 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the story looks: at most 100 columns, colour on a terminal only."""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+
+WIDTH = 80
+
+
+def has_colour() -> bool:
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+def _coloured(text: str, code: str) -> str:
+    return f"\033[{code}m{text}\033[0m" if has_colour() else text
+
+
+def heading(text: str) -> None:
+    print(f"\n{_coloured(f'=== {text} '.ljust(WIDTH, '='), '1')}", flush=True)
+
+
+def say(text: str) -> None:
+    print(textwrap.fill(text, WIDTH), flush=True)
+
+
+def shell(command: str) -> None:
+    print(f"\n{_coloured('$ ' + command, '1;36')}", flush=True)
+
+
+def quote(text: str) -> None:
+    """Output of something else, indented."""
+    print(textwrap.indent(text.rstrip("\n"), "  "), flush=True)
+
+
+def verified(text: str) -> None:
+    print(_coloured(f"\n[ok] {text}", "32"), flush=True)
