@@ -61,7 +61,8 @@ class Site:
         """Run these tasks (see run_playbook), with the connection as a default of all modules of the collection."""
         self._count += 1
         self.watched.clear_log()
-        run = run_playbook(tasks, {"site": self.host}, self._runs / str(self._count), **{**self.connection, **how})
+        how = {**self.connection, **how, "variables": {**self.connection["variables"], **how.get("variables", {})}}
+        run = run_playbook(tasks, {"site": self.host}, self._runs / str(self._count), **how)
         self.asked = [f"{request.method} {request.path}" for request in self.watched.log]
         return run
 
@@ -71,7 +72,7 @@ class Site:
         defaults: dict[str, Any] = {"base_url": "{{ url }}", "retry_delay": 0.05}
         if self.server.api_key:
             return {"defaults": {**defaults, "api_key": "{{ key }}"}, "variables": {"key": self.server.api_key}}
-        return {"defaults": defaults}
+        return {"defaults": defaults, "variables": {}}
 
 
 def run_on_all(sites: Mapping[str, Site], tasks: str, runs: Path, **how: Any) -> Run:
