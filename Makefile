@@ -173,8 +173,8 @@ real-vllm: $(VENV) ## Install vLLM's CPU build (once: minutes, and a few GB in ~
 contract: $(VENV) ## One suite on the stand-in and on the real server: same statuses, same shapes
 	pytest --timeout 900 tests/contract
 
-conformance: build ## Playbooks on the real server
-	SOVEREIGN_VLLM_COLLECTIONS_PATH=$(INSTALLED) pytest --timeout 900 tests/conformance
+conformance: build ## Playbooks on the real server, of any release: VLLM=0.14.1
+	SOVEREIGN_VLLM_COLLECTIONS_PATH=$(INSTALLED) pytest --timeout 900 tests/conformance $(VLLM:%=--vllm %)
 
 bench: build ## Take the figures of performance; BENCH=--quick to see that it works, BENCH=--help for more
 	@PYTHONPATH=$(INSTALLED) ANSIBLE_COLLECTIONS_PATH=$(INSTALLED) python -m tests.bench $(BENCH)

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.real_vllm import RealServer
+from tests.real_vllm.layout import DEFAULT_VERSION
 from tests.support.recorder import Recorder
 from tests.support.server import Server
 from tests.support.site import Site
@@ -26,6 +27,11 @@ pytest.register_assert_rewrite("tests.lifecycle")
 
 RAN_ON = pytest.StashKey[str]()
 Real = tuple[Server, Path]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    what = "release of vLLM's CPU build, installed if need be, where VLLM_EXTERNAL_URL names no server"
+    parser.addoption("--vllm", metavar="RELEASE", default=DEFAULT_VERSION, help=what)
 
 
 @contextmanager
@@ -37,8 +43,8 @@ def _external(url: str) -> Iterator[Real]:
 
 
 @contextmanager
-def _cpu_build() -> Iterator[Real]:
-    with RealServer(api_key="conformance-key") as real:
+def _cpu_build(release: str) -> Iterator[Real]:
+    with RealServer(version=release, api_key="conformance-key") as real:
         yield Server(real.url, "conformance-key"), real.adapters
 
 
@@ -46,7 +52,7 @@ def _cpu_build() -> Iterator[Real]:
 def real(request: pytest.FixtureRequest) -> Iterator[Real]:
     """The server, and the directory of its adapters."""
     url = os.environ.get("VLLM_EXTERNAL_URL")
-    with _external(url) if url else _cpu_build() as (server, adapters):
+    with _external(url) if url else _cpu_build(request.config.getoption("vllm")) as (server, adapters):
         ran_on = f"vLLM {server.version()} at {server.url}"
         request.config.stash[RAN_ON] = ran_on
         with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
