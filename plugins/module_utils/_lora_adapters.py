@@ -50,8 +50,8 @@ def _result(converged: Converged) -> dict:
     result["changed"] = converged.changed
     result["diff"] = diff(converged.plan.entries, converged.after)
     result["cache_risk"] = bool(converged.cache_risk)
-    result["warnings"] = [*converged.warnings, *filter(None, [converged.cache_risk])]
-    return result
+    warnings = [*converged.warnings, *filter(None, [converged.cache_risk])]
+    return dict(result, warnings=warnings) if warnings else result
 
 
 LORA_ADAPTER = Operation(
