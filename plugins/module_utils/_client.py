@@ -54,13 +54,24 @@ class Client:
         """Return whether ``/health`` answers 200: a dead engine answers 500 (up to 0.10.2) or 503."""
         return self.status("/health") == 200
 
-    def status(self, path: str, with_key: bool = True) -> int:
+    def status(self, path: str, as_stranger: bool = False) -> int:
         """Return the status that a GET is answered with. Routes that only take POST answer 405, missing ones 404."""
 
         def send() -> Answer:
-            return self._transport.request("GET", path, "probe", self.endpoint.timeout, with_key=with_key)
+            return self._transport.request("GET", path, "probe", self.endpoint.timeout, as_stranger=as_stranger)
 
         return self._repeat(send, lambda outcome: not isinstance(outcome, Answer) and _may_repeat_read(outcome)).status
+
+    def status_for_strangers(self, path: str) -> int | None:
+        """Return the status that a GET without key and client certificate is answered with, or None where whoever has no
+        certificate is not answered at all."""
+        try:
+            return self.status(path, as_stranger=True)
+        except VllmError:
+            # With TLS 1.3 a server refuses after the handshake, which can look like any connection that is closed.
+            if not self.endpoint.client_cert:
+                raise
+            return None
 
     def runtime_lora(self) -> bool:
         """Return whether the load route exists, without side effects: it answers 405 to a GET, and 404 where it is

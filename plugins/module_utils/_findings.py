@@ -12,13 +12,24 @@ from ._version import OLDEST_SUPPORTED, parse_version
 
 @dataclass(frozen=True)
 class Exposure:
-    """What was seen of a server. ``stranger`` maps paths to the status that a GET without the key is answered with."""
+    """What was seen of a server.
+
+    :ivar is_static: its adapters are declared by ``--lora-modules``, so that nothing has to be loaded at run time.
+    :ivar stranger: the status that a GET without key and client certificate is answered with, by path; None for no
+        answer.
+    """
 
     version: str | None
-    runtime_lora: bool | None
-    auth_required: bool
+    runtime_lora: bool
+    is_static: bool
     is_plain_beyond_loopback: bool
-    stranger: dict[str, int]
+    stranger: dict[str, int | None]
+
+    @property
+    def auth_required(self) -> bool:
+        """Whether strangers do not get in: refused, sent to a page to log in, or not even spoken to."""
+        status = self.stranger["/v1/models"]
+        return status is None or status in (401, 403) or 300 <= status < 400
 
 
 #: The alias of the load and unload routes for one cloud's hosting toolkit (0.11.1 and later): outside the key's guard.
@@ -52,6 +63,10 @@ def _findings_of_exposure(exposure: Exposure) -> list[dict]:
     if open_routes:
         message = f"Development routes answer without a key: {', '.join(open_routes)}."
         found.append(_finding("development_routes", "high", message, "Start the server without VLLM_SERVER_DEV_MODE."))
+    if exposure.runtime_lora and exposure.is_static:
+        message = "Adapters can be loaded and unloaded at run time, though the server gets them only when it starts."
+        fix = "Start the server without VLLM_ALLOW_RUNTIME_LORA_UPDATING."
+        found.append(_finding("runtime_lora_unneeded", "medium", message, fix))
     if exposure.is_plain_beyond_loopback:
         message = "Requests, the key among them, cross the network unencrypted."
         fix = "Put TLS in front of the server, or use --ssl-certfile and --ssl-keyfile."

@@ -25,16 +25,21 @@ def _server(client: Client, options: Mapping, check_mode: bool) -> dict:
     healthy = client.healthy()
     client.observe()
     version, runtime_lora = client.version(), client.runtime_lora()
-    stranger = {path: client.status(path, with_key=False) for path in (ALIAS_ROUTE, *DEVELOPMENT_ROUTES, "/v1/models")}
-    auth_required = stranger["/v1/models"] in (401, 403)
-    plain = client.endpoint.is_plain_beyond_loopback
+    stranger = {path: client.status_for_strangers(path) for path in (ALIAS_ROUTE, *DEVELOPMENT_ROUTES, "/v1/models")}
+    exposure = Exposure(
+        version=version,
+        runtime_lora=runtime_lora,
+        is_static=options["declaration"] == "static",
+        is_plain_beyond_loopback=client.endpoint.is_plain_beyond_loopback,
+        stranger=stranger,
+    )
     return {
         "changed": False,
         "version": version,
         "healthy": healthy,
         "runtime_lora": runtime_lora,
-        "auth_required": auth_required,
-        "findings": findings(Exposure(version, runtime_lora, auth_required, plain, stranger)),
+        "auth_required": exposure.auth_required,
+        "findings": findings(exposure),
     }
 
 
@@ -70,6 +75,7 @@ SERVER_INFO = Operation(
         connection_spec(),
         wait={"type": "bool", "default": False},
         wait_timeout={"type": "float", "default": 300.0},
+        declaration={"type": "str", "choices": ["runtime", "static"], "default": "runtime"},
     ),
     _server,
 )

@@ -37,37 +37,37 @@ class Transport:
         self._endpoint = endpoint
         self._session = requests.Session()
         self._session.headers.update({"User-Agent": "sovereign.vllm", "Accept-Encoding": "identity"})
-        if endpoint.client_cert:
-            certificate = (endpoint.client_cert, endpoint.client_key)
-            self._session.cert = certificate if endpoint.client_key else endpoint.client_cert
+        certificate = (endpoint.client_cert, endpoint.client_key)
+        self._certificate = certificate if endpoint.client_key else endpoint.client_cert
 
     def close(self) -> None:
         self._session.close()
 
     def request(
-        self, method: str, path: str, tried: str, limit: float, payload: dict | None = None, with_key: bool = True
+        self, method: str, path: str, tried: str, limit: float, payload: dict | None = None, as_stranger: bool = False
     ) -> Answer:
         """Send one request.
 
         :param tried: what it is for, for the error sentence.
         :param limit: seconds for the whole answer.
         :param payload: sent as JSON.
-        :param with_key: False to find out what the server tells a stranger.
+        :param as_stranger: send neither key nor client certificate.
         :raises VllmError: when no usable HTTP answer came.
         """
         url = self._endpoint.base_url + path
         try:
-            return call_within(limit + _GRACE, lambda: self._exchange(method, url, limit, payload, with_key))
+            return call_within(limit + _GRACE, lambda: self._exchange(method, url, limit, payload, as_stranger))
         except (requests.RequestException, OSError, ValueError, DeadlinePassed, BodyTooLarge) as problem:
             raise transport_error(problem, tried, url, limit) from None
 
-    def _exchange(self, method: str, url: str, limit: float, payload: dict | None, with_key: bool) -> Answer:
+    def _exchange(self, method: str, url: str, limit: float, payload: dict | None, as_stranger: bool) -> Answer:
         endpoint = self._endpoint
         with self._session.request(
             method,
             url,
             json=payload,
-            auth=_Bearer(endpoint.api_key if with_key else None),
+            auth=_Bearer(None if as_stranger else endpoint.api_key),
+            cert=None if as_stranger else self._certificate,
             timeout=(min(endpoint.connect_timeout, limit), limit),
             verify=(endpoint.ca_path or True) if endpoint.validate_certs else False,
             proxies=None if endpoint.use_proxy else {"no_proxy": "*"},

@@ -12,8 +12,8 @@ version_added: 1.0.0
 description:
   - Reads the version and the health of a vLLM server, whether adapters can be loaded at run time, and what an auditor
     wants to know.
-  - Only sends requests that change nothing. What strangers can do is found out by sending a few of them without the
-    key.
+  - Only sends requests that change nothing. What strangers can do is found out by sending a few of them without key and
+    client certificate.
 extends_documentation_fragment:
   - sovereign.vllm._attributes
   - sovereign.vllm._attributes.info
@@ -29,6 +29,15 @@ options:
     description: Seconds to wait at most.
     type: float
     default: 300.0
+  declaration:
+    description:
+      - How the server is meant to get its adapters. With V(runtime) they are loaded while it runs, as by
+        M(sovereign.vllm.vllm_lora_adapters).
+      - With V(static) all of them are named by C(--lora-modules) when it starts, so that nobody needs to load any later, and
+        loading at run time being on is the finding C(runtime_lora_unneeded). Nothing a server tells shows which one is meant.
+    type: str
+    choices: [runtime, static]
+    default: runtime
 seealso:
   - module: sovereign.vllm.vllm_base_model_info
 author:
@@ -46,9 +55,14 @@ EXAMPLES = r"""
     base_url: http://127.0.0.1:8000
   register: server
 
+- name: Audit a server whose adapters are all named when it starts
+  sovereign.vllm.vllm_server_info:
+    base_url: http://127.0.0.1:8000
+    declaration: static
+
 - name: Stop where something grave is found
   ansible.builtin.assert:
-    that: server.findings | selectattr('severity', 'equalto', 'high') | list | length < 10
+    that: server.findings | selectattr('severity', 'equalto', 'high') | list | length == 0
     fail_msg: "{{ server.findings }}"
 """
 
@@ -69,7 +83,7 @@ runtime_lora:
   type: bool
   sample: true
 auth_required:
-  description: Whether the server asks for a key.
+  description: Whether strangers are refused, be it for want of a key or of a client certificate.
   returned: success
   type: bool
   sample: true
@@ -81,9 +95,8 @@ findings:
   contains:
     id:
       description:
-        - Which finding it is, one of C(no_key), C(adapters_alias_open), C(development_routes), C(plain_http),
-          C(too_old),
-          C(key_bypass), C(prefix_cache_by_name).
+        - Which finding it is, one of C(no_key), C(adapters_alias_open), C(development_routes), C(runtime_lora_unneeded),
+          C(plain_http), C(too_old), C(key_bypass), C(prefix_cache_by_name).
       type: str
       sample: no_key
     severity:

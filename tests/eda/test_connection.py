@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.certificates import write_certificate
 from tests.vllm_stand_in import Fault, StandIn
 
-from .certificates import write_certificate
 from .watching import Watching, declare, observed, until
 
 KEY = "sk-edge-4f2a9c01d7be"

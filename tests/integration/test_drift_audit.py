@@ -110,10 +110,20 @@ def test_what_servers_say_is_neither_evaluated_nor_markup(fleet: Fleet) -> None:
 
 
 def test_findings_are_reported_where_they_are_asked_for(fleet: Fleet) -> None:
-    fleet.audit(drift_audit_findings=True)
+    fleet.audit(
+        drift_audit_findings=True,
+        drift_audit_declaration="{{ {'edge2': 'static'}[inventory_hostname] | default('runtime') }}",
+    )
     findings = {site["name"]: [f["id"] for f in site["findings"]] for site in fleet.report()["sites"]}
-    assert findings == {"edge1": ["adapters_alias_open"], "edge2": ["adapters_alias_open"], "edge3": []}
+    assert findings == {
+        "edge1": ["adapters_alias_open"],
+        "edge2": ["adapters_alias_open", "runtime_lora_unneeded"],
+        "edge3": [],
+    }
     assert "The route /adapters loads and unloads adapters without the key." in fleet.page()
+    assert fleet.page().count("though the server gets them only when it starts.") == 1
+    for server in (fleet.in_sync, fleet.drifted):
+        assert {request.method for request in server.log} == {"GET"}
 
 
 @pytest.mark.parametrize(("fail_on", "rc"), [(["drifted"], 2), (["unreachable"], 2), (["failed"], 0)])

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from tests.support.playbook import IN_WORKER
 from tests.support.site import run_on_all
 from tests.vllm_stand_in import Fault
 
@@ -17,11 +18,14 @@ INFO = """
 - name: server
   sovereign.vllm.vllm_server_info:
 """
-# Settings of a server: version, runtime_lora, auth_required, ids of the findings.
+UNNEEDED = "runtime_lora_unneeded"
+# Settings of a server; "static" is also what is said of its declaration: version, runtime_lora, auth_required, ids of the findings.
 SERVERS: dict[str, tuple[dict[str, Any], tuple[str, bool, bool, set[str]]]] = {
     "current": ({}, ("0.32.0", True, False, {"no_key"})),
     "locked": ({"api_key": "sesame"}, ("0.32.0", True, True, {"adapters_alias_open"})),
     "fixed-adapters": ({"api_key": "sesame", "runtime_lora": False}, ("0.32.0", False, True, set())),
+    "static": ({"api_key": "sesame", "profile": "rust", "version": "0.32.0"}, ("0.32.0", True, True, {UNNEEDED})),
+    "static-and-fixed": ({"api_key": "sesame", "runtime_lora": False}, ("0.32.0", False, True, set())),
     "development": (
         {"api_key": "sesame", "dev_routes": True},
         ("0.32.0", True, True, {"adapters_alias_open", "development_routes"}),
@@ -41,8 +45,16 @@ SERVERS: dict[str, tuple[dict[str, Any], tuple[str, bool, bool, set[str]]]] = {
 
 
 def test_findings(new_site: NewSite, tmp_path: Path) -> None:
-    sites = {name: new_site(**settings) for name, (settings, _expected) in SERVERS.items()}
-    task = INFO + "    api_key: sesame\n"
+    sites = {
+        name: new_site(host={**IN_WORKER, "declaration": name.partition("-")[0]}, **settings)
+        for name, (settings, _expected) in SERVERS.items()
+    }
+    task = (
+        INFO
+        + """    api_key: sesame
+    declaration: "{{ (declaration == 'static') | ternary('static', omit) }}"
+"""
+    )
     info = run_on_all(sites, task, tmp_path / "run").of("server")
     found = {
         name: (
@@ -61,6 +73,14 @@ def test_findings(new_site: NewSite, tmp_path: Path) -> None:
         for finding in result["findings"]:
             assert set(finding) == {"id", "severity", "message", "fix"}
             assert all(finding.values())
+
+
+def test_page_to_log_in_keeps_strangers_out(new_site: NewSite) -> None:
+    """A proxy in front of the server, which lets requests with the key through."""
+    site = new_site()
+    # The list is read once with the key, and once as a stranger.
+    site.watched.faults.add(Fault("GET", "/v1/models", "redirect", after=1))
+    assert site.run(INFO)["server"]["auth_required"]
 
 
 def test_sick_server_is_told(new_site: NewSite) -> None:

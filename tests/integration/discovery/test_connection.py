@@ -12,7 +12,7 @@ import pytest
 from ansible.plugins.loader import inventory_loader
 from ansible_collections.sovereign.vllm.plugins.module_utils._argspec import connection_spec
 
-from tests.eda.certificates import write_certificate
+from tests.support.certificates import write_certificate
 from tests.vllm_stand_in import Fault, StandIn
 
 from .cache_file import CACHE

@@ -14,19 +14,28 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def write_certificate(file: Path) -> Path:
-    """Write a certificate for 127.0.0.1 that is its own authority, and its key, into one file."""
+def write_certificate(
+    file: Path, address: str = "127.0.0.1", authority: Path | None = None, expired: bool = False
+) -> Path:
+    """Write a certificate and its key into one file.
+
+    authority: a file of this function that signs it; by default it is its own authority.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, file.stem)])
-    now = datetime.now(timezone.utc)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    signer, issuer = key, name
+    if authority:
+        signer = serialization.load_pem_private_key(authority.read_bytes(), password=None)
+        issuer = x509.load_pem_x509_certificate(authority.read_bytes()).subject
+    now = datetime.now(timezone.utc) - timedelta(days=1 if expired else 0)
+    host = x509.IPAddress(ipaddress.ip_address(address))
     certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        x509.CertificateBuilder(issuer, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
+        .add_extension(x509.SubjectAlternativeName([host]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=authority is None, path_length=None), critical=True)
+        .sign(signer, hashes.SHA256())
     )
     plain = serialization.NoEncryption()
     pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8

@@ -1,0 +1,108 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""TLS is verified: with a private authority, against time and name, and in both directions."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support.certificates import write_certificate
+from tests.support.playbook import IN_WORKER, Run, run_playbook
+from tests.support.site import Site
+from tests.vllm_stand_in import StandIn
+
+from .conftest import NewSite
+
+INFO = """
+- name: info
+  sovereign.vllm.vllm_base_model_info: {ca_path: "{{ ca }}"}
+  ignore_unreachable: true
+- name: unverified
+  sovereign.vllm.vllm_base_model_info: {validate_certs: false}
+- name: server
+  sovereign.vllm.vllm_server_info: {ca_path: "{{ ca }}", api_key: sesame}
+  ignore_unreachable: true
+"""
+# What a certificate is like, with what OpenSSL says of it.
+CERTIFICATES = {
+    "good": ({}, None),
+    "expired": ({"expired": True}, "certificate has expired"),
+    "of-another-host": ({"address": "127.0.0.2"}, "IP address mismatch"),
+    "of-another-authority": ({"authority": None}, "self-signed certificate"),
+}
+
+
+def context_of(certificate: Path, clients: Path | None = None) -> ssl.SSLContext:
+    """What a server speaks TLS with; clients: the authority of the certificates that clients must have."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    if clients:
+        context.load_verify_locations(clients)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def run(servers: dict[str, StandIn], tasks: str, directory: Path, **variables: object) -> Run:
+    hosts = {name: {**IN_WORKER, "url": server.url, **variables} for name, server in servers.items()}
+    return run_playbook(tasks, hosts, directory, defaults={"base_url": "{{ url }}", "retry_delay": 0.05})
+
+
+def test_certificate_has_to_be_good(tmp_path: Path) -> None:
+    authority = write_certificate(tmp_path / "authority.pem")
+    with ExitStack() as stack:
+        servers = {}
+        for name, (how, _said) in CERTIFICATES.items():
+            pem = write_certificate(tmp_path / f"{name}.pem", **{"authority": authority, **how})
+            servers[name] = stack.enter_context(StandIn(ssl_context=context_of(pem)))
+        played = run(servers, INFO, tmp_path / "run", ca=str(authority))
+    for name, (_how, said) in CERTIFICATES.items():
+        for task in ("info", "server"):
+            result = played.of(task)[name]
+            assert (result.status, result.code) == (("unreachable", "tls") if said else ("ok", None))
+            assert not said or said in result.msg.replace("self signed", "self-signed")
+        assert played.of("unverified")[name]["base_models"]
+        if said:
+            # Those that were told to verify have sent nothing at all, least of all the key.
+            assert [request.path for request in servers[name].log] == ["/v1/models"]
+            assert "authorization" not in servers[name].log[0].headers
+
+
+@pytest.mark.parametrize("asks_clients", [False, True], ids=["server certificate", "client certificate"])
+def test_client_certificates(tmp_path: Path, asks_clients: bool) -> None:
+    pem = write_certificate(tmp_path / "node.pem")
+    tasks = """
+        - name: trusted
+          sovereign.vllm.vllm_base_model_info: {ca_path: "{{ pem }}", client_cert: "{{ pem }}"}
+        - name: with its key in another file
+          sovereign.vllm.vllm_base_model_info: {ca_path: "{{ pem }}", client_cert: "{{ pem }}", client_key: "{{ pem }}"}
+        - name: without a client certificate
+          sovereign.vllm.vllm_base_model_info: {ca_path: "{{ pem }}"}
+          ignore_unreachable: true
+        - name: no such authority
+          sovereign.vllm.vllm_base_model_info: {ca_path: /no/such/file}
+          ignore_errors: true
+        - name: strangers
+          sovereign.vllm.vllm_server_info: {ca_path: "{{ pem }}", client_cert: "{{ pem }}"}
+    """
+    with StandIn(ssl_context=context_of(pem, pem if asks_clients else None)) as server:
+        played = run({"site": server}, tasks, tmp_path / "run", pem=str(pem))
+    assert played["trusted"]["base_models"] == played["with its key in another file"]["base_models"] != []
+    assert played["without a client certificate"].status == ("unreachable" if asks_clients else "ok")
+    assert (played["no such authority"].status, played["no such authority"].code) == ("failed", "invalid_request")
+    # Whoever has no certificate does not get in, so that the missing key lets nobody in.
+    found = {finding["id"] for finding in played["strangers"]["findings"]}
+    assert found == (set() if asks_clients else {"no_key"})
+    assert played["strangers"]["auth_required"] is asks_clients
+
+
+def test_plain_http_where_tls_is_spoken(new_site: NewSite) -> None:
+    site: Site = new_site()
+    task = f"""
+        - name: info
+          sovereign.vllm.vllm_base_model_info: {{base_url: "{site.watched.url.replace("http", "https")}"}}
+    """
+    assert site.run(task, rc=4)["info"].code == "tls"

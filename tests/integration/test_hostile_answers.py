@@ -1,0 +1,157 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Answers of a server, or of whatever answers in its place, that are meant to harm: nothing comes of them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.playbook import AS_MODULE, IN_WORKER
+from tests.support.site import run_on_all
+from tests.vllm_stand_in import Fault
+
+from .conftest import NewSite
+
+LIST = "/v1/models"
+INFO = "- name: info\n  sovereign.vllm.vllm_base_model_info:\n"
+BASE = {"id": "tiny", "object": "model", "root": "tiny", "parent": None, "max_model_len": 256}
+SMALL = json.dumps({"object": "list", "data": [BASE]}).encode()
+LARGE = SMALL + b" " * (40 << 20)  # a well-formed list all the same
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirect_leads_nowhere(new_site: NewSite, status: int) -> None:
+    """Neither to another host nor to another port of this one, where the controller may reach what others may not."""
+    site, other = new_site(api_key="sesame"), new_site()
+    site.artifact("sql")
+    target = f"{other.watched.url}{LIST}"
+    other.watched.clear_log()
+    tasks = """
+        - name: info
+          sovereign.vllm.vllm_base_model_info:
+          ignore_errors: true
+        - name: load
+          sovereign.vllm.vllm_lora_adapter: {name: sql, path: "{{ artifacts }}/sql"}
+          ignore_errors: true
+    """
+    site.watched.faults.add(
+        Fault("GET", LIST, "redirect", times=1, status=status, location=target),
+        Fault("POST", "/v1/load_lora_adapter", "redirect", status=status, location=target),
+    )
+    run = site.run(tasks)
+    assert [(result.status, result.code) for result in run.results] == [("failed", "not_vllm")] * 2
+    assert f"it points to {target}" in run["info"].msg
+    assert other.watched.log == []
+
+
+def test_body_is_read_up_to_a_limit(new_site: NewSite, tmp_path: Path) -> None:
+    bodies = {
+        "large": ("not_vllm", {}, LARGE),
+        "decompression-bomb": ("not_vllm", {"content-encoding": "gzip"}, gzip.compress(LARGE)),
+        "bomb-in-a-bomb": ("not_vllm", {"content-encoding": "gzip, gzip"}, gzip.compress(gzip.compress(LARGE))),
+        "no-gzip-at-all": ("not_vllm", {"content-encoding": "gzip"}, SMALL),
+        "packed": (None, {"content-encoding": "gzip"}, gzip.compress(SMALL)),
+    }
+    sites = {name: new_site() for name in bodies}
+    for name, (_code, headers, body) in bodies.items():
+        sites[name].watched.faults.add(Fault("GET", LIST, "answer", text=body, headers=headers))
+    run = run_on_all(sites, INFO + "  ignore_errors: true\n", tmp_path / "run")
+    assert {name: result.code for name, result in run.of("info").items()} == {
+        name: code for name, (code, _headers, _body) in bodies.items()
+    }
+
+
+def test_retries_are_counted(new_site: NewSite) -> None:
+    site = new_site()
+    site.watched.faults.add(Fault("GET", LIST, "answer", status=503))
+    site.run(INFO + "    retries: 2\n", rc=4)
+    assert site.asked == [f"GET {LIST}"] * 3
+
+
+@pytest.mark.parametrize("when", ["0", " 0 ", formatdate(0, usegmt=True)])
+def test_the_server_says_when_to_come_back(new_site: NewSite, when: str) -> None:
+    """At once, where the pauses that are set would be longer than any answer is waited for."""
+    site = new_site()
+    site.watched.faults.add(Fault("GET", LIST, "answer", status=429, times=1, headers={"Retry-After": when}))
+    site.run(INFO + "    retry_delay: 1000\n")
+    assert site.asked == [f"GET {LIST}"] * 2
+
+
+@pytest.mark.parametrize("when", ["99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT", "86400"])
+def test_nobody_is_kept_waiting_for_ever(new_site: NewSite, when: str) -> None:
+    site = new_site()
+    site.watched.faults.add(Fault("GET", LIST, "answer", status=429, headers={"Retry-After": when}))
+    run = site.run(INFO, rc=2)
+    assert (run["info"].code, run["info"]["error"]["retryable"]) == ("throttled", True)
+    assert site.asked == [f"GET {LIST}"]
+
+
+def test_retry_after_that_makes_no_sense_is_passed_over(new_site: NewSite) -> None:
+    site = new_site()
+    fault = Fault("GET", LIST, "answer", status=429, times=1, headers={"Retry-After": "soon"})
+    site.watched.faults.add(fault)
+    site.run(INFO)
+    assert site.asked == [f"GET {LIST}"] * 2
+
+
+def test_nothing_more_is_written_to_a_server_that_has_gone(new_site: NewSite) -> None:
+    site = new_site()
+    names = ["a", "b", "c"]
+    adapters = [{"name": name, "path": site.artifact(name)} for name in names]
+    site.watched.faults.add(
+        Fault("POST", "/v1/load_lora_adapter", "answer", status=502),
+        Fault("GET", LIST, "reset", after=1),
+    )
+    task = "- name: converge\n  sovereign.vllm.vllm_lora_adapters:\n"
+    task += f"    adapters: {json.dumps(adapters)}\n    retries: 0\n    load_timeout: 0.5\n"
+    run = site.run(task, rc=4)
+    assert run["converge"].code == "unreachable"
+    assert [request.body["lora_name"] for request in site.watched.writes] == ["a"]
+
+
+ESCAPES = "\x1b[2J\x1b]0;owned\x07\x9b31m\r\u202e\x00\u2028"
+
+
+@pytest.mark.parametrize("host", [IN_WORKER, AS_MODULE], ids=["in the worker", "as a module"])
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_no_server_steers_a_terminal(new_site: NewSite, host: dict[str, Any], form: str) -> None:
+    """Names, roots, versions and refusals with control characters, in everything that is printed and logged."""
+    site = new_site(host=host)
+    name = f"sql{ESCAPES}"
+    adapter = {"id": name, "object": "model", "root": f"/srv/{ESCAPES}", "parent": "tiny", "max_model_len": None}
+    site.watched.faults.add(
+        Fault("GET", LIST, "answer", times=3, json={"object": "list", "data": [BASE, adapter]}),
+        Fault("GET", "/version", "answer", json={"version": f"0.30.0{ESCAPES}"}),
+        Fault("POST", "/v1/", "answer", status=500, json={"error": {"message": f"no {ESCAPES}"}}),
+        Fault("GET", LIST, "answer", status=500, json={"detail": ESCAPES}, headers={"x": "y"}),
+    )
+    tasks = """
+        - name: info
+          sovereign.vllm.vllm_base_model_info:
+        - name: server
+          sovereign.vllm.vllm_server_info:
+          ignore_errors: true
+        - name: converge
+          sovereign.vllm.vllm_lora_adapters: {adapters: [{name: other, path: /srv/other}], prune: true, retries: 0}
+          ignore_errors: true
+        - name: refused
+          sovereign.vllm.vllm_base_model_info: {retries: 0}
+          ignore_errors: true
+    """
+    environment = {"ANSIBLE_CALLBACK_RESULT_FORMAT": form, "ANSIBLE_LOG_PATH": str(site.artifacts.parent / "log")}
+    run = site.run(tasks, rc=None, options=["-vvvv", "--diff"], environment=environment)
+    assert run["info"]["adapters"][0]["name"] == name
+    assert run["refused"].status == "failed"
+    for result in run.results:
+        assert all(text.isprintable() for text in [result.values.get("msg", ""), *result.warnings])
+    # Ansible prints data that is to be passed on unchanged, such as names, and escapes what its format asks for.
+    left_by_ansible = {"\x9b", "\u202e", "\u2028"}
+    for text in (run.output, Path(environment["ANSIBLE_LOG_PATH"]).read_text(encoding="utf-8")):
+        steering = {character for character in text if not character.isprintable()} - {"\n", "\t"}
+        assert steering <= left_by_ansible
