@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.lifecycle.from_the_artifact import KEEP, ROLE, FromTheArtifact, changed, converge, store, variables, versions
-from tests.support.playbook import AS_MODULE, run_playbook
+from tests.support.playbook import AS_MODULE, Run, run_playbook
 from tests.support.server import Server
 from tests.support.site import Site
 from tests.vllm_stand_in import Fault
@@ -156,6 +156,44 @@ def test_an_offline_server_is_unreachable_before_anything_is_written(new_site: N
     run = converge(site, {"name": "sql", "src": source}, lora_adapters_retries=0, rc=4)
     assert run.recap["site"]["unreachable"] == 1
     assert not store(site).exists()
+
+
+def test_the_gateway_switches_while_both_names_are_served(new_site: NewSite, tmp_path: Path) -> None:
+    site = new_site()
+    switch = tmp_path / "switch.yml"
+    switch.write_text(
+        """
+- name: Ask what is served meanwhile
+  ansible.builtin.uri: {url: "{{ url }}/v1/models"}
+  register: meanwhile
+- name: Point the gateway to the new name
+  ansible.builtin.assert:
+    that: lora_adapters_declaration.served_names.sql in gateway_takes
+"""
+    )
+    versioned = {"lora_adapters_versioned_names": True, "lora_adapters_switch_tasks": str(switch)}
+    adapter = {"name": "sql", "src": site.artifact("sql")}
+    first = converge(site, adapter, **versioned)
+    assert not first.of("Ask what is served meanwhile"), "there was no old name to switch from"
+    (old,) = site.server.served()
+    site.artifact("sql", "second")
+
+    def switched(takes: list[str], rc: int) -> Run:
+        play = {**site.host, "gateway_takes": takes}
+        given = variables(site, (adapter,), {**versioned, "lora_adapters_grace_period": 1})
+        return run_playbook(ROLE, {"site": play}, tmp_path / f"takes-{len(takes)}", rc=rc, variables=given)
+
+    refused = switched([], rc=2)
+    (new,) = set(site.server.served()) - {old}
+    assert old in site.server.served(), "nothing goes that the gateway still asks for"
+    seen = {card["id"] for card in refused["Ask what is served meanwhile"]["json"]["data"]}
+    assert {old, new} <= seen
+
+    run = switched([new], rc=0)
+    assert list(site.server.served()) == [new]
+    order = [result.task for result in run.results]
+    grace = order.index("Leave requests under the old names time to end")
+    assert order.index("Point the gateway to the new name") < grace < order.index("Unload the old names")
 
 
 def test_the_key_is_not_told(new_site: NewSite) -> None:
