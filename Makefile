@@ -16,7 +16,7 @@ VENV := .venv/.complete
 OLDEST_VENV := $(BUILD)/venv-core-$(OLDEST)/.complete
 
 # From cheap to dear; `make real-vllm` goes on in the background meanwhile.
-STEPS := lint unit unit-matrix unit-oldest-host stand-in integration molecule eda browser examples sanity contract conformance
+STEPS := lint unit unit-matrix unit-oldest-host stand-in integration documentation molecule eda browser examples sanity contract conformance
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -129,6 +129,11 @@ integration: build $(OLDEST_VENV) ## Playbooks on the stand-in, with the newest 
 	pytest -n auto tests/integration
 	$(dir $(OLDEST_VENV))bin/pytest -n auto tests/integration
 
+.PHONY: documentation
+documentation: export SOVEREIGN_VLLM_COLLECTIONS_PATH := $(INSTALLED)
+documentation: build docs ## What the guides and the plugins' documentation show is run; the site has no dead links
+	pytest --timeout 300 -n auto tests/documentation
+
 .PHONY: molecule eda browser
 molecule: build ## The roles' scenarios, on the stand-in and without containers
 	ANSIBLE_COLLECTIONS_PATH=$(INSTALLED) molecule test --all
@@ -166,7 +171,7 @@ examples: build $(FOREIGN) ## The examples for AWX, AWS, Kubernetes and one mach
 
 ##### A real vLLM: the one at VLLM_EXTERNAL_URL, or else a CPU build that is installed here and started on loopback
 
-.PHONY: real-vllm contract conformance bench
+.PHONY: real-vllm contract conformance bench performance-page
 real-vllm: $(VENV) ## Install vLLM's CPU build (once: minutes, and a few GB in ~/.cache/sovereign-vllm)
 	python tests/real_vllm/server.py artifacts
 
@@ -178,6 +183,9 @@ conformance: build ## Playbooks on the real server, of any release: VLLM=0.14.1
 
 bench: build ## Take the figures of performance; BENCH=--quick to see that it works, BENCH=--help for more
 	@PYTHONPATH=$(INSTALLED) ANSIBLE_COLLECTIONS_PATH=$(INSTALLED) python -m tests.bench $(BENCH)
+
+performance-page: ## Write the figures that were taken into the performance guide
+	@PYTHONPATH=$(INSTALLED) python -m tests.bench.page
 
 ##### To look at
 
@@ -200,6 +208,7 @@ docs: tree ## Build the documentation site (.build/docs/build/html)
 	    --use-current --fail-on-error --squash-hierarchy --lenient --dest-dir $(BUILD)/docs sovereign.vllm >/dev/null
 	@# References into Ansible's own documentation would need the network, for their targets are listed there.
 	@printf '%s\n' 'intersphinx_mapping = {}' 'suppress_warnings = ["ref.ref"]' >>$(BUILD)/docs/conf.py
+	@sed -i 's/^sphinx-build .*/& --fail-on-warning --keep-going/' $(BUILD)/docs/build.sh
 	ANSIBLE_COLLECTIONS_PATH=$(abspath $(BUILD)/collections) $(BUILD)/docs/build.sh
 
 ##### All of it

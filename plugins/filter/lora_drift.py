@@ -50,13 +50,13 @@ author:
 EXAMPLES = r"""
 - name: Audit one host
   ansible.builtin.debug:
-    msg: "{{ (hostvars['edge001'] | sovereign.vllm.lora_drift(lora_adapters, prune=true)).adapters
+    msg: "{{ (hostvars['edge001'] | sovereign.vllm.lora_drift(lora_adapters_adapters, prune=true)).adapters
       | rejectattr('action', 'eq', 'none') }}"
 
 - name: Audit the fleet, in one task on the controller
   ansible.builtin.set_fact:
     drift_by_host: "{{ dict(groups.vllm | zip(groups.vllm | map('extract', hostvars)
-      | map('sovereign.vllm.lora_drift', lora_adapters, prune=true))) }}"
+      | map('sovereign.vllm.lora_drift', lora_adapters_adapters, prune=true))) }}"
   run_once: true
   delegate_to: localhost
 

@@ -97,7 +97,7 @@ error:
   type: dict
   contains:
     code:
-      description: What kind of failure it is. The README lists all codes.
+      description: What kind of failure it is. The R(errors guide,ansible_collections.sovereign.vllm.docsite.errors_guide) has all codes.
       type: str
       sample: unreachable
     http_status:

@@ -1,15 +1,16 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A bar chart as SVG, readable on light and on dark pages."""
+"""A bar chart as SVG, on a ground of its own, so that it can be read on light and on dark pages."""
 
 from __future__ import annotations
 
 from html import escape
 
 _LABELS, _BARS, _ROW, _TOP = 300, 330, 30, 44
+# For this chart alone, wherever it is put.
 _STYLE = (
-    "text { font: 13px sans-serif; fill: #222 } .title { font-weight: bold } .bar { fill: #8a94a6 } .ours { fill: #2f7d5b }"
-    " @media (prefers-color-scheme: dark) { text { fill: #ddd } .bar { fill: #7a8496 } .ours { fill: #4fae84 } }"
+    ".bar-chart text { font: 13px sans-serif; fill: #222 } .bar-chart .title { font-weight: bold }"
+    " .bar-chart .bar { fill: #8a94a6 } .bar-chart .ours { fill: #2f7d5b }"
 )
 
 
@@ -19,9 +20,10 @@ def bar_chart(title: str, bars: list[tuple[str, float, bool]], unit: str) -> str
     longest = max(value for _label, value, _note in bars)
     lines = [
         "<!-- Copyright (c) 2026, sovereign.vllm contributors. SPDX-License-Identifier: GPL-3.0-or-later -->",
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img">',
+        f'<svg class="bar-chart" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img">',
         f"<title>{escape(title)}</title>",
         f"<style>{_STYLE}</style>",
+        f'<rect width="{width}" height="{height}" fill="#fff"/>',
         f'<text class="title" x="8" y="24">{escape(title)}</text>',
     ]
     for row, (label, value, is_ours) in enumerate(bars):

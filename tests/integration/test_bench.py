@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
+
+from tests.bench.page import GUIDE, write_page
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -32,3 +35,12 @@ def test_a_quick_run_takes_all_figures(tmp_path: Path) -> None:
         assert fleet["playbooks"][key]["requests"] == {"GET /v1/models": fleet["sites"]}
     assert min(discovery["ways"]["inventory"]["seconds"]) > discovery["timeout"]
     assert ElementTree.parse(tmp_path / "fleet.svg").getroot().tag.endswith("svg")
+
+    guide = tmp_path / "performance_guide.rst"
+    shutil.copy(GUIDE, guide)
+    write_page(tmp_path, guide)
+    once = guide.read_text()
+    assert "One task on 4 sites" in once
+    assert "   <svg " in once
+    write_page(tmp_path, guide)
+    assert guide.read_text() == once

@@ -10,16 +10,27 @@ import shutil
 import signal
 import subprocess
 import sys
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+
+from tests.support.server import Server
 
 PROJECT = Path(__file__).resolve().parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 QUICKSTART = PROJECT / "tests" / "demo" / "quickstart"
 URL = "http://127.0.0.1:8000"  # in the README
+CONTENT = (
+    "plugins/modules/*.py",
+    "plugins/inventory/*.py",
+    "plugins/filter/*.py",
+    "roles/*",
+    "playbooks/*.yml",
+    "extensions/eda/plugins/event_source/*.py",
+    "extensions/eda/rulebooks/*.yml",
+)
 
 
 def section(title: str) -> str:
@@ -72,6 +83,7 @@ def test_every_command_of_the_quickstart_does_what_it_says(
         "Again",
         "Drift",
         "Audit",
+        "Report",
         "Heal",
         "Offline",
     ]
@@ -85,32 +97,41 @@ def test_every_command_of_the_quickstart_does_what_it_says(
         for counter in promised:
             assert counter in done.stdout, f"{title}: {done.stdout}{done.stderr}"
         assert done.returncode == (4 if title == "Offline" else 0), done.stdout + done.stderr
+        if title == "Report":
+            page = (tmp_path / "drift_report" / "drift.html").read_text()
+            assert "edge1" in page
+            assert "sql" in page
 
 
-def test_the_audit_shown_fails_on_drift_and_writes_nothing(
+def test_the_files_of_the_quickstart_do_for_the_roles_and_playbooks(
     demo_server: tuple[str, subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    url, _adapters = demo_server
-    inventory = (QUICKSTART / "inventory.yml").read_text().replace(URL, url)
-    (tmp_path / "inventory.yml").write_text(inventory)
-    (tasks,) = re.findall(r"```yaml\n(.*?)```", section("Audit in check mode"), re.DOTALL)
-    play = "- hosts: vllm\n  gather_facts: false\n  tasks:\n" + textwrap.indent(tasks, "    ")
-    (tmp_path / "audit.yml").write_text(play)
-    drifted = shell(tmp_path, "ansible-playbook -i inventory.yml audit.yml")
-    assert drifted.returncode == 2, drifted.stdout
-    assert "+  - name: sql" in drifted.stdout
-    assert "Drifted: sql, summaries" in drifted.stdout
-    shutil.copy(QUICKSTART / "site.yml", tmp_path)
-    assert "changed=1" in shell(tmp_path, "ansible-playbook -i inventory.yml site.yml").stdout
-    assert shell(tmp_path, "ansible-playbook -i inventory.yml audit.yml").returncode == 0
+    url, _process = demo_server
+    (tmp_path / "inventory.yml").write_text((QUICKSTART / "inventory.yml").read_text().replace(URL, url))
+    converge = "ansible-playbook -i inventory.yml sovereign.vllm.converge"
+    converged = shell(tmp_path, converge)
+    assert converged.returncode == 0, converged.stdout + converged.stderr
+    assert sorted(Server(url).served()) == ["sql", "summaries"]
+    assert "changed=0" in shell(tmp_path, converge).stdout
 
 
-def test_every_code_of_an_error_has_its_row() -> None:
-    told = set(re.findall(r"^\| `(\w+)` \|", section("Errors"), re.MULTILINE))
-    sources = (PROJECT / "plugins" / "module_utils").glob("_*.py")
-    text = "".join(source.read_text(encoding="utf-8") for source in sources)
-    for code in told:
-        assert f'"{code}"' in text, f"no error has the code {code}"
-    made = set(re.findall(r'(?:refusal\(answer, tried, |request_error\(\s*|VllmError\(\s*)"(\w+)"', text))
-    assert made
-    assert made <= told
+def test_everything_that_there_is_has_its_row() -> None:
+    told = re.findall(r"^\| (`.+?) \|", section("What is in it"), re.MULTILINE)
+    names = {name for row in told for name in re.findall(r"`(\w+)`", row)}
+    assert names == {name for kind in CONTENT for name in _names(kind)}
+
+
+def _names(kind: str) -> set[str]:
+    return {entry.stem for entry in PROJECT.glob(kind) if not entry.name.startswith("_")}
+
+
+def test_every_link_leads_to_something() -> None:
+    repository = yaml.safe_load((PROJECT / "galaxy.yml").read_text())["repository"]
+    targets = re.findall(r"\]\(([^)]+)\)", README)
+    assert len(targets) > 10
+    for target in targets:
+        assert target.startswith(repository)  # a relative one would lead nowhere on Galaxy
+        path = re.sub(r"^(/(blob|tree)/main/)", "", target.removeprefix(repository))
+        assert (PROJECT / path).exists(), target
+    guides = {Path(target).name for target in targets if target.endswith(".rst")}
+    assert guides == {guide.name for guide in (PROJECT / "docs" / "docsite" / "rst").glob("*.rst")}

@@ -1,0 +1,48 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each code of an error, provoked: what the server is like, what goes wrong, and what the task asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.vllm_stand_in import Fault
+
+SQL = {"name": "sql", "path": "{{ artifacts }}/sql"}
+_LIST, _LOAD = ("GET", "/v1/models"), ("POST", "/v1/load_lora_adapter")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """settings: of the StandIn; fault: of its answers; options: of vllm_lora_adapters, which declares SQL by default."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    fault: Fault | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+FAILURES = {
+    "unreachable": Failure(fault=Fault(*_LIST, "die"), options={"retries": 1}),
+    "timeout": Failure(fault=Fault(*_LIST, "silence"), options={"timeout": 1}),
+    "tls": Failure(options={"base_url": "{{ url | replace('http:', 'https:') }}"}),
+    "dns": Failure(options={"base_url": "http://edge1.invalid:8000"}),
+    "not_vllm": Failure(fault=Fault(*_LIST, "html")),
+    "unauthorized": Failure(settings={"api_key": "sk-right"}, options={"api_key": "sk-wrong"}),
+    "forbidden": Failure(fault=Fault(*_LIST, "answer", status=403, text="Access denied")),
+    "throttled": Failure(fault=Fault(*_LIST, "answer", status=429, headers={"retry-after": "30"})),
+    "server_error": Failure(fault=Fault(*_LIST, "answer", status=500, text="Internal Server Error")),
+    "runtime_lora_disabled": Failure(settings={"runtime_lora": False}),
+    "lora_disabled": Failure(settings={"enable_lora": False}),
+    "artifact_not_found": Failure(options={"adapters": [{**SQL, "path": "{{ artifacts }}/sq1"}]}),
+    "artifact_rejected": Failure(options={"adapters": [{**SQL, "path": "{{ artifacts }}/rank64"}]}),
+    "base_model_mismatch": Failure(options={"adapters": [{**SQL, "base_model": "llama"}]}),
+    "name_conflict": Failure(options={"adapters": [{**SQL, "name": "tiny"}]}),
+    "prune_limit": Failure(
+        settings={"static": {"one": "first", "two": "second"}},
+        options={"adapters": [], "prune": True, "prune_limit": 1},
+    ),
+    "invalid_request": Failure(options={"adapters": [{**SQL, "path": "adapters/sql"}]}),
+    "not_converged": Failure(fault=Fault(*_LOAD, "ignored")),
+}
