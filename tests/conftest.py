@@ -32,7 +32,7 @@ def _install_collection_loader() -> None:
         return
     from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
 
-    # The Makefile names the installed tarball here, so that playbooks run what users get.
+    # noxfile.py names the installed tarball here, so that playbooks run what users get.
     root = os.environ.get("SOVEREIGN_VLLM_COLLECTIONS_PATH") or str(_link_project_into_a_collection_tree())
     os.environ["ANSIBLE_COLLECTIONS_PATH"] = root
     _AnsibleCollectionFinder(paths=[root])._install()

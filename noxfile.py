@@ -1,0 +1,233 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that contributors and the CI run: `nox --list`, `nox --session unit`, or `make unit` without nox installed.
+
+A plain `nox` runs all checks, from cheap to dear. What follows `--` goes to the tool: `nox -s unit -- -k drift`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from tools import environments as made
+from tools.environments import BETWEEN, BUILD, ENDS, MATRIX, OLDEST_HOST, PROJECT, SANITY, core, newest
+
+# The environments are made by tools/environments.py.
+nox.options.default_venv_backend = "none"
+nox.options.error_on_external_run = False
+
+COLLECTIONS = BUILD / "collections"
+TREE = COLLECTIONS / "ansible_collections/sovereign/vllm"
+# What users get: the tarball, installed.
+INSTALLED = BUILD / "installed"
+
+
+def run(
+    session: nox.Session, where: Path, program: str | Path, *arguments: str | Path, **variables: str | Path
+) -> None:
+    """Run a program of an environment, which comes first in PATH. `variables` are the program's."""
+    path = os.pathsep.join([str(where / "bin"), os.environ["PATH"]])
+    session.run(
+        where / "bin" / program, *arguments, env={"PATH": path, **{key: str(value) for key, value in variables.items()}}
+    )
+
+
+def pytest(session: nox.Session, where: Path, *arguments: str, **variables: str) -> None:
+    run(session, where, "pytest", *arguments, *session.posargs, **variables)
+
+
+##### The collection as Ansible sees it
+
+
+def tree(session: nox.Session) -> None:
+    """Copy the project to where ansible-test wants it."""
+    run(session, newest(), "python", "tools/copy_collection.py", TREE)
+
+
+def installed(session: nox.Session) -> dict[str, str]:
+    """Build the tarball and install it. Returns the variable that makes the tests use what users get."""
+    tree(session)
+    run(session, newest(), "python", "tools/build_tarball.py", TREE, BUILD / "dist")
+    (tarball,) = (BUILD / "dist").glob("*.tar.gz")
+    shutil.rmtree(INSTALLED, ignore_errors=True)
+    install = ("ansible-galaxy", "collection", "install", "--offline", "-p", INSTALLED, tarball)
+    run(session, newest(), *install, ANSIBLE_COLLECTIONS_PATH=INSTALLED)
+    return {"SOVEREIGN_VLLM_COLLECTIONS_PATH": str(INSTALLED)}
+
+
+##### Checks, from cheap to dear
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Formatting, ruff, yamllint, ansible-lint, changelog, documentation, licences."""
+    tree(session)
+    run(session, newest(), "ruff", "format", "--check")
+    run(session, newest(), "ruff", "check")
+    run(session, newest(), "yamllint", "--strict", ".")
+    run(session, newest(), "ansible-lint", "--offline", "--strict", ANSIBLE_COLLECTIONS_PATH=COLLECTIONS)
+    run(session, newest(), "antsibull-changelog", "lint")
+    references = ("--validate-collection-refs=all", "--disallow-unknown-collection-refs")
+    run(session, newest(), "antsibull-docs", "lint-collection-docs", "--plugin-docs", *references, TREE)
+    run(session, newest(), "reuse", "lint", "--lines")
+    sessions = Path(__file__).read_text(encoding="utf-8")
+    for suite in sorted({test.parts[-2] for test in PROJECT.glob("tests/*/test_*.py")}):
+        if f'"tests/{suite}"' not in sessions:
+            session.error(f"No session runs tests/{suite}.")
+
+
+@nox.session
+@nox.parametrize("name", [*MATRIX, OLDEST_HOST], ids=[*MATRIX, OLDEST_HOST])
+def unit(session: nox.Session, name: str) -> None:
+    """Unit tests on supported versions of ansible-core and Python, and on the oldest Python of a managed host."""
+    pytest(session, core(name), "-n", "auto", "tests/unit")
+
+
+@nox.session(name="stand-in")
+def stand_in(session: nox.Session) -> None:
+    """Hold the stand-in server against recorded answers of real ones."""
+    pytest(session, newest(), "tests/stand_in")
+
+
+@nox.session
+@nox.parametrize("name", ENDS, ids=ENDS)
+def integration(session: nox.Session, name: str) -> None:
+    """Playbooks on the stand-in, with the newest and the oldest ansible-core."""
+    pytest(session, core(name), "-n", "auto", "tests/integration", **installed(session))
+
+
+@nox.session
+def documentation(session: nox.Session) -> None:
+    """What the guides and the plugins' documentation show is run; the site has no dead links."""
+    docs(session)
+    pytest(session, newest(), "--timeout", "300", "-n", "auto", "tests/documentation", **installed(session))
+
+
+@nox.session
+def molecule(session: nox.Session) -> None:
+    """The roles' scenarios, on the stand-in and without containers."""
+    installed(session)
+    run(session, newest(), "molecule", "test", "--all", *session.posargs, ANSIBLE_COLLECTIONS_PATH=INSTALLED)
+
+
+@nox.session
+def eda(session: nox.Session) -> None:
+    """Event source and healing rulebook, by a real ansible-rulebook (Java 17)."""
+    pytest(session, made.rulebook(), "-n", "auto", "--dist", "loadfile", "tests/eda", **installed(session))
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """The report's page and the chat example in headless Chromium (as root, installs it from Debian)."""
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        session.run("apt-get", "update", "-qq")
+        session.run("apt-get", "install", "-y", "-qq", "chromium", "chromium-driver", silent=True)
+    pytest(session, newest(), "tests/browser", **installed(session))
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """The examples for AWX, AWS, Kubernetes and one machine, as far as they run without these."""
+    where = made.examples()
+    run(session, where, "python", "tools/fetch_foreign.py", BUILD / "foreign")
+    pytest(session, where, "--timeout", "900", "tests/examples", **installed(session))
+
+
+@nox.session
+@nox.parametrize("name", SANITY, ids=SANITY)
+def sanity(session: nox.Session, name: str) -> None:
+    """ansible-test sanity, without a file of exceptions."""
+    ansible_test_sanity(session, core(name))
+
+
+@nox.session(name="sanity-between", default=False)
+@nox.parametrize("name", BETWEEN, ids=BETWEEN)
+def sanity_between(session: nox.Session, name: str) -> None:
+    """The same on the supported versions of ansible-core in between, for the public CI."""
+    ansible_test_sanity(session, core(name))
+
+
+def ansible_test_sanity(session: nox.Session, where: Path) -> None:
+    tree(session)
+    run(session, where, "python", "tools/run_sanity.py", TREE, *session.posargs)
+
+
+@nox.session
+def contract(session: nox.Session) -> None:
+    """One suite on the stand-in and on the real server: same statuses, same shapes."""
+    pytest(session, newest(), "--timeout", "900", "tests/contract")
+
+
+@nox.session
+def conformance(session: nox.Session) -> None:
+    """Playbooks on the real server, of any release: `-- --vllm 0.14.1`."""
+    pytest(session, newest(), "--timeout", "900", "tests/conformance", **installed(session))
+
+
+##### Not checks
+
+
+@nox.session(default=False)
+def environments(session: nox.Session) -> None:
+    """Make the environments of every ansible-core that the checks use."""
+    for name in (*MATRIX, OLDEST_HOST):
+        core(name)
+
+
+@nox.session(default=False)
+def format(session: nox.Session) -> None:
+    """Format the code and apply safe fixes."""
+    session.run(newest() / "bin/ruff", "check", "--fix", "--quiet", success_codes=(0, 1))
+    run(session, newest(), "ruff", "format")
+
+
+@nox.session(default=False)
+def build(session: nox.Session) -> None:
+    """Build the tarball that users install (.build/dist) and install it (.build/installed)."""
+    installed(session)
+
+
+@nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """Build the documentation site (.build/docs/build/html)."""
+    tree(session)
+    site = BUILD / "docs"
+    shutil.rmtree(site, ignore_errors=True)
+    site.mkdir(mode=0o755)
+    collections = {"ANSIBLE_COLLECTIONS_PATH": COLLECTIONS}
+    form = ("--use-current", "--fail-on-error", "--squash-hierarchy", "--lenient")
+    run(session, newest(), "antsibull-docs", "sphinx-init", *form, "--dest-dir", site, "sovereign.vllm", **collections)
+    # References into Ansible's own documentation would need the network, for their targets are listed there.
+    with (site / "conf.py").open("a", encoding="utf-8") as configuration:
+        print("intersphinx_mapping = {}", 'suppress_warnings = ["ref.ref"]', sep="\n", file=configuration)
+    script = site / "build.sh"
+    script.write_text(re.sub("(?m)^sphinx-build .*", r"\g<0> --fail-on-warning --keep-going", script.read_text()))
+    run(session, newest(), script, **collections)
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Take the figures of performance; `-- --quick` to see that it works, `-- --help` for more."""
+    installed(session)
+    collections = {"PYTHONPATH": INSTALLED, "ANSIBLE_COLLECTIONS_PATH": INSTALLED}
+    run(session, newest(), "python", "-m", "tests.bench", *session.posargs, **collections)
+
+
+@nox.session(name="performance-page", default=False)
+def performance_page(session: nox.Session) -> None:
+    """Write the figures that were taken into the performance guide."""
+    run(session, newest(), "python", "-m", "tests.bench.page", PYTHONPATH=INSTALLED)
+
+
+@nox.session(name="real-vllm", default=False)
+def real_vllm(session: nox.Session) -> None:
+    """Install vLLM's CPU build (once: minutes, and a few GB in ~/.cache/sovereign-vllm)."""
+    # By the Python that runs nox: it needs no other, and goes on while the checks make theirs.
+    session.run(sys.executable, "tests/real_vllm/server.py", "artifacts")

@@ -1,0 +1,59 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The virtual environments of the sessions in noxfile.py: shared by them, and kept between runs.
+
+nox would make one for each session, and here most of them are equal.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+BUILD = PROJECT / ".build"
+
+# Versions of ansible-core, and of the Python that it runs on. The newest is in .venv, with every tool.
+NEWEST = "newest"
+OLDEST = "2.16-py3.10"
+ENDS = (NEWEST, OLDEST)
+MATRIX = (NEWEST, OLDEST, "2.18-py3.11", "2.21-py3.13")
+SANITY = (NEWEST, OLDEST, "2.18-py3.11")
+# The other supported ones, for the public CI.
+BETWEEN = ("2.17-py3.12", "2.19-py3.12", "2.20-py3.12")
+# Managed hosts may be older than any controller: the newest ansible-core that runs on their oldest Python.
+OLDEST_HOST = "2.13-py3.8"
+
+PYTHONS = "3.12 3.13 3.14 3.11 3.10"
+
+
+def environment(name: str, pythons: str, *pip_arguments: str) -> Path:
+    """Return a directory of the project that is a virtual environment, after making it if it is not there as wanted."""
+    command = ["tools/make_environment.sh", name, pythons, *pip_arguments]
+    subprocess.run(command, cwd=PROJECT, check=True)
+    return PROJECT / name
+
+
+def newest() -> Path:
+    """Return the environment with the newest ansible-core and every tool."""
+    return environment(".venv", PYTHONS, "-r", "requirements-dev.txt")
+
+
+def core(name: str) -> Path:
+    """Return the environment with one of the versions above, and what runs the tests."""
+    if name == NEWEST:
+        return newest()
+    version, python = name.split("-py")
+    pip_arguments = (f"ansible-core~={version}.0", "-r", "requirements-test.txt")
+    return environment(f".build/venv-core-{name}", python, *pip_arguments)
+
+
+def rulebook() -> Path:
+    """Return the environment with ansible-rulebook."""
+    pip_arguments = ("ansible-rulebook", "ansible-core", "ansible-runner", "-r", "requirements-test.txt")
+    return environment(".build/venv-eda", PYTHONS, *pip_arguments)
+
+
+def examples() -> Path:
+    """Return the environment with what the examples need."""
+    return environment(".build/venv-examples", "3.12 3.13 3.14", "-r", "requirements-examples.txt")
