@@ -8,11 +8,9 @@ import gzip
 import json
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.playbook import AS_MODULE, IN_WORKER
 from tests.support.site import run_on_all
 from tests.vllm_stand_in import Fault
 
@@ -113,45 +111,3 @@ def test_nothing_more_is_written_to_a_server_that_has_gone(new_site: NewSite) ->
     run = site.run(task, rc=4)
     assert run["converge"].code == "unreachable"
     assert [request.body["lora_name"] for request in site.watched.writes] == ["a"]
-
-
-ESCAPES = "\x1b[2J\x1b]0;owned\x07\x9b31m\r\u202e\x00\u2028"
-
-
-@pytest.mark.parametrize("host", [IN_WORKER, AS_MODULE], ids=["in the worker", "as a module"])
-@pytest.mark.parametrize("form", ["json", "yaml"])
-def test_no_server_steers_a_terminal(new_site: NewSite, host: dict[str, Any], form: str) -> None:
-    """Names, roots, versions and refusals with control characters, in everything that is printed and logged."""
-    site = new_site(host=host)
-    name = f"sql{ESCAPES}"
-    adapter = {"id": name, "object": "model", "root": f"/srv/{ESCAPES}", "parent": "tiny", "max_model_len": None}
-    site.watched.faults.add(
-        Fault("GET", LIST, "answer", times=3, json={"object": "list", "data": [BASE, adapter]}),
-        Fault("GET", "/version", "answer", json={"version": f"0.30.0{ESCAPES}"}),
-        Fault("POST", "/v1/", "answer", status=500, json={"error": {"message": f"no {ESCAPES}"}}),
-        Fault("GET", LIST, "answer", status=500, json={"detail": ESCAPES}, headers={"x": "y"}),
-    )
-    tasks = """
-        - name: info
-          sovereign.vllm.vllm_base_model_info:
-        - name: server
-          sovereign.vllm.vllm_server_info:
-          ignore_errors: true
-        - name: converge
-          sovereign.vllm.vllm_lora_adapters: {adapters: [{name: other, path: /srv/other}], prune: true, retries: 0}
-          ignore_errors: true
-        - name: refused
-          sovereign.vllm.vllm_base_model_info: {retries: 0}
-          ignore_errors: true
-    """
-    environment = {"ANSIBLE_CALLBACK_RESULT_FORMAT": form, "ANSIBLE_LOG_PATH": str(site.artifacts.parent / "log")}
-    run = site.run(tasks, rc=None, options=["-vvvv", "--diff"], environment=environment)
-    assert run["info"]["adapters"][0]["name"] == name
-    assert run["refused"].status == "failed"
-    for result in run.results:
-        assert all(text.isprintable() for text in [result.values.get("msg", ""), *result.warnings])
-    # Ansible prints data that is to be passed on unchanged, such as names, and escapes what its format asks for.
-    left_by_ansible = {"\x9b", "\u202e", "\u2028"}
-    for text in (run.output, Path(environment["ANSIBLE_LOG_PATH"]).read_text(encoding="utf-8")):
-        steering = {character for character in text if not character.isprintable()} - {"\n", "\t"}
-        assert steering <= left_by_ansible

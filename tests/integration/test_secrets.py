@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.playbook import AS_MODULE, IN_WORKER, Run
 from tests.support.site import Site
-from tests.vllm_stand_in import Fault
+from tests.vllm_stand_in import Fault, Request
 
 from .conftest import NewSite
 
@@ -77,12 +79,31 @@ def site(request: pytest.FixtureRequest, new_site: NewSite) -> Site:
     ids=["from an option", "from the controller's environment"],
 )
 def test_key_is_nowhere_to_be_seen(site: Site, how: dict[str, Any]) -> None:
-    run = site.run(TASKS, options=["-vvvv", "--diff"], **how)
+    log = site.artifacts.parent / "ansible.log"
+    environment = {"ANSIBLE_LOG_PATH": str(log), **how.get("environment", {})}
+    run = site.run(TASKS, options=["-vvvv", "--diff"], **{**how, "environment": environment})
     assert run["move"].changed
+    assert "TASK [fail]" in log.read_text(encoding="utf-8")
+    assert KEY not in log.read_text(encoding="utf-8")
     assert run["fail"].code == "artifact_not_found"
     with_key = [request for request in site.watched.log if request.headers.get("authorization") == f"Bearer {KEY}"]
     assert len(with_key) > 10
     assert_unseen(run)
+
+
+def test_key_is_in_no_command_line(site: Site) -> None:
+    """Which everybody on the machine can read, for as long as a process lives."""
+    lines: set[bytes] = set()
+
+    def look(_request: Request) -> None:
+        for file in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                lines.add(file.read_bytes())
+
+    site.watched.on_request = look
+    site.run(TASKS, options=["-vvvv"])
+    assert [line for line in lines if b"ansible" in line]
+    assert not [line for line in lines if KEY.encode() in line]
 
 
 @pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)

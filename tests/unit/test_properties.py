@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What holds for any names, paths and declarations, not only for those that somebody thought of."""
+"""What holds for any names, paths and lists, not only for those that somebody thought of."""
 
 from __future__ import annotations
 
@@ -10,14 +10,7 @@ import yaml
 from ansible_collections.sovereign.vllm.plugins.module_utils._answers import Answer
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, printable
 from ansible_collections.sovereign.vllm.plugins.module_utils._model_list import read_model_list
-from ansible_collections.sovereign.vllm.plugins.module_utils._models import (
-    BaseModel,
-    DeclaredAdapter,
-    Observed,
-    ServedAdapter,
-    normalised,
-)
-from ansible_collections.sovereign.vllm.plugins.module_utils._plan import Plan, plan
+from ansible_collections.sovereign.vllm.plugins.module_utils._models import normalised
 from ansible_collections.sovereign.vllm.plugins.module_utils._yaml import as_yaml
 from hypothesis import example, given
 from hypothesis import strategies as some
@@ -26,48 +19,6 @@ NASTY = some.sampled_from(
     ["yes", "null", "~", "1e3", "0x1f", "- a", "a: b", "#", "'", '"', "\\", "{{ x }}", "\x85", "\ufeff", " "]
 )
 TEXT = some.text(min_size=1) | NASTY
-NAMES = some.sampled_from("abcd")
-PATHS = some.sampled_from(["/a", "/b", "/b/", "/c/../b"])
-DECLARED = some.lists(
-    some.builds(
-        DeclaredAdapter,
-        name=NAMES,
-        path=PATHS,
-        base_model=some.sampled_from([None, "tiny"]),
-        state=some.sampled_from(["present", "absent"]),
-    ),
-    unique_by=lambda adapter: adapter.name,
-)
-SERVED = some.lists(
-    some.builds(ServedAdapter, name=NAMES, root=PATHS, parent=some.sampled_from(["tiny", "gone"])),
-    unique_by=lambda adapter: adapter.name,
-)
-
-
-def carried_out(made: Plan) -> Observed:
-    """What a server serves that does as it is told: of what was planned nothing but actions counts."""
-    served = {adapter.name: adapter for adapter in made.observed.adapters}
-    for entry in made.entries:
-        if entry.action != "none":
-            served.pop(entry.name, None)
-        if entry.action in ("load", "reload", "replace"):
-            served[entry.name] = entry.after
-    return Observed(made.observed.url, made.observed.base_models, tuple(served.values()))
-
-
-@given(DECLARED, SERVED, some.booleans())
-def test_what_was_carried_out_is_as_declared(declared: list, served: list, prune: bool) -> None:
-    observed = Observed("http://node", (BaseModel("tiny", "/tiny", 256),), tuple(served))
-    first = plan(declared, observed, prune=prune)
-    after = carried_out(first)
-    second = plan(declared, after, prune=prune)
-    assert not second.changed
-    assert first.changed == (set(after.adapters) != set(observed.adapters))
-    for adapter in declared:
-        assert (after.adapter(adapter.name) is not None) == (adapter.state == "present")
-        assert adapter.state == "absent" or after.serves(adapter.name, adapter.path)
-    untouched = {adapter for adapter in served if adapter.name not in {wanted.name for wanted in declared}}
-    assert untouched <= set(after.adapters) if not prune else not untouched & set(after.adapters)
 
 
 @given(some.lists(some.fixed_dictionaries({"name": TEXT, "path": TEXT, "parent": some.none() | TEXT})))

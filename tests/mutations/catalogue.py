@@ -1,0 +1,206 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The faults: each breaks one promise, by an exact replacement of text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One fault.
+
+    promise: what is broken, in a few words. module: a file of plugins/module_utils, without its ending.
+    before, after: the text to replace, which occurs there exactly once, and what replaces it.
+    tests: the cheapest that ought to notice.
+    """
+
+    promise: str
+    module: str
+    before: str
+    after: str
+    tests: tuple[str, ...]
+
+
+def _unit(*names: str) -> tuple[str, ...]:
+    return tuple(f"tests/unit/test_{name}" for name in names)
+
+
+def _playbook(*names: str) -> tuple[str, ...]:
+    return tuple(f"tests/integration/test_{name}" for name in names)
+
+
+_ONE_ADAPTER = "one_adapter.py::TestEveryGeneration::test_{}[0.32]"
+_WHOLE_NODE = "whole_node.py::TestEveryWayToAnswer::test_{}[0.32]"
+
+MUTATIONS = (
+    # What is believed
+    Mutation(
+        "a 404 to the list is no empty list",
+        "_model_list",
+        "    if answer.status != 200:",
+        '    if answer.status == 404:\n        return Observed(base_url, (BaseModel("", None, 1),), ())\n'
+        "    if answer.status != 200:",
+        _unit("model_list.py"),
+    ),
+    Mutation(
+        "a list without a base model is not believed",
+        "_model_list",
+        "if not observed.base_models:",
+        "if False:",
+        _unit("model_list.py"),
+    ),
+    Mutation(
+        "ids can repeat",
+        "_model_list",
+        '        for card in cards\n        if card.get("max_model_len") is None and card.get("parent")',
+        '        for card in {card["id"]: card for card in cards}.values()\n'
+        '        if card.get("max_model_len") is None and card.get("parent")',
+        _unit("model_list.py"),
+    ),
+    Mutation(
+        "a rehearsal is no adapter of the user's",
+        "_models",
+        "tuple(a for a in self.adapters if not a.name.endswith(REHEARSAL_SUFFIX))",
+        "self.adapters",
+        _unit("plan.py"),
+    ),
+    Mutation(
+        "503 is unreachable, not failed",
+        "_answers",
+        "if status in (502, 503, 504):",
+        "if status in (502, 504):",
+        _unit("answers.py"),
+    ),
+    # What is decided
+    Mutation(
+        "paths compare normalised",
+        "_models",
+        "normalised(adapter.root) == normalised(path)",
+        "adapter.root == path",
+        _unit("plan.py"),
+    ),
+    Mutation(
+        "the name of a base model is refused",
+        "_plan",
+        "if observed.base_model(adapter.name):",
+        "if False:",
+        _unit("plan.py"),
+    ),
+    Mutation(
+        "a base model that is not served is refused",
+        "_plan",
+        "if adapter.base_model and not observed.base_model(adapter.base_model):",
+        "if False:",
+        _unit("plan.py"),
+    ),
+    Mutation("prune spares what is excluded", "_plan", " and not excluded and ", " and ", _unit("plan.py")),
+    Mutation(
+        "prune_limit itself is allowed",
+        "_plan",
+        "len(doomed) > limit",
+        "len(doomed) >= limit",
+        _unit("plan.py"),
+    ),
+    # What is done
+    Mutation(
+        "check mode does not write",
+        "_converge",
+        "    if check_mode:",
+        "    if check_mode and not decided.changed:",
+        _playbook(_ONE_ADAPTER.format("check_mode_tells_what_would_change_and_only_reads")),
+    ),
+    Mutation(
+        "the list has the last word after a write",
+        "_apply",
+        "if entry.name not in failures and not _is_in_effect(entry, observed):",
+        "if False:",
+        _playbook("swap.py::test_yes_that_the_list_does_not_show_is_a_failure"),
+    ),
+    Mutation(
+        "a new artifact is rehearsed",
+        "_steps",
+        "    load(client, temporary, new_path, is_3d_lora_weight)\n",
+        "",
+        _playbook(_WHOLE_NODE.format("changes_cost_two_reads_the_release_and_the_writes")),
+    ),
+    Mutation(
+        "a failed swap is rolled back",
+        "_steps",
+        "            load(client, name, old_path, is_3d_lora_weight)\n        error.add(",
+        "            pass\n        error.add(",
+        _playbook("swap.py::test_failed_swap_is_rolled_back_on_every_generation"),
+    ),
+    Mutation(
+        "a write whose answer was lost is not repeated",
+        "_client",
+        'return outcome.unsent and outcome.code != "tls" and outcome.is_unreachable',
+        "return outcome.is_unreachable",
+        _playbook("swap.py::test_lost_answer_to_a_load_is_settled_by_the_list[reset]"),
+    ),
+    Mutation(
+        "a server that has gone ends the run",
+        "_apply",
+        "                _require_answer(client, error)",
+        "                pass",
+        _playbook("hostile_answers.py::test_nothing_more_is_written_to_a_server_that_has_gone"),
+    ),
+    Mutation(
+        "retries are bounded",
+        "_client",
+        "        for attempt in range(self.endpoint.retries + 1):",
+        "        object.__setattr__(self.endpoint, 'retries', 5)\n        for attempt in range(self.endpoint.retries + 1):",
+        _playbook("hostile_answers.py::test_retries_are_counted"),
+    ),
+    Mutation(
+        "Retry-After is honoured",
+        "_client",
+        "        if asked is not None:",
+        "        if False:",
+        _playbook("hostile_answers.py::test_the_server_says_when_to_come_back"),
+    ),
+    # What strangers could do
+    Mutation(
+        "redirects are not followed",
+        "_transport",
+        "allow_redirects=False",
+        "allow_redirects=True",
+        _playbook("hostile_answers.py::test_redirect_leads_nowhere"),
+    ),
+    Mutation(
+        "a body has a largest size",
+        "_transport",
+        "if len(body) > BODY_LIMIT:",
+        "if False:",
+        _playbook("hostile_answers.py::test_body_is_read_up_to_a_limit"),
+    ),
+    Mutation(
+        "certificates are verified",
+        "_transport",
+        "verify=(endpoint.ca_path or True) if endpoint.validate_certs else False,",
+        "verify=False,",
+        _playbook("certificates.py::test_certificate_has_to_be_good"),
+    ),
+    Mutation(
+        "the key is not repeated",
+        "_answers",
+        'return text.replace(self.secret, "********") if self.secret else text',
+        "return text",
+        _unit("answers.py"),
+    ),
+    Mutation(
+        "a server cannot steer a terminal",
+        "_errors",
+        'return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))',
+        "return str(text)",
+        _unit("answers.py", "properties.py"),
+    ),
+    Mutation(
+        "an archive stays in its directory",
+        "_archive",
+        '    elif b".." in parts:',
+        '    elif b"..." in parts:',
+        _unit("archive.py"),
+    ),
+)
