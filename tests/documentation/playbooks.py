@@ -12,16 +12,18 @@ from typing import Any
 
 from tests.examples.arguments import documentation, problems, tasks_of
 
+MODULES = Path(__file__).parents[2] / "plugins" / "modules"
+
 
 def mistakes(playbook: str) -> dict[str, list[str]]:
     """What is wrong with the arguments of a playbook, or of a list of tasks, by task."""
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "shown.yml"
         file.write_text(playbook, encoding="utf-8")
-        found = {task.name: problems(task.arguments, _options(task.module)) for task in tasks_of(file)}
+        found = {task.name: problems(task.arguments, _options()[task.module]) for task in tasks_of(file)}
     return {name: wrong for name, wrong in found.items() if wrong}
 
 
 @functools.cache
-def _options(module: str) -> dict[str, Any]:
-    return documentation([module], os.environ)[module]
+def _options() -> dict[str, dict[str, Any]]:
+    return documentation([f"sovereign.vllm.{file.stem}" for file in MODULES.glob("*.py")], os.environ)

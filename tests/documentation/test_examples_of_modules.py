@@ -1,0 +1,62 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The examples in the documentation of each module run, one after the other as they stand there, on a stand-in."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import inspect
+from tests.documentation.playbooks import MODULES
+from tests.support.playbook import IN_WORKER, Run, run_playbook
+from tests.support.server import Server
+from tests.vllm_stand_in import StandIn, write_adapter
+
+SHOWN_DIGEST = "sha256:4f1c3b0ad2f0f1fdc3ab4b8d8f0c9f1b2b6c3e7d5a9e8f7c6b5a4d3c2b1a0f9e"
+SERVED = {"sql": "sql/4f2a9c01d7be", "summaries": "summaries/90be11c2a7d4"}
+
+
+class World:
+    """A server that serves what is in SERVED, and the files that the examples name, below a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        for path in SERVED.values():
+            write_adapter(directory / "srv" / "adapters" / path)
+        artifact = directory / "srv" / "lora" / "support-de"
+        write_adapter(artifact, base_model="meta-llama/Llama-3.1-8B-Instruct")
+        shutil.make_archive(str(directory / "run" / "adapters" / "support-de"), "gztar", artifact)
+        shutil.make_archive(str(directory / "media" / "usb" / "support-de"), "zip", artifact)
+        self.digest = inspect(str(artifact)).digest
+        adapters = {name: directory / "srv" / "adapters" / path for name, path in SERVED.items()}
+        self.server = StandIn(static=adapters)
+
+    def run(self, module: str, rc: int = 0) -> Run:
+        source = (MODULES / f"{module}.py").read_text(encoding="utf-8")
+        tasks = source.split('EXAMPLES = r"""\n')[1].split('"""')[0]
+        places = {"http://127.0.0.1:8000": self.server.url, SHOWN_DIGEST: self.digest}
+        places |= {f"/{top}/": f"{self.directory}/{top}/" for top in ("srv", "media")}
+        for shown, real in places.items():
+            tasks = tasks.replace(shown, real)
+        return run_playbook(textwrap.dedent(tasks), {"node": IN_WORKER}, self.directory / "run", rc=rc)
+
+
+@pytest.mark.parametrize("module", [file.stem for file in sorted(MODULES.glob("*.py"))])
+def test_they_run(module: str, tmp_path: Path) -> None:
+    world = World(tmp_path)
+    with world.server as server:
+        if module == "vllm_server_info":
+            run = world.run(module, rc=2)
+            assert run["Stop where something grave is found"].status == "failed"  # anybody can load adapters there
+            return
+        run = world.run(module)
+        assert {result.status for result in run.results} == {"ok"}
+        served = set(Server(server.url).served())
+    assert served == {
+        "vllm_lora_adapter": {"summaries"},
+        "vllm_lora_artifact": {"sql", "summaries", "support-de"},
+    }.get(module, set(SERVED))
