@@ -63,7 +63,7 @@ EXAMPLES = r"""
 - name: Stop where something grave is found
   ansible.builtin.assert:
     that: server.findings | selectattr('severity', 'equalto', 'high') | list | length == 0
-    fail_msg: "{{ server.findings }}"
+    fail_msg: "{{ server.findings | map(attribute='message') | join(' ') }}"
 """
 
 RETURN = r"""

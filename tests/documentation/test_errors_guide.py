@@ -12,7 +12,7 @@ import pytest
 
 from tests.documentation.failures import FAILURES, SQL
 from tests.integration.conftest import NewSite
-from tests.support.guide import GUIDES
+from tests.support.guide import GUIDES, Guide
 from tests.support.site import Site
 
 GUIDE = (GUIDES / "errors_guide.rst").read_text(encoding="utf-8")
@@ -51,6 +51,16 @@ def test_the_sentence_shown_is_the_one_printed(code: str, new_site: NewSite, exa
     assert result["error"]["code"] == code
     assert (result.status == "unreachable") == ("Ansible's UNREACHABLE" in explained)
     assert result["error"]["retryable"] == ("May pass by itself" in explained)
+
+
+@pytest.mark.parametrize(("key", "rc"), [("sk-right", 0), ("sk-wrong", 2)])
+def test_the_rescue_shown_passes_over_what_may_pass_by_itself(key: str, rc: int, new_site: NewSite) -> None:
+    tasks = Guide("errors_guide").take("- name: Serve what is declared\n")
+    site = new_site(api_key="sk-right")
+    variables = {"vllm_base_url": site.watched.url, "lora_adapters_adapters": [{"name": "sql", "path": "/srv/sql"}]}
+    if rc == 0:
+        site.watched.kill()
+    site.run(tasks, rc=rc, variables=variables, environment={"VLLM_API_KEY": key}, defaults={"retries": 0})
 
 
 def _converge(site: Site, options: dict):

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the artifacts guide shows works as written, on one node."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import yaml
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import inspect_artifact
+
+from tests.support.guide import Guide, shell
+from tests.support.playbook import IN_WORKER
+from tests.support.server import Server
+from tests.vllm_stand_in import StandIn
+
+CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def test_what_is_shown(examples: Path, tmp_path: Path) -> None:
+    for name, form in (("adapters/support-de", "gztar"), ("sql", "zip")):
+        shutil.make_archive(str(tmp_path / name), form, examples / "first")
+    with (
+        StandIn() as server,
+        Guide("artifacts_guide", {"# vllm.service": "see tests/integration/test_role.py"}) as guide,
+    ):
+        places = {
+            "http://127.0.0.1:8000": server.url,
+            "/srv/lora": str(tmp_path / "store"),
+            "/media/usb": str(tmp_path),
+            "become: true": "become: false",
+        }
+        site = guide.write("site.yml", tmp_path, places)
+        inventory = {"vllm": {"hosts": {"edge1": {**IN_WORKER, "vllm_base_url": server.url}}}}
+        (tmp_path / "sites.yml").write_text(json.dumps(inventory))
+        play = "ansible-playbook -i sites.yml site.yml"
+        assert "sha256" in shell(play, tmp_path, rc=2)  # other bytes than were announced
+        assert not server.writes
+        digest = inspect_artifact(str(examples / "first"))["digest"]
+        site.write_text(CHECKSUM.sub(digest, site.read_text()))
+        shell(play, tmp_path)
+        assert set(Server(server.url).served()) == {"support-de", "sql"}
+        assert '"{{ inventory_dir }}/adapters/support-de.tar.gz"' in guide.text
+        assert "changed=0" in shell(f"{play} --check --diff", tmp_path)
+
+        variables = yaml.safe_load(site.read_text())[0]["roles"][0]["vars"]
+        for beginning in ("lora_adapters_store: ", "lora_adapters_store_hosts", "lora_adapters_boot_file"):
+            variables |= yaml.safe_load(guide.take(beginning))
+        variables["lora_adapters_adapters"][0]["src"] = "{{ inventory_dir }}/adapters/support-de.tar.gz"
+        del variables["lora_adapters_boot_unit"]  # there is no systemd here
+        variables["lora_adapters_boot_file"] = str(tmp_path / "vllm.env")
+        variables["lora_adapters_store"] = variables["lora_adapters_server_store"] = str(tmp_path / "moved")
+        (tmp_path / "group_vars").mkdir()
+        (tmp_path / "group_vars" / "vllm.yml").write_text(json.dumps(variables))
+        shell(guide.take("ansible-playbook -i sites.yml sovereign.vllm.converge"), tmp_path)
+        served = Server(server.url).served()
+        assert all(root.startswith(str(tmp_path / "moved")) for root in served.values())
+        assert f"sql={served['sql']}" in (tmp_path / "vllm.env").read_text()

@@ -1,0 +1,72 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every guide is in the table of contents, every block that it shows is run by a test, and the site has no dead links."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+
+from tests.support.guide import GUIDES
+
+PROJECT = Path(__file__).parents[2]
+SITE = PROJECT / ".build" / "docs" / "build" / "html"
+# What only shows what was printed, or can be run nowhere but on an AWX.
+NOT_RUN = {"errors_guide": "test_errors_guide.py", "performance_guide": "test_bench.py", "awx_guide": "an AWX"}
+
+
+def test_every_guide_is_in_the_table_of_contents() -> None:
+    sections = yaml.safe_load((GUIDES.parent / "extra-docs.yml").read_text())["sections"]
+    listed = [page for section in sections for page in section["toctree"]]
+    assert sorted(listed) == sorted(page.stem for page in GUIDES.glob("*.rst"))
+
+
+def test_every_reference_leads_to_a_guide() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in GUIDES.glob("*.rst"))
+    text += "".join(source.read_text(encoding="utf-8") for source in (PROJECT / "plugins").rglob("*.py"))
+    labels = set(re.findall(r"^\.\. _(.+):$", text, re.MULTILINE))
+    referred = set(re.findall(r":ref:`[^<`]*<([^>]+)>`", text)) | set(re.findall(r"\bR\([^,)]+,([^)]+)\)", text))
+    assert referred
+    assert referred <= labels
+
+
+class Page(HTMLParser):
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.targets: set[str] = set()
+        self.names: set[str] = set()
+        self.feed(file.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = dict(attributes)
+        self.names |= {value for value in (given.get("id"), given.get("name")) if value}
+        self.targets |= {value for value in (given.get("href"), given.get("src")) if value}
+
+
+@pytest.fixture(scope="module")
+def site() -> dict[Path, Page]:
+    pages = {file: Page(file) for file in SITE.rglob("*.html")}
+    if not pages:
+        pytest.skip("make docs builds the site")
+    return pages
+
+
+def test_no_link_of_the_site_is_dead(site: dict[Path, Page]) -> None:
+    followed, dead = 0, []
+    for file, page in site.items():
+        for target in page.targets:
+            parts = urlsplit(target)
+            if parts.scheme or parts.netloc:
+                continue
+            followed += 1
+            there = (file.parent / unquote(parts.path)).resolve() if parts.path else file
+            is_named = there not in site or not parts.fragment or unquote(parts.fragment) in site[there].names
+            if not (there.exists() and is_named):
+                dead.append(f"{file.relative_to(SITE)}: {target}")
+    assert followed > 100
+    assert dead == []
