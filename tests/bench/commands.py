@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.environment import clean_environment
+
 ENVIRONMENT = Path(sys.executable).parent
 
 
@@ -31,7 +33,7 @@ def run(directory: Path, command: str, *arguments: str) -> Took:
         process = subprocess.Popen(
             [ENVIRONMENT / command, *arguments],
             cwd=directory,
-            env=_environment(directory),
+            env=clean_environment(directory),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -44,19 +46,3 @@ def run(directory: Path, command: str, *arguments: str) -> Took:
     if process.returncode:
         raise RuntimeError(f"{command} {' '.join(arguments)} ended with {process.returncode}:\n{text[-5000:]}")
     return Took(took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, text)
-
-
-def _environment(directory: Path) -> dict[str, str]:
-    (directory / "ansible.cfg").touch()
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("ANSIBLE_", "VLLM_", "PYTHON")) and not name.lower().endswith("_proxy")
-    }
-    return kept | {
-        "ANSIBLE_COLLECTIONS_PATH": os.environ["ANSIBLE_COLLECTIONS_PATH"],
-        "ANSIBLE_CONFIG": str(directory / "ansible.cfg"),
-        "ANSIBLE_HOME": str(directory / "home"),
-        "ANSIBLE_NOCOLOR": "1",
-        "LC_ALL": "C.UTF-8",
-    }

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -46,11 +46,11 @@ def real_server() -> Iterator[Server]:
     url, adapters = os.environ.get("VLLM_EXTERNAL_URL"), os.environ.get("VLLM_EXTERNAL_ADAPTERS")
     if url and not adapters:
         raise RuntimeError("VLLM_EXTERNAL_URL is set: VLLM_EXTERNAL_ADAPTERS must name its directory of adapters too")
-    if url:
-        yield _describe(url.rstrip("/"), Path(adapters), os.environ.get("VLLM_API_KEY"), offline=False)
-    else:
-        with RealServer(api_key=KEY) as server:
-            yield _describe(server.url, server.adapters, KEY, offline=True)
+    with nullcontext() if url else RealServer(api_key=KEY) as ours:
+        if ours:
+            yield _describe(ours.url, ours.adapters, KEY, offline=True)
+        else:
+            yield _describe(url.rstrip("/"), Path(adapters), os.environ.get("VLLM_API_KEY"), offline=False)
 
 
 def _profile(real: Server) -> Profile:

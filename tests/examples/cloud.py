@@ -33,7 +33,7 @@ class Cloud:
     def __init__(self, adapters: Path, api_key: str) -> None:
         self.served_at_the_end: list[dict[str, str]] = []
         self._key = api_key
-        self._servers = [StandIn(base_models=("base",), api_key=api_key) for _ in range(2)]
+        self._servers = [StandIn(base_models=("base",), api_key=api_key) for _replica in range(2)]
         self._emulation = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self._backend = ec2_backends[DEFAULT_ACCOUNT_ID][REGION]
         self._opened = ExitStack()

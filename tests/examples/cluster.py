@@ -56,7 +56,7 @@ class Cluster:
         if found := _discovery(path):
             return 200, found
         parts = path.split("/namespaces/")[1].split("/")  # namespace, plural name, and the name of one
-        kind = next(kind for _, plural, kind in _RESOURCES if plural == parts[1])
+        kind = next(kind for _version, plural, kind in _RESOURCES if plural == parts[1])
         of_kind = self.stored.setdefault(kind, {})
         name = parts[2] if len(parts) > 2 else (body or {}).get("metadata", {}).get("name")
         if method == "GET" and name is None:
@@ -93,7 +93,7 @@ class Cluster:
 
 
 def _version(kind: str) -> str:
-    return next(version for version, _, known in _RESOURCES if known == kind)
+    return next(version for version, _plural, known in _RESOURCES if known == kind)
 
 
 def _discovery(path: str) -> dict[str, Any] | None:
@@ -103,7 +103,7 @@ def _discovery(path: str) -> dict[str, Any] | None:
     if path == "/api":
         return {"kind": "APIVersions", "versions": ["v1"]}
     if path == "/apis":
-        versions = sorted({version for version, _, _ in _RESOURCES if "/" in version})
+        versions = sorted({version for version, _plural, _kind in _RESOURCES if "/" in version})
         entries = [{"groupVersion": version, "version": version.split("/")[1]} for version in versions]
         groups = [
             {"name": entry["groupVersion"].split("/")[0], "versions": [entry], "preferredVersion": entry}

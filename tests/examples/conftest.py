@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.inventory import clean_environment
+from tests.support.environment import clean_environment
 from tests.vllm_stand_in import write_examples
 
 PROJECT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from tests.support.inventory import clean_environment
+from tests.support.environment import clean_environment
 from tests.support.playbook import ANSIBLE_PLAYBOOK
 
 LOCAL = Path(__file__).parents[2] / "examples" / "local"

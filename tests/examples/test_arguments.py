@@ -23,11 +23,8 @@ def _plays(file: Path) -> bool:
 
 
 PLAYBOOKS = [file for file in sorted(EXAMPLES.rglob("*.yml")) if _plays(file)]
-TASKS = {
-    str(file.relative_to(EXAMPLES)): tasks
-    for file in (*PLAYBOOKS, EXAMPLES / "aws" / "boxes.yml")
-    if (tasks := tasks_of(file))
-}
+_FOUND = {file: tasks_of(file) for file in (*PLAYBOOKS, EXAMPLES / "aws" / "boxes.yml")}
+TASKS = {str(file.relative_to(EXAMPLES)): tasks for file, tasks in _FOUND.items() if tasks}
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,7 @@ class Story:
 
     def run(self, command: Sequence[str | Path], *options: str, **variables: Any) -> tuple[int, str]:
         process = self.start(command, *options, **variables)
-        output, _ = process.communicate(timeout=LAST_RESORT)
+        output, _errors = process.communicate(timeout=LAST_RESORT)
         return process.returncode, output
 
 
@@ -96,7 +96,7 @@ def test_a_story_that_is_interrupted_is_torn_down(story: Story, ended_by: signal
         assert time.monotonic() < deadline
     assert len(story.cloud.boxes("running")) == 2
     os.killpg(process.pid, ended_by)
-    rest, _ = process.communicate(timeout=LAST_RESORT)
+    rest, _errors = process.communicate(timeout=LAST_RESORT)
     assert process.returncode != 0, rest
     assert not story.cloud.boxes(*LIVING)
 
@@ -119,7 +119,7 @@ def test_what_is_launched_ends_by_itself_and_is_launched_once(story: Story) -> N
     assert rc == 0, output
     assert _lives(story.cloud) == before
     # Twice, for it may be run by hand after run.sh.
-    for _ in range(2):
+    for _attempt in range(2):
         rc, output = story.run(TEARDOWN)
         assert rc == 0, output
         assert not story.cloud.boxes(*LIVING)

@@ -15,7 +15,7 @@ import yaml
 
 from tests.examples.conftest import EXAMPLES, PROJECT
 from tests.examples.fleet import KEY, Fleet
-from tests.support.inventory import clean_environment
+from tests.support.environment import clean_environment
 
 GUIDE = (PROJECT / "docs" / "docsite" / "rst" / "operations_guide.rst").read_text(encoding="utf-8")
 

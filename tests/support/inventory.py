@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from .environment import clean_environment
 
 ANSIBLE_INVENTORY = Path(sys.executable).with_name("ansible-inventory")
 RUN_SECONDS = 120  # a last resort
@@ -68,23 +69,6 @@ class Inventory:
             timeout=RUN_SECONDS,
             check=False,
         )
-
-
-def clean_environment(directory: Path) -> dict[str, str]:
-    """The caller's environment without what would change a run: Ansible's and vLLM's variables, and proxies."""
-    (directory / "ansible.cfg").write_text("", encoding="utf-8")
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("ANSIBLE_", "VLLM_")) and not name.lower().endswith("_proxy")
-    }
-    return kept | {
-        "ANSIBLE_COLLECTIONS_PATH": os.environ["ANSIBLE_COLLECTIONS_PATH"],
-        "ANSIBLE_CONFIG": str(directory / "ansible.cfg"),
-        "ANSIBLE_HOME": str(directory / "home"),
-        "ANSIBLE_NOCOLOR": "1",
-        "LC_ALL": "C.UTF-8",
-    }
 
 
 def _plain(value: Any) -> Any:

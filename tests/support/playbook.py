@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .environment import clean_environment
+
 ANSIBLE_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 RUN_SECONDS = 300  # a last resort
 
@@ -124,7 +126,6 @@ def start_playbook(
     (directory / "play.yml").write_text(play, encoding="utf-8")
     (directory / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
     (directory / "variables.json").write_text(json.dumps(variables or {}), encoding="utf-8")
-    (directory / "ansible.cfg").write_text("", encoding="utf-8")
     return subprocess.Popen(
         [ANSIBLE_PLAYBOOK, "-i", "inventory.json", "-e", "@variables.json", *options, "play.yml"],
         cwd=directory,
@@ -147,21 +148,10 @@ def kill_playbook(playbook: subprocess.Popen[str]) -> None:
 
 
 def _environment(directory: Path) -> dict[str, str]:
-    """The caller's environment without what would change a run: Ansible's and vLLM's variables, and proxies."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("ANSIBLE_", "VLLM_")) and not name.lower().endswith("_proxy")
-    }
-    return kept | {
-        "ANSIBLE_COLLECTIONS_PATH": os.environ["ANSIBLE_COLLECTIONS_PATH"],
-        "ANSIBLE_CONFIG": str(directory / "ansible.cfg"),
-        "ANSIBLE_HOME": str(directory / "home"),
-        "ANSIBLE_NOCOLOR": "1",
+    return clean_environment(directory) | {
         "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callbacks")),
         "ANSIBLE_CALLBACKS_ENABLED": "recorded",
         "RECORDED_RESULTS": str(directory / "results"),
-        "LC_ALL": "C.UTF-8",
     }
 
 

@@ -1,0 +1,28 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The environment of Ansible's commands, in which nothing of the caller's changes what they do."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def clean_environment(directory: Path) -> dict[str, str]:
+    """The caller's environment without what would change a run: variables of Ansible, vLLM and Python, and proxies.
+
+    directory: for Ansible's own files.
+    """
+    (directory / "ansible.cfg").write_text("", encoding="utf-8")
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ANSIBLE_", "VLLM_", "PYTHON")) and not name.lower().endswith("_proxy")
+    }
+    return kept | {
+        "ANSIBLE_COLLECTIONS_PATH": os.environ["ANSIBLE_COLLECTIONS_PATH"],
+        "ANSIBLE_CONFIG": str(directory / "ansible.cfg"),
+        "ANSIBLE_HOME": str(directory / "home"),
+        "ANSIBLE_NOCOLOR": "1",
+        "LC_ALL": "C.UTF-8",
+    }
