@@ -104,6 +104,13 @@ def integration(session: nox.Session, name: str) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """Every fault at every operation, and a random run, by playbooks on the stand-in."""
+    options = ("--timeout", "900", "-n", "2", "--dist", "loadfile")
+    pytest(session, newest(), *options, "tests/faults", **installed(session))
+
+
+@nox.session
 def documentation(session: nox.Session) -> None:
     """What the guides and the plugins' documentation show is run; the site has no dead links."""
     docs(session)
@@ -210,6 +217,20 @@ def docs(session: nox.Session) -> None:
     script = site / "build.sh"
     script.write_text(re.sub("(?m)^sphinx-build .*", r"\g<0> --fail-on-warning --keep-going", script.read_text()))
     run(session, newest(), script, **collections)
+
+
+@nox.session(name="faults-table", default=False)
+def faults_table(session: nox.Session) -> None:
+    """Write what the fault suite sees into the guide to faults."""
+    pytest(
+        session, newest(), "--timeout", "900", "--rewrite-guide", "tests/faults/test_matrix.py", **installed(session)
+    )
+
+
+@nox.session(name="random-run", default=False)
+def random_run(session: nox.Session) -> None:
+    """Random declarations, faults and kills: `-- STEPS SEED`, and the number of an episode to replay it."""
+    run(session, newest(), "python", "-m", "tests.faults.random_run", *(session.posargs or ("10000", "1")))
 
 
 @nox.session(default=False)

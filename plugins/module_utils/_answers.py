@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
-from ._errors import VllmError, printable, request_error
+from ._errors import OFFLINE_HINT, VllmError, printable, request_error
 
 _SHOWN = 300
-_OFFLINE = "check that the server runs and can be reached; nothing is known about what it serves"
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def common_error(answer: Answer, tried: str) -> VllmError | None:
         wait = f" after {printable(answer.retry_after)}" if answer.retry_after else ""
         return refusal(answer, tried, "throttled", f"try again later{wait}, or raise retries")
     if status in (502, 503, 504):
-        return refusal(answer, tried, "unreachable", _OFFLINE, outcome_unknown=True)
+        return refusal(answer, tried, "unreachable", OFFLINE_HINT, outcome_unknown=True)
     if 300 <= status < 400:
         where = printable(answer.without_secret(answer.location or "nowhere"))
         hint = f"redirects are not followed, it points to {where}: give the server's own address as base_url"

@@ -11,7 +11,7 @@ from ._client import Client
 from ._errors import VllmError, quoted, request_error
 from ._models import Observed
 from ._plan import Entry, Plan
-from ._steps import load, restored, swap, swap_in_place, tidy, unload
+from ._steps import NOT_CONVERGED_HINT, load, restored, swap, swap_in_place, tidy, unload
 
 
 @dataclass
@@ -41,9 +41,11 @@ def apply(plan: Plan, client: Client, reload_strategy: str) -> Applied:
     observed = client.observe()
     for entry in plan.entries:
         if entry.name not in failures and not _is_in_effect(entry, observed):
-            failures[entry.name] = _not_converged(entry, observed, client)
-            observed = client.observe()
-    return Applied(observed, failures)
+            failures[entry.name] = _not_converged(entry, observed)
+    lost = [entry for entry in plan.entries if _is_lost(entry, observed)]
+    for entry in lost:
+        restored(client, entry.name, entry.before.root, entry.is_3d_lora_weight, failures[entry.name])
+    return Applied(client.observe() if lost else observed, failures)
 
 
 def _carry_out(entry: Entry, client: Client, reload_strategy: str) -> None:
@@ -73,18 +75,19 @@ def _is_in_effect(entry: Entry, observed: Observed) -> bool:
     return not entry.base_model or observed.base_model(parent) == observed.base_model(entry.base_model)
 
 
-def _not_converged(entry: Entry, observed: Observed, client: Client) -> VllmError:
-    """The server said yes, but its list does not show it. A name that got lost in a swap is put back."""
+def _is_lost(entry: Entry, observed: Observed) -> bool:
+    """Whether a name that was served and is wanted is not there: by a swap that failed, or by somebody else."""
+    return bool(entry.before and entry.after) and observed.adapter(entry.name) is None
+
+
+def _not_converged(entry: Entry, observed: Observed) -> VllmError:
+    """The server said yes, but its list does not show it."""
     adapter = observed.adapter(entry.name)
     shown = f"from {quoted(adapter.root)} for base model {quoted(adapter.parent)}" if adapter else "not at all"
-    error = request_error(
+    return request_error(
         "not_converged",
         f"{'keep' if entry.action == 'none' else entry.action} adapter {quoted(entry.name)}",
         observed.url,
         f"/v1/models shows it {shown} afterwards",
-        "address each server directly and not through a load balancer, write the path without symbolic links, "
-        "and see that nobody else changes this server",
+        NOT_CONVERGED_HINT,
     )
-    if adapter is None and entry.before and entry.after:
-        return restored(client, entry.name, entry.before.root, entry.is_3d_lora_weight, error)
-    return error

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ._apply import apply
 from ._client import Client
 from ._errors import VllmError
-from ._models import DeclaredAdapter, ServedAdapter, shown_name
+from ._models import DeclaredAdapter, Observed, ServedAdapter, shown_name
 from ._plan import Plan, plan
 from ._report import planned, served
 from ._version import cache_risk, require_load_in_place, require_supported
@@ -31,13 +31,14 @@ class Converged:
     failures: dict[str, VllmError] = field(default_factory=dict)
     cache_risk: str = ""
     warnings: tuple[str, ...] = ()
+    tidied: bool = False
 
     @property
     def changed(self) -> bool:
-        """As planned; after a failure, whatever was changed all the same."""
-        if not self.failures:
-            return self.plan.changed
-        return any(entry.before != self.after[entry.name] for entry in self.plan.entries)
+        """As planned; after a failure, whatever was changed all the same. ``tidied``: what killed runs left is gone."""
+        if self.failures:
+            return self.tidied or any(entry.before != self.after[entry.name] for entry in self.plan.entries)
+        return self.tidied or any(entry.action != "none" for entry in self.plan.entries)
 
 
 def converge(
@@ -56,14 +57,16 @@ def converge(
     require_supported(version, url)
     if decided.reloads and reload_strategy == "in_place":
         require_load_in_place(version, url)
+    risks = filter(None, [cache_risk(version, entry.drift == "none") for entry in decided.reloads])
+    risk, warnings = next(risks, ""), _warnings(decided, reload_strategy)
     if check_mode:
         client.require_runtime_lora()
-        after, failures = planned(decided), {}
-    else:
-        applied = apply(decided, client, reload_strategy)
-        after, failures = served(decided, applied.observed), applied.failures
-    risks = [cache_risk(version, entry.drift == "none") for entry in decided.reloads]
-    return Converged(decided, after, failures, next(filter(None, risks), ""), _warnings(decided, reload_strategy))
+        return Converged(decided, planned(decided), {}, risk, warnings, bool(decided.leftovers))
+    applied = apply(decided, client, reload_strategy)
+    observed = applied.observed
+    warnings += _warnings_of_what_is_left(decided, observed)
+    tidied = any(observed.adapter(leftover.name) is None for leftover in decided.leftovers)
+    return Converged(decided, served(decided, observed), applied.failures, risk, warnings, tidied)
 
 
 def _warnings(decided: Plan, reload_strategy: str) -> tuple[str, ...]:
@@ -74,3 +77,12 @@ def _warnings(decided: Plan, reload_strategy: str) -> tuple[str, ...]:
     if decided.reloads and reload_strategy == "in_place":
         warnings.append(_IN_PLACE_WARNING)
     return tuple(warnings)
+
+
+def _warnings_of_what_is_left(decided: Plan, observed: Observed) -> tuple[str, ...]:
+    names = {entry.name for entry in decided.entries} | {shown_name(leftover.name) for leftover in decided.leftovers}
+    return tuple(
+        f"A rehearsal of adapter '{shown_name(left.name)}' could not be unloaded; the next run tries again."
+        for left in observed.rehearsals
+        if shown_name(left.name) in names
+    )

@@ -9,6 +9,8 @@ from __future__ import annotations
 UNREACHABLE_CODES = frozenset(("unreachable", "timeout", "tls", "dns"))
 _RETRYABLE_CODES = frozenset(("unreachable", "timeout", "dns", "throttled", "server_error", "not_converged"))
 _DETAIL_LIMIT = 2048
+#: What to do about a server that gives no usable answer.
+OFFLINE_HINT = "check that the server runs and that the address is right; nothing is known about what it serves"
 
 
 def printable(text: object) -> str:

@@ -8,11 +8,15 @@ from __future__ import annotations
 import time
 
 from ._client import Client
-from ._errors import VllmError, quoted
-from ._models import REHEARSAL_SUFFIX
+from ._errors import VllmError, quoted, request_error
+from ._models import REHEARSAL_SUFFIX, shown_name
 
 # Answers that say that nothing was done, so that the list has nothing to add.
 _NOTHING_WAS_DONE = frozenset(("unauthorized", "forbidden", "runtime_lora_disabled", "throttled", "tls", "dns"))
+NOT_CONVERGED_HINT = (
+    "address each server directly and not through a load balancer, write the path without symbolic links, "
+    "and see that nobody else changes this server"
+)
 
 
 def load(client: Client, name: str, path: str, is_3d_lora_weight: bool = False, in_place: bool = False) -> None:
@@ -86,21 +90,44 @@ def swap(client: Client, name: str, old_path: str, new_path: str, is_3d_lora_wei
     temporary = name + REHEARSAL_SUFFIX
     load(client, temporary, new_path, is_3d_lora_weight)
     try:
-        unload(client, name)
-        load(client, name, new_path, is_3d_lora_weight)
-    except VllmError as error:
-        raise restored(client, name, old_path, is_3d_lora_weight, error) from None
+        _require_rehearsed(client, temporary, new_path)
+        _exchange(client, name, old_path, new_path, is_3d_lora_weight)
     finally:
         tidy(client, temporary)
 
 
+def _require_rehearsed(client: Client, temporary: str, path: str) -> None:
+    """A yes is not enough to give up what is served: it may come from another replica, or from one that ignored it."""
+    observed = client.observe()
+    if not observed.serves(temporary, path):
+        raise request_error(
+            "not_converged",
+            f"rehearse adapter {quoted(shown_name(temporary))} from {quoted(path)}",
+            observed.url,
+            "the server said yes, but /v1/models does not show it from there",
+            NOT_CONVERGED_HINT,
+        )
+
+
+def _exchange(client: Client, name: str, old_path: str, new_path: str, is_3d_lora_weight: bool) -> None:
+    try:
+        unload(client, name)
+        load(client, name, new_path, is_3d_lora_weight)
+    except VllmError as error:
+        raise restored(client, name, old_path, is_3d_lora_weight, error) from None
+
+
 def restored(client: Client, name: str, old_path: str, is_3d_lora_weight: bool, error: VllmError) -> VllmError:
-    """See to it that the name is served again after a failed swap, and return ``error`` with what became of that."""
+    """See to it that the name is served again after a failed swap, and return ``error`` with what became of that.
+
+    From the old path even if the new one was loaded before it got lost: that may be what broke the server.
+    """
     try:
         served = client.observe().adapter(name)
         if served is None:
             load(client, name, old_path, is_3d_lora_weight)
-        error.add(f"it is still served from {quoted(served.root if served else old_path)}")
+            served = client.observe().adapter(name)
+        error.add(f"it is still served from {quoted(served.root)}" if served else "it is not served any more")
     except VllmError as second:
         error.add(f"whether it is served now is not known, since restoring it failed as well ({second.message})")
     return error

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ._deadline import DeadlinePassed
-from ._errors import VllmError, request_error
+from ._errors import OFFLINE_HINT, VllmError, request_error
 from ._requests import NewConnectionError, requests
 
-_OFFLINE = "check that the server runs and that the address is right; nothing is known about what it serves"
 _NOT_VLLM = "check that base_url is the address of a vLLM server"
 
 
@@ -25,7 +24,7 @@ class BodyTooLarge(Exception):
 class _Reason:
     came_back: str
     code: str = "unreachable"
-    hint: str = _OFFLINE
+    hint: str = OFFLINE_HINT
     unsent: bool = False
 
 

@@ -152,6 +152,45 @@ def test_yes_that_the_list_does_not_show_is_a_failure(new_site: NewSite, replica
     assert "load balancer" in run["load"].msg
 
 
+def test_server_that_ignores_loads_keeps_what_it_serves(new_site: NewSite) -> None:
+    """The rehearsal has to be in the list before the served adapter is touched."""
+    site = serving_old(new_site())
+    site.watched.faults.add(Fault("POST", LOAD, "ignored"))
+    run = site.run(MOVE, rc=2)
+    assert (run["move"].code, run["move"].changed) == ("not_converged", False)
+    assert posts(site) == [f"load {REHEARSAL}", f"unload {REHEARSAL}"]
+    assert site.server.served() == {"sql": str(site.artifacts / "old")}
+
+
+def test_what_gets_lost_in_a_swap_is_loaded_again_at_the_end(new_site: NewSite) -> None:
+    """Both the load and the one that makes up for it fail; a server that is told to wait takes the third."""
+    site = serving_old(new_site())
+    site.watched.faults.add(Fault("POST", LOAD, "answer", after=1, times=2, status=403))
+    run = site.run(MOVE, rc=2)
+    assert (run["move"].code, run["move"].changed) == ("forbidden", False)
+    assert f"it is still served from '{site.artifacts}/old'" in run["move"].msg
+    assert site.server.served() == {"sql": str(site.artifacts / "old")}
+
+
+def test_removing_what_a_killed_run_left_is_a_change_whatever_fails(new_site: NewSite) -> None:
+    site = serving_old(new_site())
+    site.server.load(REHEARSAL, site.artifact("other"))
+    shutil.rmtree(site.artifacts / "new")
+    run = site.run(MOVE, rc=2)
+    assert (run["move"].code, run["move"].changed) == ("artifact_not_found", True)
+    assert site.server.served() == {"sql": str(site.artifacts / "old")}
+
+
+def test_what_cannot_be_tidied_up_is_told_and_is_no_change(new_site: NewSite) -> None:
+    site = new_site()
+    site.server.load("sql", site.artifact("new"))
+    site.server.load(REHEARSAL, site.artifact("other"))
+    site.watched.faults.add(Fault("POST", UNLOAD, "answer", status=403))
+    run = site.run(MOVE)
+    assert not run["move"].changed
+    assert any("could not be unloaded" in warning for warning in run["move"].warnings)
+
+
 class TestInPlace:
     TASK = """
     - name: move

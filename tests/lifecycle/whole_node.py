@@ -54,7 +54,7 @@ class WholeNode:
         assert site.server.served() == before
 
         run = site.run(tasks)
-        assert site.asked == [READ, RELEASE, LOAD, UNLOAD, LOAD, UNLOAD, LOAD, UNLOAD, READ]
+        assert site.asked == [READ, RELEASE, LOAD, READ, UNLOAD, LOAD, UNLOAD, LOAD, UNLOAD, READ]
         assert site.server.served() == {
             "sql": f"{site.artifacts}/new/sql",
             "summaries": f"{site.artifacts}/old/summaries",

@@ -126,10 +126,17 @@ MUTATIONS = (
         _playbook(_WHOLE_NODE.format("changes_cost_two_reads_the_release_and_the_writes")),
     ),
     Mutation(
+        "a rehearsal is in the list before the served adapter is touched",
+        "_steps",
+        "        _require_rehearsed(client, temporary, new_path)\n",
+        "",
+        _playbook("swap.py::test_server_that_ignores_loads_keeps_what_it_serves"),
+    ),
+    Mutation(
         "a failed swap is rolled back",
         "_steps",
-        "            load(client, name, old_path, is_3d_lora_weight)\n        error.add(",
-        "            pass\n        error.add(",
+        "            load(client, name, old_path, is_3d_lora_weight)\n",
+        "",
         _playbook("swap.py::test_failed_swap_is_rolled_back_on_every_generation"),
     ),
     Mutation(

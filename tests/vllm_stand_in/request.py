@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass
 class Request:
-    """One request as the log keeps it. status: None until an answer is sent."""
+    """One request as the log keeps it. status: None until an answer is sent; fault: the kind of what hit it."""
 
     method: str
     path: str
@@ -19,6 +19,7 @@ class Request:
     raw: bytes = b""
     status: int | None = None
     authorized: bool = True
+    fault: str | None = None
 
     @property
     def body(self) -> dict[str, Any] | None:

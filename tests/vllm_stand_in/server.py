@@ -194,13 +194,15 @@ class StandIn:
             connection.send(control.answer(self, request))
             return
         with self._lock:
-            app = next(self._turn)
             self.log.append(request)
-        request.authorized = app.is_authorized(request)
         if self.on_request:
             self.on_request(request)
+        with self._lock:
+            app = next(self._turn)  # after on_request, which may have restarted the server
+        request.authorized = app.is_authorized(request)
         fault = self.faults.take(request.method, request.path)
         if fault:
+            request.fault = fault.kind
             misbehave(Exchange(self, request, connection, fault, lambda: app.answer(request)))
         else:
             answer = app.answer(request)
