@@ -14,8 +14,8 @@ import yaml
 
 from tests.documentation.playbooks import mistakes
 from tests.examples.arguments import ANSIBLE_DOC
+from tests.support.environment import clean_environment
 from tests.support.guide import shell
-from tests.support.inventory import clean_environment
 
 PROJECT = Path(__file__).parents[2]
 KINDS = {

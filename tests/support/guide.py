@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.support.inventory import clean_environment
+from tests.support.environment import clean_environment
 
 GUIDES = Path(__file__).resolve().parents[2] / "docs" / "docsite" / "rst"
 _BLOCK = re.compile(r"^( *)\.\. code-block:: \w+\n((?: +:.*\n)*)\n((?:\1 {2,}.*\n|\n)+)", re.MULTILINE)
