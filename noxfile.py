@@ -111,6 +111,12 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
+def mutations(session: nox.Session) -> None:
+    """Faults that are put into the core, one after the other: the tests have to notice each. `-- --only WORDS`."""
+    run(session, newest(), "python", "-m", "tests.mutations", *session.posargs)
+
+
+@nox.session
 def documentation(session: nox.Session) -> None:
     """What the guides and the plugins' documentation show is run; the site has no dead links."""
     docs(session)
