@@ -9,6 +9,7 @@ import math
 import os
 import struct
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def link(name: str, target: str) -> Callable[[Path], Any]:
 
 def config(**keys: Any) -> Callable[[Path], Any]:
     """The config has these values."""
-    return lambda adapter: write_adapter(adapter, **keys)
+    return partial(write_adapter, **keys)
 
 
 def no_config(key: str) -> Callable[[Path], Any]:
