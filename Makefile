@@ -36,11 +36,15 @@ test: nox ## Every check, in order of cost
 	tools/run_steps.sh $(NOX)
 
 # `make unit` is `nox -s unit`. ARGUMENTS go to the tool: `make bench ARGUMENTS=--quick`.
-SESSIONS := lint unit stand-in integration faults mutations documentation molecule eda browser examples sanity contract conformance \
+SESSIONS := lint unit stand-in integration faults mutations documentation molecule eda browser examples sanity contract \
     environments format build docs bench performance-page faults-table real-vllm
 .PHONY: $(SESSIONS)
 $(SESSIONS): nox
 	@$(NOX) -s $@ $(if $(ARGUMENTS),-- $(ARGUMENTS))
+
+.PHONY: conformance
+conformance: nox ## Playbooks on a real server, of any release that has a CPU build: VLLM=0.14.1
+	@$(NOX) -s $@ $(if $(VLLM)$(ARGUMENTS),-- $(VLLM:%=--vllm %) $(ARGUMENTS))
 
 .PHONY: random-run
 random-run: nox ## Random declarations, faults and kills: STEPS=10000 SEED=1, and EPISODE=42 to replay one
