@@ -29,9 +29,12 @@ class Answer:
 
     @property
     def json(self) -> object:
-        """The decoded body, or None where it is not JSON."""
+        """The decoded body, or None where it is not JSON, or has halves of surrogate pairs, which no result can hold."""
         try:
-            return json.loads(self.body)
+            decoded = json.loads(self.body)
+            if "\\ud" in self.body or "\\uD" in self.body:
+                json.dumps(decoded, ensure_ascii=False).encode("utf-8")
+            return decoded
         except (ValueError, RecursionError):
             return None
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ def listing(*adapters: tuple[str, str], base: str = "tiny", **how: Any) -> Fault
         {"id": name, "object": "model", "root": root, "parent": base, "max_model_len": None} for name, root in adapters
     ]
     data = [{**BASE, "id": base, "root": base}, *cards]
-    return Fault("GET", LIST, "answer", json={"object": "list", "data": data}, **how)
+    # As ASCII, which has room for everything that JSON can say, half a surrogate pair included.
+    return Fault("GET", LIST, "answer", text=json.dumps({"object": "list", "data": data}), **how)
 
 
 @BOTH_WAYS
@@ -116,9 +118,9 @@ def test_no_server_steers_a_terminal(new_site: NewSite, host: dict[str, Any], fo
     name = f"sql{ESCAPES}"
     site.watched.faults.add(
         listing((name, f"/srv/{ESCAPES}"), times=3),
-        Fault("GET", "/version", "answer", json={"version": f"0.30.0{ESCAPES}"}),
-        Fault("POST", "/v1/", "answer", status=500, json={"error": {"message": f"no {ESCAPES}"}}),
-        Fault("GET", LIST, "answer", status=500, json={"detail": ESCAPES}),
+        Fault("GET", "/version", "answer", text=json.dumps({"version": f"0.30.0{ESCAPES}"})),
+        Fault("POST", "/v1/", "answer", status=500, text=json.dumps({"error": {"message": f"no {ESCAPES}"}})),
+        Fault("GET", LIST, "answer", status=500, text=json.dumps({"detail": ESCAPES})),
     )
     tasks = """
         - name: info
@@ -141,3 +143,18 @@ def test_no_server_steers_a_terminal(new_site: NewSite, host: dict[str, Any], fo
         assert all(text.isprintable() for text in [result.values.get("msg", ""), *result.warnings])
     for text in (run.output, Path(environment["ANSIBLE_LOG_PATH"]).read_text(encoding="utf-8")):
         assert {character for character in text if not character.isprintable()} <= LEFT_BY_ANSIBLE | {"\n", "\t"}
+
+
+@BOTH_WAYS
+def test_half_a_character_is_no_text(new_site: NewSite, host: dict[str, Any]) -> None:
+    """No result could hold it, so that its task would end without one."""
+    site = new_site(host=host)
+    site.watched.faults.add(
+        listing(("sql\ud800", "/srv/sql"), times=1),
+        Fault("GET", LIST, "answer", status=400, text='{"error": {"message": "\\udfff"}}'),
+    )
+    tasks = "- name: info\n  sovereign.vllm.vllm_base_model_info:\n  ignore_errors: true\n"
+    for detail in ("sql\\ud800", '{"error": {"message": "\\udfff"}}'):
+        result = site.run(tasks)["info"]
+        assert (result.status, result.code) == ("failed", "not_vllm")
+        assert detail in result["error"]["detail"]

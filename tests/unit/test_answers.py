@@ -46,6 +46,9 @@ def said(message: str) -> str:
         ("null", "other", "null"),
         ("[" * 100000, "other", "[" * 100000),  # deeper than any parser goes
         ('{"message":"M"}', "other", '{"message":"M"}'),
+        (r'{"detail":"\ud83d\ude00"}', "router", "\U0001f600"),
+        (r'{"detail":"half \ud83d"}', "other", r'{"detail":"half \ud83d"}'),
+        (r'{"detail":"half \uDE00"}', "other", r'{"detail":"half \uDE00"}'),
     ],
 )
 def test_who_speaks(body: str, speaker: str, message: str) -> None:
