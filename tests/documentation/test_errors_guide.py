@@ -55,7 +55,10 @@ def test_the_sentence_shown_is_the_one_printed(code: str, new_site: NewSite, exa
 
 @pytest.mark.parametrize(("key", "rc"), [("sk-right", 0), ("sk-wrong", 2)])
 def test_the_rescue_shown_passes_over_what_may_pass_by_itself(key: str, rc: int, new_site: NewSite) -> None:
-    tasks = Guide("errors_guide").take("- name: Serve what is declared\n")
+    with Guide("errors_guide") as guide:
+        tasks = guide.take("- name: Serve what is declared\n")
+        for sentence, _text in SHOWN.values():
+            guide.take(sentence[:20])
     site = new_site(api_key="sk-right")
     variables = {"vllm_base_url": site.watched.url, "lora_adapters_adapters": [{"name": "sql", "path": "/srv/sql"}]}
     if rc == 0:

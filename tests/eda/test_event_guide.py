@@ -9,23 +9,33 @@ import os
 import re
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import yaml
 from ansible_rulebook.validators import Validate
 
+from tests.support.guide import Guide
+
 from .source import collection, helper_of_source
 
 GUIDE = collection() / "docs/docsite/rst/event_guide.rst"
+NOT_RUN = {
+    "pip install": "needs the network",
+    "echo 'all: ": "does not end: see test_heal.py",
+    "drift:": "is an event: see test_changes_of_state.py",
+}
 KEYS = {"HARBOUR_KEY": "sk-harbour"}
 
 
 def example(name: str) -> str:
-    """The block of YAML that begins with the name of a file."""
-    blocks = re.findall(r"\.\. code-block:: yaml\n\n((?: {3}.*\n|\n)+)", GUIDE.read_text(encoding="utf-8"))
-    (found,) = (block for block in map(textwrap.dedent, blocks) if block.startswith(f"# {name}\n"))
-    return found
+    """The block that begins with the name of a file."""
+    return Guide("event_guide").take(f"# {name}\n")
+
+
+def test_every_example_is_run():
+    with Guide("event_guide", NOT_RUN) as guide:
+        for name in ("declaration.yml", "declare.yml", "rulebook.yml"):
+            guide.take(f"# {name}\n")
 
 
 def declared(file: Path):

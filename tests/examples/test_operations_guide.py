@@ -7,32 +7,30 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import textwrap
 from contextlib import ExitStack
 from pathlib import Path
 
 import yaml
 
-from tests.examples.conftest import EXAMPLES, PROJECT
+from tests.examples.conftest import EXAMPLES
 from tests.examples.fleet import KEY, Fleet
 from tests.support.environment import clean_environment
+from tests.support.guide import Guide
 
-GUIDE = (PROJECT / "docs" / "docsite" / "rst" / "operations_guide.rst").read_text(encoding="utf-8")
-
-
-def blocks(language: str) -> list[str]:
-    found = re.findall(rf"^\.\. code-block:: {language}\n\n((?: {{3}}.*\n|\n)+)", GUIDE, re.MULTILINE)
-    return [textwrap.dedent(block).strip() for block in found]
+FILES = ("inventory/sites.vllm.yml", "inventory/group_vars/vllm.yml")
+NOT_RUN = {"cache: true": "see tests/integration/discovery/test_cache.py", "*/15": "is for cron"}
 
 
 def test_the_files_shown_are_those_of_the_example() -> None:
-    for block in blocks("yaml")[:2]:
-        (name,) = re.findall(r"^# (inventory/.*?):", block)
-        assert yaml.safe_load(block) == yaml.safe_load((EXAMPLES / "awx" / "project" / name).read_text())
+    for name in FILES:
+        shown = Guide("operations_guide").take(f"# {name}: ")
+        assert yaml.safe_load(shown) == yaml.safe_load((EXAMPLES / "awx" / "project" / name).read_text())
 
 
 def test_the_commands_shown(tmp_path: Path, adapters: Path) -> None:
-    commands = "\n".join(blocks("bash")).splitlines()
+    files = dict.fromkeys((f"# {name}: " for name in FILES), "above")
+    with Guide("operations_guide", NOT_RUN | files) as guide:
+        commands = "".join(guide.take("ansible-") for _block in range(6)).splitlines()
     graph, host, audit, look, converge, one, reachable, waves, prune = commands
     with ExitStack() as servers:
         fleet = Fleet(tmp_path / "project", adapters, servers)

@@ -30,8 +30,9 @@ class Guide:
             self.take(beginning)
 
     def take(self, beginning: str) -> str:
-        """The only block left that begins with this."""
-        (found,) = (block for block in self._left if block.startswith(beginning))
+        """The first block left that begins with this."""
+        found = next((block for block in self._left if block.startswith(beginning)), None)
+        assert found is not None, f"No block begins with {beginning!r}"
         self._left.remove(found)
         return found
 
