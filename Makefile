@@ -36,7 +36,7 @@ test: nox ## Every check, in order of cost
 	tools/run_steps.sh $(NOX)
 
 # `make unit` is `nox -s unit`. ARGUMENTS go to the tool: `make bench ARGUMENTS=--quick`.
-SESSIONS := lint unit stand-in integration faults mutations documentation molecule eda browser examples sanity contract \
+SESSIONS := lint unit stand-in integration release faults mutations documentation molecule eda browser examples sanity contract \
     environments format build docs bench performance-page faults-table real-vllm
 .PHONY: $(SESSIONS)
 $(SESSIONS): nox

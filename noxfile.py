@@ -104,6 +104,12 @@ def integration(session: nox.Session, name: str) -> None:
 
 
 @nox.session
+def release(session: nox.Session) -> None:
+    """The tarball for Galaxy: its contents, its bytes, and what Galaxy's own importer says."""
+    pytest(session, made.importer(), "--timeout", "900", "tests/release")
+
+
+@nox.session
 def faults(session: nox.Session) -> None:
     """Every fault at every operation, and a random run, by playbooks on the stand-in."""
     options = ("--timeout", "900", "-n", "2", "--dist", "loadfile")

@@ -64,6 +64,8 @@ def write(tarball: Path, members: dict[str, tuple[tarfile.TarInfo, bytes]], seco
         for name in names:
             member, content = members[name]
             member.mtime, member.size = seconds, len(content)
+            # The time once more, with its fraction.
+            member.pax_headers = {}
             archive.addfile(member, io.BytesIO(content))
 
 
