@@ -7,7 +7,6 @@ A plain `nox` runs all checks, from cheap to dear. What follows `--` goes to the
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sys
@@ -18,48 +17,11 @@ import nox
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from tools import environments as made
 from tools.environments import BETWEEN, BUILD, ENDS, MATRIX, OLDEST_HOST, PROJECT, SANITY, core, newest
+from tools.session_steps import COLLECTIONS, INSTALLED, TREE, installed, pytest, run, tree
 
 # The environments are made by tools/environments.py.
 nox.options.default_venv_backend = "none"
 nox.options.error_on_external_run = False
-
-COLLECTIONS = BUILD / "collections"
-TREE = COLLECTIONS / "ansible_collections/sovereign/vllm"
-# What users get: the tarball, installed.
-INSTALLED = BUILD / "installed"
-
-
-def run(
-    session: nox.Session, where: Path, program: str | Path, *arguments: str | Path, **variables: str | Path
-) -> None:
-    """Run a program of an environment, which comes first in PATH. `variables` are the program's."""
-    path = os.pathsep.join([str(where / "bin"), os.environ["PATH"]])
-    session.run(
-        where / "bin" / program, *arguments, env={"PATH": path, **{key: str(value) for key, value in variables.items()}}
-    )
-
-
-def pytest(session: nox.Session, where: Path, *arguments: str, **variables: str) -> None:
-    run(session, where, "pytest", *arguments, *session.posargs, **variables)
-
-
-##### The collection as Ansible sees it
-
-
-def tree(session: nox.Session) -> None:
-    """Copy the project to where ansible-test wants it."""
-    run(session, newest(), "python", "tools/copy_collection.py", TREE)
-
-
-def installed(session: nox.Session) -> dict[str, str]:
-    """Build the tarball and install it. Returns the variable that makes the tests use what users get."""
-    tree(session)
-    run(session, newest(), "python", "tools/build_tarball.py", TREE, BUILD / "dist")
-    (tarball,) = (BUILD / "dist").glob("*.tar.gz")
-    shutil.rmtree(INSTALLED, ignore_errors=True)
-    install = ("ansible-galaxy", "collection", "install", "--offline", "-p", INSTALLED, tarball)
-    run(session, newest(), *install, ANSIBLE_COLLECTIONS_PATH=INSTALLED)
-    return {"SOVEREIGN_VLLM_COLLECTIONS_PATH": str(INSTALLED)}
 
 
 ##### Checks, from cheap to dear
