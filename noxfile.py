@@ -24,6 +24,14 @@ nox.options.default_venv_backend = "none"
 nox.options.error_on_external_run = False
 
 
+# What GitHub reads, and nobody can try elsewhere.
+GITHUB_SCHEMAS = {
+    "workflows": "workflows/*.yml",
+    "issue-forms": "ISSUE_TEMPLATE/[!c]*.yml",
+    "issue-config": "ISSUE_TEMPLATE/config.yml",
+}
+
+
 ##### Checks, from cheap to dear
 
 
@@ -35,6 +43,9 @@ def lint(session: nox.Session) -> None:
     run(session, newest(), "ruff", "check")
     run(session, newest(), "yamllint", "--strict", ".")
     run(session, newest(), "ansible-lint", "--offline", "--strict", ANSIBLE_COLLECTIONS_PATH=COLLECTIONS)
+    for schema, files in GITHUB_SCHEMAS.items():
+        paths = sorted(PROJECT.glob(f".github/{files}"))
+        run(session, newest(), "check-jsonschema", "--builtin-schema", f"vendor.github-{schema}", *paths)
     run(session, newest(), "antsibull-changelog", "lint")
     references = ("--validate-collection-refs=all", "--disallow-unknown-collection-refs")
     run(session, newest(), "antsibull-docs", "lint-collection-docs", "--plugin-docs", *references, TREE)
