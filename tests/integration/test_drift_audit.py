@@ -35,7 +35,7 @@ class Fleet:
         inventory = {"plugin": "sovereign.vllm.vllm", "endpoints": endpoints, "timeout": 5}
         (self.directory / "sites.vllm.yml").write_text(json.dumps(inventory))
         (self.directory / "group_vars" / "vllm.yml").write_text(json.dumps({"lora_adapters_adapters": self.declared}))
-        extra = {"drift_report_directory": str(self.directory / "report"), **variables}
+        extra = {"drift_report_directory": "report", **variables}
         return subprocess.run(
             [ANSIBLE_PLAYBOOK, "-i", "sites.vllm.yml", "sovereign.vllm.drift_audit", "-e", json.dumps(extra)],
             cwd=self.directory,
