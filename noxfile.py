@@ -195,6 +195,7 @@ def docs(session: nox.Session) -> None:
     site.mkdir(mode=0o755)
     collections = {"ANSIBLE_COLLECTIONS_PATH": COLLECTIONS}
     form = ("--use-current", "--fail-on-error", "--squash-hierarchy", "--lenient")
+    form += ("--project", "sovereign.vllm", "--title", "sovereign.vllm", "--copyright", "sovereign.vllm contributors")
     run(session, newest(), "antsibull-docs", "sphinx-init", *form, "--dest-dir", site, "sovereign.vllm", **collections)
     # References into Ansible's own documentation would need the network, for their targets are listed there.
     with (site / "conf.py").open("a", encoding="utf-8") as configuration:
