@@ -37,7 +37,8 @@ def source_date() -> int:
 def read(tarball: Path) -> dict[str, tuple[tarfile.TarInfo, bytes]]:
     """Return the members by name: what the archive says about each, and its content."""
     with tarfile.open(tarball) as archive:
-        files = {member: archive.extractfile(member) for member in archive.getmembers()}
+        # Of a link, its target is no content.
+        files = {member: archive.extractfile(member) if member.isfile() else None for member in archive.getmembers()}
         return {member.name: (member, file.read() if file else b"") for member, file in files.items()}
 
 

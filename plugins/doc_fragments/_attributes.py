@@ -9,6 +9,8 @@ from __future__ import annotations
 class ModuleDocFragment:
     # What the attributes mean. A module names one of INFO and WRITE besides, which say how far they are supported.
     DOCUMENTATION = r"""
+requirements:
+  - Python 3.8 or later, on the host that runs the module
 options: {}
 attributes:
   check_mode:

@@ -43,10 +43,13 @@ def test_everything_for_users_is_in_it(tarball: Path) -> None:
     assert ours - files(tarball) == set()
 
 
-def test_nothing_in_it_is_a_link_or_a_program(tarball: Path) -> None:
+def test_nothing_in_it_is_a_program_and_the_only_link_is_to_the_licence(tarball: Path) -> None:
     with tarfile.open(tarball) as archive:
-        modes = {member.name: (member.type, oct(member.mode)) for member in archive if not member.isdir()}
-    assert set(modes.values()) == {(tarfile.REGTYPE, "0o644")}
+        assert {oct(member.mode) for member in archive if member.isfile()} == {"0o644"}
+        assert {member.name: member.linkname for member in archive if member.issym()} == {
+            "LICENSES/GPL-3.0-or-later.txt": "../COPYING"
+        }
+        assert archive.extractfile("COPYING").readline().split() == [b"GNU", b"GENERAL", b"PUBLIC", b"LICENSE"]
 
 
 def test_a_clone_that_was_worked_in_adds_nothing(tarball: Path, tmp_path: Path) -> None:
