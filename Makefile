@@ -24,7 +24,7 @@ help: nox ## List the targets and the sessions
 nox: # An environment of nox's own
 	@tools/make_environment.sh $(BUILD)/venv-nox '$(PYTHONS)' 'nox>=2025.2'
 
-##### Checks
+# --- Checks ---
 
 .PHONY: test
 test: nox ## Every check, in order of cost
@@ -50,7 +50,7 @@ conformance: nox ## Playbooks on a real server, of any release that has a CPU bu
 random-run: nox ## Random declarations, faults and kills: STEPS=10000 SEED=1, and EPISODE=42 to replay one
 	@$(NOX) -s $@ -- $(or $(STEPS),10000) $(or $(SEED),1) $(EPISODE)
 
-##### To look at
+# --- To look at ---
 
 .PHONY: demo demo-server demo-environment
 # It is there in seconds, and holds what a user has, nothing else.

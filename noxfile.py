@@ -32,7 +32,7 @@ GITHUB_SCHEMAS = {
 }
 
 
-##### Checks, from cheap to dear
+# --- Checks, from cheap to dear ---
 
 
 @nox.session
@@ -163,7 +163,7 @@ def conformance(session: nox.Session) -> None:
     pytest(session, newest(), "--timeout", "900", "tests/conformance", **installed(session))
 
 
-##### Not checks
+# --- Not checks ---
 
 
 @nox.session(default=False)
