@@ -231,10 +231,3 @@ def bench(session: nox.Session) -> None:
 def performance_page(session: nox.Session) -> None:
     """Write the figures that were taken into the performance guide."""
     run(session, newest(), "python", "-m", "tests.bench.page", PYTHONPATH=INSTALLED)
-
-
-@nox.session(name="real-vllm", default=False)
-def real_vllm(session: nox.Session) -> None:
-    """Install vLLM's CPU build (once: minutes, and a few GB in ~/.cache/sovereign-vllm)."""
-    # By the Python that runs nox: it needs no other, and goes on while the checks make theirs.
-    session.run(sys.executable, "tests/real_vllm/server.py", "artifacts")
