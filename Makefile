@@ -8,7 +8,6 @@ BUILD := .build
 NOX := $(BUILD)/venv-nox/bin/nox
 DEMO := $(CURDIR)/$(BUILD)/venv-demo
 COLLECTIONS := $(CURDIR)/$(BUILD)/collections
-PYTHONS := 3.12 3.13 3.14 3.11 3.10
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -22,7 +21,7 @@ help: nox ## List the targets and the sessions
 
 .PHONY: nox
 nox: # An environment of nox's own
-	@tools/make_environment.sh $(BUILD)/venv-nox '$(PYTHONS)' 'nox>=2025.2'
+	@tools/make_environment.sh $(BUILD)/venv-nox '' 'nox>=2025.2'
 
 # --- Checks ---
 
@@ -60,7 +59,7 @@ random-run: nox ## Random declarations, faults and kills: STEPS=10000 SEED=1, an
 .PHONY: demo demo-server demo-environment
 # It is there in seconds, and holds what a user has, nothing else.
 demo-environment:
-	@tools/make_environment.sh $(DEMO) '$(PYTHONS)' ansible-core -r requirements.txt
+	@tools/make_environment.sh $(DEMO) '' ansible-core -r requirements.txt
 
 demo: demo-environment ## Declare, audit, heal: on the stand-in, or VLLM=cpu, or VLLM_URL=http://node:8000
 	@$(DEMO)/bin/python tools/copy_collection.py $(COLLECTIONS)/ansible_collections/sovereign/vllm
