@@ -28,7 +28,12 @@ def converge(site: Site, *adapters: dict[str, Any], **how: Any) -> Run:
 
 def variables(site: Site, adapters: tuple[dict[str, Any], ...], how: dict[str, Any]) -> dict[str, Any]:
     own = {name: how.pop(name) for name in list(how) if name.startswith("lora_adapters_")}
-    connection = {"lora_adapters_base_url": "{{ url }}", "lora_adapters_retry_delay": 0.05}
+    # The first token of a real server can take long, on a busy machine.
+    connection = {
+        "lora_adapters_base_url": "{{ url }}",
+        "lora_adapters_retry_delay": 0.05,
+        "lora_adapters_timeout": 200,
+    }
     if site.server.api_key:
         connection["lora_adapters_api_key"] = site.server.api_key
     place = {"lora_adapters_store": str(store(site)), "lora_adapters_smoke": True}
