@@ -9,7 +9,7 @@ import time
 
 from ._client import Client
 from ._errors import VllmError, quoted, request_error
-from ._models import REHEARSAL_SUFFIX, shown_name
+from ._models import REHEARSAL_SUFFIX, normalised, shown_name
 
 # Answers that say that nothing was done, so that the list has nothing to add.
 _NOTHING_WAS_DONE = frozenset(("unauthorized", "forbidden", "runtime_lora_disabled", "throttled", "tls", "dns"))
@@ -19,16 +19,24 @@ NOT_CONVERGED_HINT = (
 )
 
 
-def load(client: Client, name: str, path: str, is_3d_lora_weight: bool = False, in_place: bool = False) -> None:
+def load(
+    client: Client,
+    name: str,
+    path: str,
+    is_3d_lora_weight: bool = False,
+    in_place: bool = False,
+    must_be_read: bool = False,
+) -> None:
     """Load an adapter and settle a refused or lost answer by the model list: a load goes on when its client has gone.
 
+    :param must_be_read: "already loaded" is no success, since the list cannot tell which files the weights are from.
     :raises VllmError: when the server does not serve it from this path.
     """
     started = time.monotonic()
     try:
         client.load(name, path, is_3d_lora_weight, in_place)
     except VllmError as error:
-        if error.code in _NOTHING_WAS_DONE or error.unsent:
+        if error.code in _NOTHING_WAS_DONE or error.unsent or (must_be_read and error.code == "not_converged"):
             raise
         if not _was_loaded(client, name, path, error, started):
             raise
@@ -112,7 +120,8 @@ def _require_rehearsed(client: Client, temporary: str, path: str) -> None:
 def _exchange(client: Client, name: str, old_path: str, new_path: str, is_3d_lora_weight: bool) -> None:
     try:
         unload(client, name)
-        load(client, name, new_path, is_3d_lora_weight)
+        same_path = normalised(old_path) == normalised(new_path)
+        load(client, name, new_path, is_3d_lora_weight, must_be_read=same_path)
     except VllmError as error:
         raise restored(client, name, old_path, is_3d_lora_weight, error) from None
 

@@ -1,0 +1,135 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The matrix: one server for each fault, place and operation, all those of an operation in one run of a playbook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from tests.support.playbook import IN_WORKER, run_playbook
+from tests.support.server import Server
+from tests.vllm_stand_in import Fault, StandIn
+
+from .catalogue import FAULTS, KnownFault
+from .chance import LIST, LOAD, REHEARSAL, UNLOAD
+from .operations import OPERATIONS, WRITING, Operation
+
+# Where a fault hits: keyword arguments of Fault beside those of the fault, and the operations that come there.
+PLACES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "the first reading": ({"method": "GET", "path": LIST}, tuple(OPERATIONS)),
+    "every later reading": ({"method": "GET", "path": LIST, "after": 1}, WRITING),
+    "every write": ({"method": "POST", "path": "/v1/"}, WRITING),
+    "the unload of a swap": ({"method": "POST", "path": UNLOAD, "times": 1}, ("reload", "replace")),
+    "the load of a swap": ({"method": "POST", "path": LOAD, "after": 1, "times": 1}, ("reload", "replace")),
+}
+FORKS = 24
+# Seconds. Where the client has to wait in vain, and where it has not.
+SHORT = {"timeout": 4, "load_timeout": 4}
+LONG = {"timeout": 60, "load_timeout": 60}
+
+
+@dataclass(frozen=True)
+class Cell:
+    operation: str
+    place: str
+    fault: KnownFault
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What came of a cell. outcome: ok, changed, failed or unreachable; state: in words; writes: how many were sent."""
+
+    outcome: str
+    code: str | None
+    state: str
+    writes: int
+
+
+def cells_of(operation: str) -> list[Cell]:
+    """All cells of one operation. A reading cannot be an ignored write, and what took effect must be a write."""
+    return [
+        Cell(operation, place, fault)
+        for place, (where, operations) in PLACES.items()
+        for fault in FAULTS
+        if operation in operations and _makes_sense(fault, where)
+    ]
+
+
+def _makes_sense(fault: KnownFault, where: Mapping[str, Any]) -> bool:
+    if not fault.how:
+        return where == PLACES["the first reading"][0]
+    return where["method"] == "POST" or not (fault.how["kind"] == "ignored" or fault.how.get("effect"))
+
+
+def run_cells(cells: Iterable[Cell], artifacts: Path, directory: Path) -> dict[Cell, Seen]:
+    """Run the operation that all cells have in common."""
+    cells = list(cells)
+    name = cells[0].operation
+    operation = OPERATIONS[name]
+    with ExitStack() as servers:
+        stand_ins = {f"cell{number}": servers.enter_context(StandIn()) for number in range(len(cells))}
+        hosts = {}
+        for (host, stand_in), cell in zip(stand_ins.items(), cells, strict=True):
+            serve(stand_in, operation, artifacts)
+            if cell.fault.how:
+                stand_in.faults.add(Fault(**PLACES[cell.place][0], **cell.fault.how))
+            else:
+                stand_in.kill()
+            hosts[host] = {**host_variables(stand_in, artifacts), **(SHORT if cell.fault.slow else LONG)}
+        run = run_playbook(operation.task(name), hosts, directory, rc=None, **how_to_run(operation))
+        results = run.of(name)
+        return {
+            cell: seen(results[host].status, results[host].values, operation, stand_in)
+            for (host, stand_in), cell in zip(stand_ins.items(), cells, strict=True)
+        }
+
+
+def serve(stand_in: StandIn, operation: Operation, artifacts: Path) -> None:
+    for name, artifact in {"other": "old", **operation.before}.items():
+        stand_in.load(name, artifacts / artifact)
+
+
+def host_variables(stand_in: StandIn, artifacts: Path) -> dict[str, Any]:
+    return {**IN_WORKER, "url": stand_in.url, "artifacts": str(artifacts)}
+
+
+def how_to_run(operation: Operation) -> dict[str, Any]:
+    defaults = {"base_url": "{{ url }}", "timeout": "{{ timeout }}", "retries": 1, "retry_delay": 0.05}
+    if operation.writes:
+        defaults["load_timeout"] = "{{ load_timeout }}"
+    return {"defaults": defaults, "options": ["--forks", str(FORKS)]}
+
+
+def seen(status: str, result: Mapping[str, Any], operation: Operation, stand_in: StandIn) -> Seen:
+    """Let the server behave again and look at it. One that was cut off comes back with all that it had."""
+    writes = len(stand_in.writes)
+    stand_in.faults.clear()
+    stand_in.kill()
+    stand_in.start()
+    outcome = "changed" if status == "ok" and result["changed"] else status
+    return Seen(outcome, result.get("error", {}).get("code"), state(operation, Server(stand_in.url).served()), writes)
+
+
+def state(operation: Operation, served: Mapping[str, str]) -> str:
+    """What is served, in words."""
+    left = [name for name in served if name.endswith(REHEARSAL)]
+    found = {name: PurePosixPath(root).name for name, root in served.items() if name not in left}
+    return words(operation, found) + (" + rehearsal" if left else "")
+
+
+def words(operation: Operation, found: dict[str, str]) -> str:
+    if found.pop("other", None) != "old":
+        return "OTHERS TOUCHED"
+    if found.get("sql") == "theirs":
+        return "theirs"
+    if found == operation.before:
+        return "before"
+    if found == operation.after:
+        return "declared"
+    if operation.before.keys() & operation.after.keys() - found.keys():
+        return "missing"
+    return "partly"
