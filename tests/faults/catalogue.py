@@ -42,7 +42,7 @@ def _faults() -> Iterator[KnownFault]:
         code = "unreachable" if kind == "reset" else "timeout"
         yield KnownFault(name, {"kind": kind}, code, code, code, passing=True, slow=True)
         lost = {"kind": kind, "effect": True}
-        yield KnownFault(f"{name}, which took effect", lost, code, None, None, effect=True, slow=True)
+        yield KnownFault(f"{name} (took effect)", lost, code, None, None, effect=True, slow=True)
     for name, kind in (("reset in the answer", "reset_body"), ("answer cut short", "short_body")):
         yield KnownFault(name, {"kind": kind}, "unreachable", None, None, effect=True, slow=True)
     trickle = {"kind": "trickle_body", "interval": 1.0}
@@ -76,7 +76,7 @@ def _statuses() -> Iterator[KnownFault]:
     for status in (500, 502):
         how = {"kind": "answer", "status": status, "effect": True}
         code = "server_error" if status == 500 else "unreachable"
-        yield KnownFault(f"{status} empty, which took effect", how, code, None, None, effect=True, slow=True)
+        yield KnownFault(f"{status} empty (took effect)", how, code, None, None, effect=True, slow=True)
 
 
 # Code, or codes of read, load and unload by body. JSON is vLLM's own error object, HTML a proxy's page.

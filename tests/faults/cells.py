@@ -23,8 +23,8 @@ PLACES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "the first reading": ({"method": "GET", "path": LIST}, tuple(OPERATIONS)),
     "every later reading": ({"method": "GET", "path": LIST, "after": 1}, WRITING),
     "every write": ({"method": "POST", "path": "/v1/"}, WRITING),
-    "the unload of a swap": ({"method": "POST", "path": UNLOAD, "times": 1}, ("reload", "replace")),
-    "the load of a swap": ({"method": "POST", "path": LOAD, "after": 1, "times": 1}, ("reload", "replace")),
+    "the unload in a swap": ({"method": "POST", "path": UNLOAD, "times": 1}, ("reload", "replace")),
+    "the load in a swap": ({"method": "POST", "path": LOAD, "after": 1, "times": 1}, ("reload", "replace")),
 }
 FORKS = 24
 # Seconds. Where the client has to wait in vain, and where it has not.

@@ -99,7 +99,8 @@ MEDDLING: dict[str, tuple[Deed, tuple[str, int], Rules]] = {
         },
     ),
 }
-# Two replicas behind one address answer in turn; a state for each where they differ.
+BALANCED = "Two replicas behind one address"
+# They answer in turn; a state for each where they differ.
 REPLICAS: Rules = {
     "load": Seen("failed", "not_converged", "before / declared", 1),
     "reload": Seen("failed", "not_converged", "before", 2),
@@ -142,7 +143,7 @@ def meddle(operation: str, artifacts: Path, directory: Path) -> dict[str, Seen]:
                 stand_in = _serving(servers, operation, artifacts)
                 stand_in.on_request = _once(when, lambda deed=deed, server=stand_in: deed(server, artifacts))
                 stand_ins[name] = stand_in
-        stand_ins["Two replicas behind one address"] = _serving(servers, operation, artifacts, replicas=2)
+        stand_ins[BALANCED] = _serving(servers, operation, artifacts, replicas=2)
         run = _run(operation, stand_ins, artifacts, directory)
         return {name: _seen(operation, run, name, stand_in) for name, stand_in in stand_ins.items()}
 

@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,7 +128,9 @@ def _play(world: World, step: Step, history: list[str]) -> tuple[Account, Result
     history.append(told(account, result))
     require(violations(account, result))
     if clean(account, result):
-        require_idempotent(world, account, run_in_process)
+        world.stand_in.clear_log()
+        again = run_in_process(step.operation, as_present(world.options(step, PATIENCE)), False)
+        require_idempotent(world.asked(), again)
     return account, result
 
 
@@ -141,7 +143,7 @@ def told(account: Account, result: Result) -> str:
     return f"    served {account.before}\n    requests {requests}\n    served {account.after}\n    result {outcome}"
 
 
-def require(broken: Any) -> None:
+def require(broken: Iterable[str]) -> None:
     broken = list(broken)
     if broken:
         raise Violation("; ".join(broken))
@@ -158,12 +160,8 @@ def clean(account: Account, result: Result) -> bool:
     return not (left and warned)
 
 
-def require_idempotent(world: World, account: Account, run: Any) -> None:
-    """Run the same again, undisturbed: one GET, and nothing else."""
-    options = as_present(world.options(account.step, PATIENCE))
-    world.stand_in.clear_log()
-    again = run(account.step.operation, options, False)
-    asked = [f"{request.method} {request.path}" for request in world.stand_in.log]
+def require_idempotent(asked: list[str], again: Result) -> None:
+    """Judge a second run of the same, undisturbed: one GET, and nothing else."""
     if again.get("failed") or again.get("unreachable") or again["changed"] or asked != ["GET /v1/models"]:
         raise Violation(f"the second run sent {asked} and returned {again}")
 

@@ -37,6 +37,9 @@ class World:
     def close(self) -> None:
         self.stand_in.close()
 
+    def asked(self) -> list[str]:
+        return [f"{request.method} {request.path}" for request in self.stand_in.log]
+
     def options(self, step: Step, limits: dict[str, Any] = LIMITS) -> dict[str, Any]:
         """The options as the operation takes them."""
         options = {**step.options, "base_url": self.stand_in.url, **limits}
