@@ -26,9 +26,9 @@ PLACES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "the unload in a swap": ({"method": "POST", "path": UNLOAD, "times": 1}, ("reload", "replace")),
     "the load in a swap": ({"method": "POST", "path": LOAD, "after": 1, "times": 1}, ("reload", "replace")),
 }
-FORKS = 24
+FORKS = 40
 # Seconds. Where the client has to wait in vain, and where it has not.
-SHORT = {"timeout": 4, "load_timeout": 4}
+SHORT = {"timeout": 3, "load_timeout": 3}
 LONG = {"timeout": 60, "load_timeout": 60}
 
 
@@ -80,6 +80,7 @@ def run_cells(cells: Iterable[Cell], artifacts: Path, directory: Path) -> dict[C
             else:
                 stand_in.kill()
             hosts[host] = {**host_variables(stand_in, artifacts), **(SHORT if cell.fault.slow else LONG)}
+        hosts = dict(sorted(hosts.items(), key=lambda host: host[1]["timeout"]))  # those that wait come first
         run = run_playbook(operation.task(name), hosts, directory, rc=None, **how_to_run(operation))
         results = run.of(name)
         return {
