@@ -22,8 +22,7 @@ options:
     description:
       - Key of the server, sent as bearer token.
       - If not set, the environment variable E(VLLM_API_KEY) is used. It is looked up on the controller, where AWX
-        injects it,
-        and then on the host that runs the module. The task keyword C(environment) wins over both.
+        injects it, and then on the host that runs the module. The task keyword C(environment) wins over both.
     type: str
   validate_certs:
     description: Whether the certificate of the server is verified.
@@ -84,16 +83,13 @@ options:
   reload_strategy:
     description:
       - How a name that is served gets another artifact.
-      - V(replace) loads the new artifact under a temporary name, which validates it while the served one is untouched,
-        then unloads and loads the real name, and unloads the temporary one. If the first step fails, nothing has
-        changed.
-        If a later one fails, the old artifact is loaded again. The name is missing for the time of two requests,
-        about 20 milliseconds. Requests in flight finish on the old weights.
+      - V(replace) loads the new artifact under a temporary name, which validates it while the served one is
+        untouched, then unloads and loads the real name, and unloads the temporary one. If the first step fails,
+        nothing has changed. If a later one fails, the old artifact is loaded again. The name is missing for the time
+        of two requests, about 20 milliseconds. Requests in flight finish on the old weights.
       - V(in_place) is one request without a gap (vLLM 0.15 and later). Until the adapter is unloaded, vLLM then reads
-        it from
-        disk at every step, which makes generating about three times slower, requests in flight go on with mixed
-        weights,
-        and removing the directory kills the server.
+        it from disk at every step, which makes generating about three times slower, requests in flight go on with
+        mixed weights, and removing the directory kills the server.
     type: str
     choices: [replace, in_place]
     default: replace
@@ -121,8 +117,7 @@ options:
     description:
       - Name of a base model that the server has to serve.
       - This is an assertion. vLLM loads every adapter onto the base model that it serves, so a server that does not
-        serve
-        this one fails the task before anything is written. An alias of the base model does as well.
+        serve this one fails the task before anything is written. An alias of the base model does as well.
     type: str
     aliases: [base_model_name]
   is_3d_lora_weight:

@@ -26,14 +26,11 @@ notes:
   - vLLM forgets adapters loaded at run time when it restarts. Run the task again, or see the role
     P(sovereign.vllm.lora_adapters#role).
   - Never change or remove a directory that a server lists as C(root), or listed a moment ago. vLLM reads an adapter
-    that
-    it has evicted from there again, and dies when it is gone.
+    that it has evicted from there again, and dies when it is gone.
   - An adapter whose artifact has changed is best given a new name. This is right on all releases, since the prefix
-    cache of
-    vLLM can answer from old prefixes when other weights come under a name that it knows.
+    cache of vLLM can answer from old prefixes when other weights come under a name that it knows.
   - That an adapter is absent from the list of a server older than 0.7.0 proves nothing. Such a server is refused when
-    something
-    is to change.
+    something is to change.
 seealso:
   - module: sovereign.vllm.vllm_base_model_info
   - module: sovereign.vllm.vllm_server_info

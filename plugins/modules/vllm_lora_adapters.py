@@ -79,8 +79,7 @@ options:
     type: int
 notes:
   - Never change or remove a directory that a server lists as C(root), or listed a moment ago. vLLM reads an adapter
-    that
-    it has evicted from there again, and dies when it is gone.
+    that it has evicted from there again, and dies when it is gone.
 seealso:
   - module: sovereign.vllm.vllm_lora_adapter
   - module: sovereign.vllm.vllm_base_model_info
