@@ -40,7 +40,7 @@ def test_all_of_them_are_shown_without_a_warning(kind: str, tmp_path: Path) -> N
     listed = json.loads(_ansible_doc(tmp_path, "--type", kind, "--list", "--json", "sovereign.vllm"))
     assert sorted(listed) == [f"sovereign.vllm.{name}" for name in NAMES[kind]]
     shown = _ansible_doc(tmp_path, "--type", kind, *listed)
-    assert re.findall(r"^> [A-Z]+:? \*?(sovereign\.vllm\.\w+)", shown, re.MULTILINE) == sorted(listed)
+    assert sorted(re.findall(r"^> [A-Z]+:? \*?(sovereign\.vllm\.\w+)", shown, re.MULTILINE)) == sorted(listed)
 
 
 @pytest.mark.parametrize("kind", ["module", "filter"])
