@@ -11,6 +11,7 @@ project. A symlink to the project would be simpler, but ansible-test looks at th
 from __future__ import annotations
 
 import filecmp
+import os
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,11 @@ def project_files() -> set[Path]:
     return {Path(name) for name in listing.split("\0") if name and (PROJECT / name).is_file()}
 
 
+def kind(file: Path) -> tuple[bool, bool]:
+    """Whether it is a link, and whether it can be run."""
+    return file.is_symlink(), os.access(file, os.X_OK)
+
+
 def copy(destination: Path) -> None:
     """Make `destination` hold exactly the project's files, touching only those that differ."""
     wanted = project_files()
@@ -47,7 +53,7 @@ def copy(destination: Path) -> None:
             present.unlink()
     for relative in wanted:
         source, target = PROJECT / relative, destination / relative
-        if target.is_file() and target.is_symlink() == source.is_symlink() and filecmp.cmp(source, target):
+        if target.is_file() and kind(target) == kind(source) and filecmp.cmp(source, target):
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)

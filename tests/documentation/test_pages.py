@@ -48,8 +48,8 @@ class Page(HTMLParser):
         self.names: set[str] = set()
         self.feed(file.read_text(encoding="utf-8"))
 
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        given = dict(attributes)
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
         self.names |= {value for value in (given.get("id"), given.get("name")) if value}
         self.targets |= {value for value in (given.get("href"), given.get("src")) if value}
 

@@ -40,7 +40,7 @@ class World:
     def asked(self) -> list[str]:
         return [f"{request.method} {request.path}" for request in self.stand_in.log]
 
-    def options(self, step: Step, limits: dict[str, Any] = LIMITS) -> dict[str, Any]:
+    def options(self, step: Step, limits: dict[str, Any]) -> dict[str, Any]:
         """The options as the operation takes them."""
         options = {**step.options, "base_url": self.stand_in.url, **limits}
         if step.operation == "info":
