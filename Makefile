@@ -40,7 +40,7 @@ real-vllm: nox ## Install vLLM's CPU build (once: minutes, and a few GB in ~/.ca
 	@$(BUILD)/venv-nox/bin/python tests/real_vllm/server.py artifacts
 
 # `make unit` is `nox -s unit`. ARGUMENTS go to the tool: `make bench ARGUMENTS=--quick`.
-SESSIONS := lint unit stand-in integration release faults mutations documentation molecule eda browser examples sanity contract \
+SESSIONS := lint unit stand-in integration release faults coverage mutations documentation molecule eda browser examples sanity contract \
     environments format build docs bench performance-page faults-table
 .PHONY: $(SESSIONS)
 $(SESSIONS): nox

@@ -90,6 +90,31 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
+def coverage(session: nox.Session) -> None:
+    """How many lines and branches of the core the unit tests run, with one playbook test of each kind beside them."""
+    seen = BUILD / "coverage"
+    shutil.rmtree(seen, ignore_errors=True)
+    seen.mkdir(parents=True)
+    playbooks = (
+        "one_adapter",
+        "whole_node",
+        "swap",
+        "server_info",
+        "refusing_servers",
+        "offline",
+        "hostile_answers",
+        "role",
+    )
+    suites = ("tests/unit", *(f"tests/integration/test_{name}.py" for name in playbooks))
+    # Every release that is simulated takes the same ways through the core but for what the unit tests ask.
+    choice = ("-n", "auto", "-k", "not Every or 0.32", *suites)
+    variables = {"COVERAGE_FILE": seen / "data"}
+    run(session, newest(), "coverage", "run", "-m", "pytest", *choice, **variables)
+    run(session, newest(), "coverage", "combine", "--quiet", seen, **variables)
+    run(session, newest(), "coverage", "report", **variables)
+
+
+@nox.session
 def mutations(session: nox.Session) -> None:
     """Faults that are put into the core, one after the other: the tests have to notice each. `-- --only WORDS`."""
     run(session, newest(), "python", "-m", "tests.mutations", *session.posargs)
