@@ -17,7 +17,7 @@ import nox
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from tools import environments as made
 from tools.environments import BETWEEN, BUILD, ENDS, MATRIX, OLDEST_HOST, PROJECT, SANITY, core, newest
-from tools.session_steps import COLLECTIONS, INSTALLED, TREE, installed, pytest, run, tree
+from tools.session_steps import COLLECTIONS, INSTALLED, TREE, installed, measure_coverage, pytest, run, tree
 
 # The environments are made by tools/environments.py.
 nox.options.default_venv_backend = "none"
@@ -91,27 +91,8 @@ def faults(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """How many lines and branches of the core the unit tests run, with one playbook test of each kind beside them."""
-    seen = BUILD / "coverage"
-    shutil.rmtree(seen, ignore_errors=True)
-    seen.mkdir(parents=True)
-    playbooks = (
-        "one_adapter",
-        "whole_node",
-        "swap",
-        "server_info",
-        "refusing_servers",
-        "offline",
-        "hostile_answers",
-        "role",
-    )
-    suites = ("tests/unit", *(f"tests/integration/test_{name}.py" for name in playbooks))
-    # Every release that is simulated takes the same ways through the core but for what the unit tests ask.
-    choice = ("-n", "auto", "-k", "not Every or 0.32", *suites)
-    variables = {"COVERAGE_FILE": seen / "data"}
-    run(session, newest(), "coverage", "run", "-m", "pytest", *choice, **variables)
-    run(session, newest(), "coverage", "combine", "--quiet", seen, **variables)
-    run(session, newest(), "coverage", "report", **variables)
+    """Lines and branches of the core that unit tests and playbooks run: at least 95%."""
+    measure_coverage(session)
 
 
 @nox.session

@@ -16,6 +16,11 @@ COLLECTIONS = BUILD / "collections"
 TREE = COLLECTIONS / "ansible_collections/sovereign/vllm"
 # What users get: the tarball, installed.
 INSTALLED = BUILD / "installed"
+# Those that lead through all of it beside the unit tests. One release is enough, for where they differ these take all ways.
+PLAYBOOKS_OF_THE_CORE = [
+    f"tests/integration/test_{name}.py"
+    for name in ("one_adapter", "whole_node", "swap", "server_info", "offline", "hostile_answers", "role")
+]
 
 
 def run(
@@ -30,6 +35,16 @@ def run(
 
 def pytest(session: nox.Session, where: Path, *arguments: str, **variables: str) -> None:
     run(session, where, "pytest", *arguments, *session.posargs, **variables)
+
+
+def measure_coverage(session: nox.Session) -> None:
+    """Run the tests of the core, and hold what they ran of it against pyproject.toml."""
+    seen = BUILD / "coverage"
+    shutil.rmtree(seen, ignore_errors=True)
+    seen.mkdir(parents=True)
+    tests = ("-m", "pytest", "-n", "auto", "-k", "not Every or 0.32", "tests/unit", *PLAYBOOKS_OF_THE_CORE)
+    for step in (("run", *tests), ("combine", "--quiet", seen), ("report",)):
+        run(session, newest(), "coverage", *step, COVERAGE_FILE=seen / "data")
 
 
 def tree(session: nox.Session) -> None:

@@ -43,11 +43,9 @@ def said(message: str) -> str:
         ("Internal Server Error", "other", "Internal Server Error"),
         (HTML, "other", HTML),
         ("[1]", "other", "[1]"),
-        ("null", "other", "null"),
         ("[" * 100000, "other", "[" * 100000),  # deeper than any parser goes
         ('{"message":"M"}', "other", '{"message":"M"}'),
         (r'{"detail":"\ud83d\ude00"}', "router", "\U0001f600"),
-        (r'{"detail":"half \ud83d"}', "other", r'{"detail":"half \ud83d"}'),
         (r'{"detail":"half \uDE00"}', "other", r'{"detail":"half \uDE00"}'),
     ],
 )
