@@ -19,11 +19,22 @@ LONG = 200  # tokens: seconds, and a swap takes milliseconds
 
 
 def test_request_in_flight_finishes_on_the_weights_it_began_with(site: Site) -> None:
-    site.server.load("sql", site.artifact("old"))
-    site.server.load("new", site.artifact("new", "second"))
-    by_old, by_new = (site.server.complete(name, LONG) for name in ("sql", "new"))
+    old, new = site.artifact("old"), site.artifact("new", "second")
+    site.server.load("old", old)
+    site.server.load("new", new)
+    by_old, by_new = (site.server.complete(name, LONG) for name in ("old", "new"))
     assert by_old != by_new
+    # On a busy machine a request can be over before the swap, which proves nothing.
+    answers = (_answer_across_a_swap(site, old) for _attempt in range(6))
+    assert next((answer for answer in answers if answer is not None), None) == by_old
+    assert site.server.complete("sql", LONG) == by_new
 
+
+def _answer_across_a_swap(site: Site, old: str) -> str | None:
+    """What a request is answered that began before the swap and ended after it; None if it ended before."""
+    if "sql" in site.server.served():
+        site.server.unload("sql")
+    site.server.load("sql", old)
     said: list[tuple[str, float]] = []
     in_flight = threading.Thread(target=lambda: said.append((site.server.complete("sql", LONG), time.monotonic())))
 
@@ -37,9 +48,7 @@ def test_request_in_flight_finishes_on_the_weights_it_began_with(site: Site) -> 
     in_flight.join()
     ((answer, ended),) = said
     (unloaded,) = [seen.at for seen in site.watched.log if seen.path == "/v1/unload_lora_adapter"][:1]
-    assert unloaded < ended, "the request was over before the swap, so nothing was tested"
-    assert answer == by_old
-    assert site.server.complete("sql", LONG) == by_new
+    return answer if unloaded < ended else None
 
 
 def test_decoding_after_a_swap_is_as_fast_as_of_a_fresh_load(site: Site) -> None:
