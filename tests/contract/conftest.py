@@ -16,14 +16,12 @@ from .servers import Server, like, real_server
 
 @pytest.fixture(scope="session")
 def real() -> Iterator[Server]:
-    with real_server() as server:
-        yield server
+    yield from real_server()
 
 
 @pytest.fixture(scope="session")
 def stand_in(real: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with like(real, tmp_path_factory.mktemp("adapters")) as server:
-        yield server
+    yield from like(real, tmp_path_factory.mktemp("adapters"))
 
 
 def ask_all(server: Server) -> dict[str, Reply]:

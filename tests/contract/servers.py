@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,7 +40,6 @@ def _describe(url: str, adapters: Path, key: str | None, offline: bool) -> Serve
     return Server(url, adapters, key, version, cards[0]["id"], offline)
 
 
-@contextmanager
 def real_server() -> Iterator[Server]:
     """The server at VLLM_EXTERNAL_URL, or else a CPU build on loopback, which is installed if need be."""
     url, adapters = os.environ.get("VLLM_EXTERNAL_URL"), os.environ.get("VLLM_EXTERNAL_ADAPTERS")
@@ -59,7 +58,6 @@ def _profile(real: Server) -> Profile:
     return profile_for(real.version)
 
 
-@contextmanager
 def like(real: Server, directory: Path) -> Iterator[Server]:
     """A stand-in with the profile, the base models and the key of a real server."""
     cards = ask(real.url, "GET", "/v1/models", headers=real.headers).json["data"]
