@@ -89,7 +89,7 @@ def faults(session: nox.Session) -> None:
     pytest(session, newest(), *options, "tests/faults", **installed(session))
 
 
-@nox.session
+@nox.session(default=False)
 def coverage(session: nox.Session) -> None:
     """Lines and branches of the core that unit tests and playbooks run: at least 95%."""
     measure_coverage(session)
