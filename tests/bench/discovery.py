@@ -19,7 +19,7 @@ LABELS = {
     "inventory": "ansible-inventory --list, sovereign.vllm.vllm",
     "static": "ansible-inventory --list, the same hosts and variables from a file",
     "threads": "a script with a pool of threads and requests",
-    "filter": "ansible-playbook: discover, then compare all in one task on localhost",
+    "filter": "ansible-playbook: discover and compare all in one task on localhost",
 }
 
 
