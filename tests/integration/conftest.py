@@ -43,3 +43,15 @@ def new_site(tmp_path: Path, examples: Path) -> Iterator[NewSite]:
             return Site(server, stand_in, examples, directory / "artifacts", directory / "runs", host or IN_WORKER)
 
         yield new
+
+
+@pytest.fixture
+def ran(tmp_path: Path) -> Path:
+    """Exists when `jinja` was evaluated."""
+    return tmp_path / "ran"
+
+
+@pytest.fixture
+def jinja(ran: Path) -> str:
+    """What a server may call itself, to have it evaluated here."""
+    return "{{ lookup('ansible.builtin.pipe', 'touch " + str(ran) + "') }}"

@@ -21,17 +21,6 @@ BASE = {"id": "tiny", "object": "model", "root": "tiny", "parent": None, "max_mo
 BOTH_WAYS = pytest.mark.parametrize("host", [IN_WORKER, AS_MODULE], ids=["in the worker", "as a module"])
 
 
-@pytest.fixture
-def ran(tmp_path: Path) -> Path:
-    """Exists when something was evaluated."""
-    return tmp_path / "ran"
-
-
-@pytest.fixture
-def jinja(ran: Path) -> str:
-    return "{{ lookup('ansible.builtin.pipe', 'touch " + str(ran) + "') }}"
-
-
 def listing(*adapters: tuple[str, str], base: str = "tiny", **how: Any) -> Fault:
     cards = [
         {"id": name, "object": "model", "root": root, "parent": base, "max_model_len": None} for name, root in adapters

@@ -34,17 +34,6 @@ TASKS = """
 
 
 @pytest.fixture
-def ran(tmp_path: Path) -> Path:
-    """Exists when something was evaluated."""
-    return tmp_path / "ran"
-
-
-@pytest.fixture
-def jinja(ran: Path) -> str:
-    return "{{ lookup('ansible.builtin.pipe', 'touch " + str(ran) + "') }}"
-
-
-@pytest.fixture
 def names(jinja: str) -> list[str]:
     return [jinja, "{% if true %}yes{% endif %}", "{# gone #}", "it's", 'a "b"', "two\nlines", "{{ 1 + 1 }}"]
 
