@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from ._errors import OFFLINE_HINT, VllmError, printable, request_error
 
+#: What to do about a server that answers 500.
+BROKEN_HINT = "read the server's log"
 _SHOWN = 300
 
 
@@ -25,7 +27,9 @@ class Answer:
     secret: str | None = field(default=None, repr=False)
 
     def without_secret(self, text: str) -> str:
-        return text.replace(self.secret, "********") if self.secret else text
+        for form in (self.secret, json.dumps(self.secret)[1:-1]) if self.secret else ():
+            text = text.replace(form, "********")
+        return text
 
     @property
     def json(self) -> object:
@@ -98,6 +102,10 @@ def common_error(answer: Answer, tried: str) -> VllmError | None:
         return refusal(answer, tried, "unauthorized", "give the server's key by option api_key or VLLM_API_KEY")
     if status == 403:
         return refusal(answer, tried, "forbidden", "ask whoever runs the proxy in front of the server for access")
+    if status == 407:
+        return refusal(
+            answer, tried, "forbidden", "give the proxy its password in the proxy variables, or set use_proxy to false"
+        )
     if status == 429:
         wait = f" after {printable(answer.retry_after)}" if answer.retry_after else ""
         return refusal(answer, tried, "throttled", f"try again later{wait}, or raise retries")
@@ -114,12 +122,12 @@ def read_error(answer: Answer, tried: str) -> VllmError:
     """Return the error for a read that was not answered 200."""
     error = common_error(answer, tried)
     if error is None and answer.status >= 500:
-        error = refusal(answer, tried, "server_error", "read the server's log")
+        error = refusal(answer, tried, "server_error", BROKEN_HINT)
     return error or refusal(answer, tried, "not_vllm", "check that base_url is the address of a vLLM server")
 
 
 def read_version(answer: Answer) -> str | None:
-    """Return the version that ``/version`` names, or None where a proxy hides that route."""
+    """Return the version that ``/version`` names, safe to print, or None where a proxy hides that route."""
     decoded = answer.json if answer.status == 200 else None
     version = decoded.get("version") if isinstance(decoded, dict) else None
-    return version if isinstance(version, str) else None
+    return printable(version) if isinstance(version, str) else None

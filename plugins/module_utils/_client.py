@@ -9,8 +9,9 @@ import email.utils
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
-from ._answers import Answer, common_error, read_error, read_version
+from ._answers import BROKEN_HINT, Answer, common_error, read_error, read_version
 from ._endpoint import Endpoint
 from ._errors import VllmError, quoted
 from ._model_list import read_model_list
@@ -22,6 +23,8 @@ _LOAD_ROUTE = "/v1/load_lora_adapter"
 _UNLOAD_ROUTE = "/v1/unload_lora_adapter"
 _SHORTEST_PAUSE = 0.05
 _SLOWEST_TURN = 4
+# So that no number of repetitions makes a pause that cannot be computed.
+_LAST_DOUBLING = 30
 _WORTH_A_RETRY = (429, 502, 503, 504)
 
 
@@ -51,27 +54,18 @@ class Client:
         return read_version(self._get("/version", "read the version"))
 
     def healthy(self) -> bool:
-        """Return whether ``/health`` answers 200: a dead engine answers 500 (up to 0.10.2) or 503."""
-        return self.status("/health") == 200
+        """Return whether the engine lives, after one look: a dead one answers 500 (up to 0.10.2) or 503. Where a proxy
+        hides ``/health``, the engine is given the benefit of the doubt."""
+        answer = self._transport.request("GET", "/health", "ask for the health", self.endpoint.timeout)
+        return answer.status < 500
 
-    def status(self, path: str, as_stranger: bool = False) -> int:
+    def status(self, path: str) -> int:
         """Return the status that a GET is answered with. Routes that only take POST answer 405, missing ones 404."""
+        return self._get(path, "probe").status
 
-        def send() -> Answer:
-            return self._transport.request("GET", path, "probe", self.endpoint.timeout, as_stranger=as_stranger)
-
-        return self._repeat(send, lambda outcome: not isinstance(outcome, Answer) and _may_repeat_read(outcome)).status
-
-    def status_for_strangers(self, path: str) -> int | None:
-        """Return the status that a GET without key and client certificate is answered with, or None where whoever has no
-        certificate is not answered at all."""
-        try:
-            return self.status(path, as_stranger=True)
-        except VllmError:
-            # With TLS 1.3 a server refuses after the handshake, which can look like any connection that is closed.
-            if not self.endpoint.client_cert:
-                raise
-            return None
+    def as_stranger(self) -> Client:
+        """Return a client of the same server that has neither key nor certificate, and no connection in common."""
+        return Client(replace(self.endpoint, api_key=None, client_cert=None, client_key=None))
 
     def runtime_lora(self) -> bool:
         """Return whether the load route exists, without side effects: it answers 405 to a GET, and 404 where it is
@@ -98,8 +92,9 @@ class Client:
             self._post(_LOAD_ROUTE, payload, tried, self.endpoint.load_timeout, load_error)
         except VllmError as error:
             # From 0.18 on a bad artifact is answered 500 like a broken engine; only /health tells the two apart.
-            if error.code == "artifact_rejected" and error.http_status >= 500 and not self.healthy():
+            if error.code == "artifact_rejected" and error.http_status >= 500 and not self._outlived(error):
                 error.code = "server_error"
+                error.advise(f"{BROKEN_HINT}, since /health says that its engine is dead")
             raise
 
     def unload(self, name: str) -> None:
@@ -130,6 +125,12 @@ class Client:
             time.sleep(min(left, max(_SHORTEST_PAUSE, self._pause(turn))))
             turn = min(turn + 1, _SLOWEST_TURN)
 
+    def _outlived(self, error: VllmError) -> bool:
+        try:
+            return self.healthy()
+        except VllmError as gone:
+            raise gone.tell_of(error) from None
+
     def _probe_load_route(self) -> Answer:
         tried = "find the route that loads adapters"
         answer = self._get(_LOAD_ROUTE, tried)
@@ -141,39 +142,46 @@ class Client:
         return answer
 
     def _get(self, path: str, tried: str) -> Answer:
-        return self._repeat(
-            lambda: self._transport.request("GET", path, tried, self.endpoint.timeout), _may_repeat_read
-        )
+        patience = self.endpoint.timeout
+        return self._repeat(lambda: self._transport.request("GET", path, tried, patience), _may_repeat_read, patience)
 
     def _post(
         self, path: str, payload: dict, tried: str, limit: float, error_of: Callable[[Answer, str], VllmError]
     ) -> None:
-        answer = self._repeat(lambda: self._transport.request("POST", path, tried, limit, payload), _may_repeat_write)
+        # A write that gives up may do so in the middle of a swap, so it waits as long as for a load.
+        patience = max(limit, self.endpoint.load_timeout)
+        answer = self._repeat(
+            lambda: self._transport.request("POST", path, tried, limit, payload), _may_repeat_write, patience
+        )
         if answer.status != 200:
             raise error_of(answer, tried)
 
-    def _repeat(self, send: Callable[[], Answer], may_repeat: Callable[[Answer | VllmError], bool]) -> Answer:
-        """Send until there is something to judge, at most ``retries`` times more than once."""
+    def _repeat(
+        self, send: Callable[[], Answer], may_repeat: Callable[[Answer | VllmError], bool], patience: float
+    ) -> Answer:
+        """Send until there is something to judge, at most ``retries`` times more than once.
+
+        :param patience: the longest ``Retry-After`` to comply with, in seconds.
+        """
         for attempt in range(self.endpoint.retries + 1):
             try:
                 outcome: Answer | VllmError = send()
             except VllmError as error:
                 outcome = error
-            pause = self._pause(attempt, outcome)
-            if attempt == self.endpoint.retries or not may_repeat(outcome) or pause > self.endpoint.timeout:
+            if attempt == self.endpoint.retries or not may_repeat(outcome):
                 break
-            time.sleep(pause)
+            asked = _seconds(outcome.retry_after) if isinstance(outcome, Answer) else None
+            if asked is not None and asked > patience:
+                break
+            time.sleep(self._pause(attempt) if asked is None else asked)
         if isinstance(outcome, VllmError):
             raise outcome
         return outcome
 
-    def _pause(self, attempt: int, outcome: Answer | VllmError | None = None) -> float:
-        """Seconds to wait: what the server asked for, or exponential with jitter, so that a fleet does not come back
-        at once."""
-        asked = _seconds(outcome.retry_after) if isinstance(outcome, Answer) else None
-        if asked is not None:
-            return asked
-        return self.endpoint.retry_delay * 2**attempt * random.uniform(0.5, 1.5)
+    def _pause(self, attempt: int) -> float:
+        """Seconds to wait: exponential, with jitter so that a fleet does not come back at once; at most ``timeout``."""
+        doubled = self.endpoint.retry_delay * 2 ** min(attempt, _LAST_DOUBLING)
+        return min(doubled * random.uniform(0.5, 1.5), self.endpoint.timeout)
 
 
 def _may_repeat_read(outcome: Answer | VllmError) -> bool:
@@ -192,7 +200,7 @@ def _seconds(retry_after: str | None) -> float | None:
     """Read a Retry-After header: seconds, or a date."""
     if not retry_after:
         return None
-    if retry_after.strip().isdigit():
+    if retry_after.isascii() and retry_after.strip().isdigit():
         return float(retry_after.strip()[:9])
     try:
         moment = email.utils.parsedate_to_datetime(retry_after)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from ._apply import apply
 from ._client import Client
-from ._errors import VllmError
+from ._errors import VllmError, quoted
 from ._models import DeclaredAdapter, Observed, ServedAdapter, shown_name
 from ._plan import Plan, plan
 from ._report import planned, served
@@ -57,7 +57,7 @@ def converge(
     require_supported(version, url)
     if decided.reloads and reload_strategy == "in_place":
         require_load_in_place(version, url)
-    risks = filter(None, [cache_risk(version, entry.drift == "none") for entry in decided.reloads])
+    risks = filter(None, [cache_risk(version, entry.keeps_path) for entry in decided.reloads])
     risk, warnings = next(risks, ""), _warnings(decided, reload_strategy)
     if check_mode:
         client.require_runtime_lora()
@@ -71,7 +71,7 @@ def converge(
 
 def _warnings(decided: Plan, reload_strategy: str) -> tuple[str, ...]:
     warnings = [
-        f"An interrupted run left a rehearsal of adapter '{shown_name(leftover.name)}' behind, which is unloaded."
+        f"An interrupted run left a rehearsal of adapter {quoted(shown_name(leftover.name))} behind."
         for leftover in decided.leftovers
     ]
     if decided.reloads and reload_strategy == "in_place":
@@ -82,7 +82,7 @@ def _warnings(decided: Plan, reload_strategy: str) -> tuple[str, ...]:
 def _warnings_of_what_is_left(decided: Plan, observed: Observed) -> tuple[str, ...]:
     names = {entry.name for entry in decided.entries} | {shown_name(leftover.name) for leftover in decided.leftovers}
     return tuple(
-        f"A rehearsal of adapter '{shown_name(left.name)}' could not be unloaded; the next run tries again."
+        f"A rehearsal of adapter {quoted(shown_name(left.name))} could not be unloaded; the next run tries again."
         for left in observed.rehearsals
         if shown_name(left.name) in names
     )

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from ._errors import invalid_option, quoted
 
 _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f]")
+# Seconds. What is longer is a slip of the pen, and far beyond it threads cannot wait at all.
+_LONGEST = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class Endpoint:
         if self.client_key and not self.client_cert:
             raise invalid_option("client_key", "is given without client_cert", "give the certificate as well")
         for name in ("timeout", "load_timeout"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise invalid_option(name, "must be more than 0", "give a number of seconds")
+            if not 0 < getattr(self, name) <= _LONGEST:
+                raise invalid_option(name, "must be more than 0 and at most a day", "give a number of seconds")
         for name in ("retries", "retry_delay"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise invalid_option(name, "must not be negative", "give 0 or more")
@@ -76,14 +78,15 @@ def _checked_url(url: str) -> str:
     except ValueError:
         # The value is not repeated: it may hold a password.
         raise invalid_option("base_url", "is not a URL", advice) from None
-    if "@" in parts.netloc:
+    if "@" in url:
         raise invalid_option("base_url", "has a user or password in it", "give the key by option api_key instead")
     if parts.scheme not in ("http", "https"):
         raise invalid_option("base_url", f"is {quoted(url)}, which is not http or https", advice)
     if not parts.hostname:
         raise invalid_option("base_url", f"is {quoted(url)}, which names no host", advice)
     if parts.query or parts.fragment:
-        raise invalid_option("base_url", f"is {quoted(url)}, which has a query or a fragment", advice)
+        # Not repeated either: a query may hold a key.
+        raise invalid_option("base_url", "has a query or a fragment", advice)
     path = parts.path.rstrip("/")
     if path.endswith("/v1"):
         path = path[: -len("/v1")].rstrip("/")

@@ -27,7 +27,7 @@ class VllmError(Exception):
     """A failure that a user is told about.
 
     :param code: one of the documented codes, such as ``unreachable`` or ``artifact_not_found``.
-    :param message: one sentence: what was tried, where, what came back, what to do.
+    :param sentence: what was tried, where, what came back, what to do.
     :param http_status: the status that came back, if any did.
     :param detail: the server's own words, verbatim; cut at 2 kB.
     :param hint: what to do about it.
@@ -39,25 +39,43 @@ class VllmError(Exception):
     def __init__(
         self,
         code: str,
-        message: str,
+        sentence: str,
         http_status: int | None = None,
         detail: str = "",
         hint: str = "",
         outcome_unknown: bool = False,
         unsent: bool = False,
     ) -> None:
-        super().__init__(message)
+        super().__init__(sentence)
         self.code = code
-        self.message = message
+        self.sentence = sentence
+        #: What became of what was served before; the end of the sentence.
+        self.fate = ""
         self.http_status = http_status
         self.detail = detail[:_DETAIL_LIMIT]
         self.hint = hint
         self.outcome_unknown = outcome_unknown
         self.unsent = unsent
 
+    @property
+    def message(self) -> str:
+        """What a user reads."""
+        return f"{self.sentence.rstrip('.')}; {self.fate}." if self.fate else self.sentence
+
     def add(self, clause: str) -> None:
         """Continue the sentence."""
-        self.message = f"{self.message.rstrip('.')}; {clause}."
+        self.sentence = f"{self.sentence.rstrip('.')}; {clause}."
+
+    def advise(self, hint: str) -> None:
+        """Say something else about what to do."""
+        self.sentence = self.sentence.replace(self.hint, hint)
+        self.hint = hint
+
+    def tell_of(self, cause: VllmError) -> VllmError:
+        """Return this error, which came up while ``cause`` was being settled, with what is known of that."""
+        self.add(f"before that: {cause.message.rstrip('.')}")
+        self.detail = self.detail or cause.detail
+        return self
 
     @property
     def is_unreachable(self) -> bool:

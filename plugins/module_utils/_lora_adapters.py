@@ -11,6 +11,7 @@ from ._argspec import adapter_spec, connection_spec, write_spec
 from ._client import Client
 from ._converge import Converged, converge
 from ._declaration import declare, declare_all
+from ._errors import invalid_option
 from ._operation import Operation, failure
 from ._report import adapter_card, diff, entry_result, joined_failure
 
@@ -24,6 +25,8 @@ def _one_adapter(client: Client, options: Mapping, check_mode: bool) -> dict:
 
 
 def _whole_node(client: Client, options: Mapping, check_mode: bool) -> dict:
+    if options["prune_limit"] is not None and options["prune_limit"] < 0:
+        raise invalid_option("prune_limit", "must not be negative", "give 0 or more, or leave it out for no limit")
     converged = converge(
         client,
         declare_all(options["adapters"]),

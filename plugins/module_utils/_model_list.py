@@ -60,9 +60,13 @@ def _base_models(cards: Sequence[dict]) -> tuple[BaseModel, ...]:
         if card.get("max_model_len") is not None and not card.get("parent"):
             names.setdefault(card.get("root") or card["id"], []).append(card)
     return tuple(
-        BaseModel(first["id"], first.get("root"), first["max_model_len"], tuple(card["id"] for card in others))
+        BaseModel(first["id"], first.get("root"), first["max_model_len"], _aliases(first["id"], others))
         for first, *others in names.values()
     )
+
+
+def _aliases(name: str, cards: Sequence[dict]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(card["id"] for card in cards if card["id"] != name))
 
 
 def _adapters(cards: Sequence[dict]) -> tuple[ServedAdapter, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from ._errors import quoted, request_error
-from ._models import DeclaredAdapter, Observed, ServedAdapter, shown_name
+from ._models import DeclaredAdapter, Observed, ServedAdapter, normalised, shown_name
 
 DRIFTS = ("none", "missing", "path", "base_model", "unexpected")
 
@@ -28,6 +28,11 @@ class Entry:
     after: ServedAdapter | None
     is_3d_lora_weight: bool = False
     base_model: str | None = None
+
+    @property
+    def keeps_path(self) -> bool:
+        """Whether it is and stays served from the same path."""
+        return bool(self.before and self.after) and normalised(self.before.root) == normalised(self.after.root)
 
 
 @dataclass(frozen=True)
@@ -64,17 +69,23 @@ def plan(
     """Decide what is to be done on the node.
 
     :param declared: what is wanted, each name once.
-    :param prune: unload what is served but not declared, except the names that match a glob of ``prune_exclude``.
+    :param prune: unload what is served but not declared, and what killed runs left, except the names that match a glob
+        of ``prune_exclude``.
     :param prune_limit: refuse when more than this many adapters would be pruned.
     :raises VllmError: ``name_conflict``, ``base_model_mismatch`` or ``prune_limit``.
     """
     entries = [_decide(adapter, observed) for adapter in declared]
     names = {adapter.name for adapter in declared}
+    excluded = tuple(prune_exclude)
     if prune:
-        doomed = _prunable(observed, names, tuple(prune_exclude))
+        doomed = _prunable(observed, names, excluded)
         _refuse_above_limit(doomed, prune_limit, observed)
         entries += [Entry(a.name, "unload", "unexpected", before=a, after=None) for a in doomed]
-    leftovers = tuple(a for a in observed.rehearsals if prune or shown_name(a.name) in names)
+    leftovers = tuple(
+        left
+        for left in observed.rehearsals
+        if shown_name(left.name) in names or (prune and not _matches(shown_name(left.name), excluded))
+    )
     return Plan(observed, tuple(entries), leftovers)
 
 
@@ -136,10 +147,14 @@ def _prunable(observed: Observed, names: set[str], exclude: tuple[str, ...]) -> 
     """What is served, not declared and not excluded. A name that a base model has too is left alone: it is not ours."""
     found: dict[str, ServedAdapter] = {}
     for adapter in observed.adapters_of_users:
-        excluded = any(fnmatchcase(adapter.name, glob) for glob in exclude)
-        if adapter.name not in names and not excluded and not observed.base_model(adapter.name):
+        spared = adapter.name in names or _matches(adapter.name, exclude) or observed.base_model(adapter.name)
+        if not spared:
             found.setdefault(adapter.name, adapter)
     return list(found.values())
+
+
+def _matches(name: str, globs: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, glob) for glob in globs)
 
 
 def _refuse_above_limit(doomed: list[ServedAdapter], limit: int | None, observed: Observed) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ._answers import Answer, common_error, refusal, words
+from ._answers import BROKEN_HINT, Answer, common_error, refusal, words
 from ._errors import VllmError
 
 _ROUTE_MISSING = (
@@ -61,7 +61,7 @@ def unload_error(answer: Answer, tried: str) -> VllmError:
         hint = "several servers seem to share this address: give each one's own address as base_url"
         return refusal(answer, tried, "not_converged", hint)
     if answer.status >= 500:
-        return refusal(answer, tried, "server_error", "read the server's log")
+        return refusal(answer, tried, "server_error", BROKEN_HINT)
     return refusal(answer, tried, "invalid_request", "report this with the version of the server")
 
 
@@ -71,7 +71,7 @@ def completion_error(answer: Answer, tried: str) -> VllmError:
     if error:
         return error
     if answer.status >= 500:
-        return refusal(answer, tried, "server_error", "read the server's log")
+        return refusal(answer, tried, "server_error", BROKEN_HINT)
     if answer.status == 404 and words(answer).speaker == "vllm":
         return refusal(answer, tried, "not_converged", "load it, and give the server's own address as base_url")
     return refusal(answer, tried, "invalid_request", "see whether the model generates text")
@@ -86,7 +86,7 @@ def _route_error(answer: Answer, tried: str) -> VllmError | None:
 def _not_vllms_own(answer: Answer, tried: str) -> VllmError:
     """An answer without vLLM's error object comes from something in between, or from an engine that broke."""
     if answer.status >= 500:
-        return refusal(answer, tried, "server_error", "read the server's log", outcome_unknown=True)
+        return refusal(answer, tried, "server_error", BROKEN_HINT, outcome_unknown=True)
     if answer.status == 404:
         return refusal(answer, tried, "not_vllm", "check that no proxy answers in the server's place")
     return refusal(answer, tried, "invalid_request", "check that no proxy in front of the server refuses this request")

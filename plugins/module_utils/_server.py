@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ._argspec import connection_spec
 from ._client import Client
@@ -14,7 +15,9 @@ from ._errors import VllmError, invalid_option, request_error
 from ._findings import ALIAS_ROUTE, DEVELOPMENT_ROUTES, Exposure, findings
 from ._operation import Operation
 
+# Seconds.
 _PAUSE = 1.0
+_SHORTEST_LOOK = 0.1
 
 
 def _server(client: Client, options: Mapping, check_mode: bool) -> dict:
@@ -25,13 +28,12 @@ def _server(client: Client, options: Mapping, check_mode: bool) -> dict:
     healthy = client.healthy()
     client.observe()
     version, runtime_lora = client.version(), client.runtime_lora()
-    stranger = {path: client.status_for_strangers(path) for path in (ALIAS_ROUTE, *DEVELOPMENT_ROUTES, "/v1/models")}
     exposure = Exposure(
         version=version,
         runtime_lora=runtime_lora,
         is_static=options["declaration"] == "static",
         is_plain_beyond_loopback=client.endpoint.is_plain_beyond_loopback,
-        stranger=stranger,
+        stranger=_statuses_for_strangers(client),
     )
     return {
         "changed": False,
@@ -43,16 +45,35 @@ def _server(client: Client, options: Mapping, check_mode: bool) -> dict:
     }
 
 
+def _statuses_for_strangers(client: Client) -> dict[str, int | None]:
+    """Return by path how whoever has neither key nor certificate is answered; None for not at all."""
+    statuses: dict[str, int | None] = {}
+    with client.as_stranger() as stranger:
+        for path in (ALIAS_ROUTE, *DEVELOPMENT_ROUTES, "/v1/models"):
+            try:
+                statuses[path] = stranger.status(path)
+            except VllmError:
+                # With TLS 1.3 a server refuses after the handshake, which can look like any connection that is closed.
+                if not client.endpoint.client_cert:
+                    raise
+                statuses[path] = None
+    return statuses
+
+
 def _wait(client: Client, seconds: float) -> None:
     """Return when ``/health`` answers 200 and the list names a base model: a server that starts answers neither.
 
     :raises VllmError: what stood in the way last; at once where waiting cannot help.
     """
     until = time.monotonic() + seconds
+    patient = client.endpoint
     while True:
+        left = max(_SHORTEST_LOOK, until - time.monotonic())
+        client.endpoint = replace(patient, timeout=min(patient.timeout, left), retries=0)
         try:
             if client.healthy():
                 client.observe()
+                client.endpoint = patient
                 return
             error = _unhealthy(client)
         except VllmError as problem:

@@ -9,10 +9,13 @@ import time
 
 from ._client import Client
 from ._errors import VllmError, quoted, request_error
-from ._models import REHEARSAL_SUFFIX, normalised, shown_name
+from ._models import REHEARSAL_SUFFIX, Observed, normalised, shown_name
 
 # Answers that say that nothing was done, so that the list has nothing to add.
 _NOTHING_WAS_DONE = frozenset(("unauthorized", "forbidden", "runtime_lora_disabled", "throttled", "tls", "dns"))
+_LOST_LOAD_HINT = (
+    "the list was read and does not show it: raise load_timeout if reading it takes longer, else read the server's log"
+)
 NOT_CONVERGED_HINT = (
     "address each server directly and not through a load balancer, write the path without symbolic links, "
     "and see that nobody else changes this server"
@@ -39,6 +42,8 @@ def load(
         if error.code in _NOTHING_WAS_DONE or error.unsent or (must_be_read and error.code == "not_converged"):
             raise
         if not _was_loaded(client, name, path, error, started):
+            if error.is_unreachable:
+                error.advise(_LOST_LOAD_HINT)
             raise
 
 
@@ -47,12 +52,14 @@ def _was_loaded(client: Client, name: str, path: str, error: VllmError, started:
     if error.outcome_unknown:
         left = client.endpoint.load_timeout - (time.monotonic() - started)
         patience = max(left, client.endpoint.timeout)
-    return client.poll(lambda observed: observed.serves(name, path), patience).serves(name, path)
+    try:
+        return client.poll(lambda observed: observed.serves(name, path), patience).serves(name, path)
+    except VllmError as unread:
+        raise unread.tell_of(error) from None
 
 
 def unload(client: Client, name: str) -> None:
-    """Unload an adapter: done only when a well-formed model list no longer shows it, where the answer is not a plain
-    yes.
+    """Unload an adapter. Where the answer is not a plain yes, a well-formed model list has to show that it is gone.
 
     :raises VllmError: when the server still serves it.
     """
@@ -63,7 +70,7 @@ def unload(client: Client, name: str) -> None:
         except VllmError as error:
             if error.code in _NOTHING_WAS_DONE or error.unsent:
                 raise
-            served = client.observe().adapter(name)
+            served = _observe_after(client, error).adapter(name)
             if served is None:
                 return
             if last or not (error.outcome_unknown or error.code == "server_error"):
@@ -72,12 +79,18 @@ def unload(client: Client, name: str) -> None:
                 _bring_back(client, name, served.root, error)
 
 
+def _observe_after(client: Client, error: VllmError) -> Observed:
+    try:
+        return client.observe()
+    except VllmError as unread:
+        raise unread.tell_of(error) from None
+
+
 def _bring_back(client: Client, name: str, root: str, refused: VllmError) -> None:
     """Have the engine read an adapter again that it has evicted: the Rust front-end refuses to unload it until then.
 
     In place, since the name is listed; the unload that follows takes the sticky flag away. A completion would do as
-    well,
-    but kills the engine where the directory is gone.
+    well, but kills the engine where the directory is gone.
 
     :raises VllmError: the refusal of the unload, when the adapter cannot be read.
     """
@@ -131,14 +144,18 @@ def restored(client: Client, name: str, old_path: str, is_3d_lora_weight: bool, 
 
     From the old path even if the new one was loaded before it got lost: that may be what broke the server.
     """
+    why = ""
     try:
         served = client.observe().adapter(name)
         if served is None:
-            load(client, name, old_path, is_3d_lora_weight)
+            try:
+                load(client, name, old_path, is_3d_lora_weight)
+            except VllmError as second:
+                why = f", since restoring it failed as well ({second.message})"
             served = client.observe().adapter(name)
-        error.add(f"it is still served from {quoted(served.root)}" if served else "it is not served any more")
-    except VllmError as second:
-        error.add(f"whether it is served now is not known, since restoring it failed as well ({second.message})")
+        error.fate = f"it is still served from {quoted(served.root)}" if served else f"it is not served any more{why}"
+    except VllmError as unread:
+        error.fate = f"whether it is served now is not known{why or f' ({unread.message})'}"
     return error
 
 
@@ -154,17 +171,20 @@ def swap_in_place(client: Client, name: str, old_path: str, new_path: str, is_3d
     """Put another artifact under a served name in one call, without a gap (0.15 and later).
 
     After a refusal other than "not found" the list can be right and the weights wrong (seen on 0.32.0 where a tensor
-    was
-    larger than the layer), so the old artifact is put back by a swap, which sets every weight anew.
+    was larger than the layer), so the old artifact is put back by a swap, which sets every weight anew.
 
     :raises VllmError: and the old artifact is served as before, or the sentence says that it is not.
     """
     try:
-        load(client, name, new_path, is_3d_lora_weight, in_place=True)
+        if normalised(old_path) == normalised(new_path):
+            # Whatever the answer was, the list shows this path: it cannot tell whether the files were read.
+            client.load(name, new_path, is_3d_lora_weight, in_place=True)
+        else:
+            load(client, name, new_path, is_3d_lora_weight, in_place=True)
     except VllmError as error:
         if error.code == "artifact_rejected":
             try:
                 swap(client, name, old_path, old_path, is_3d_lora_weight)
             except VllmError as second:
-                error.add(f"its weights may be damaged, since it could not be loaded anew ({second.message})")
+                error.fate = f"its weights may be damaged, since it could not be loaded anew ({second.message})"
         raise

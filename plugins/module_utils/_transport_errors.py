@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ._deadline import DeadlinePassed
 from ._errors import OFFLINE_HINT, VllmError, request_error
-from ._requests import NewConnectionError, requests
+from ._requests import requests, urllib3
 
 _NOT_VLLM = "check that base_url is the address of a vLLM server"
 
@@ -39,10 +39,11 @@ def transport_error(problem: Exception, tried: str, url: str, limit: float) -> V
 def _reason(problem: Exception, limit: float) -> _Reason:
     """The order counts: what is more precise stands first, and a connect time-out is a time-out as well."""
     broken = requests.exceptions
+    causes = tuple(_causes(problem))
     table = (
         (BodyTooLarge, _Reason("the answer is larger than any model list", "not_vllm", _NOT_VLLM)),
         (broken.ContentDecodingError, _Reason("the answer could not be decompressed", "not_vllm", _NOT_VLLM)),
-        (broken.SSLError, _tls_reason(problem)),
+        (broken.SSLError, _tls_reason(causes)),
         (broken.ConnectTimeout, _Reason("no connection within the time-out", "timeout", unsent=True)),
         (
             (broken.Timeout, DeadlinePassed, socket.timeout),
@@ -51,20 +52,19 @@ def _reason(problem: Exception, limit: float) -> _Reason:
         (
             broken.ProxyError,
             _Reason(
-                "the proxy did not let the request through",
+                "no answer came through the proxy",
                 hint="check the proxy variables, or set use_proxy to false",
-                unsent=True,
+                unsent=_stopped_at_proxy(causes),
             ),
         ),
         (socket.gaierror, _Reason("the host name could not be resolved", "dns", unsent=True)),
         (ConnectionRefusedError, _Reason("the connection was refused", unsent=True)),
-        (NewConnectionError, _Reason("there is no way to the host", unsent=True)),
+        (urllib3.exceptions.NewConnectionError, _Reason("there is no way to the host", unsent=True)),
         (
             (broken.ConnectionError, broken.ChunkedEncodingError),
             _Reason("the connection was closed before the answer was complete"),
         ),
     )
-    causes = tuple(_causes(problem))
     for kinds, reason in table:
         if any(isinstance(cause, kinds) for cause in causes):
             return reason
@@ -88,9 +88,17 @@ def _causes(problem: BaseException) -> Iterator[BaseException]:
             queue += [*current.args, getattr(current, "reason", None), current.__cause__, current.__context__]
 
 
-def _tls_reason(problem: Exception) -> _Reason:
+def _stopped_at_proxy(causes: Sequence[BaseException]) -> bool:
+    """Whether the request certainly did not pass the proxy: plain http is passed on at once, and any later loss of the
+    connection is called a proxy error as well (urllib3 1.26 to 2)."""
+    unconnected = urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError
+    never_left = (socket.gaierror, ConnectionRefusedError, *unconnected)
+    return any(isinstance(cause, never_left) or "Tunnel connection failed" in str(cause) for cause in causes)
+
+
+def _tls_reason(causes: Sequence[BaseException]) -> _Reason:
     """OpenSSL's own words for a certificate that was refused hold nothing that was sent."""
-    messages = (getattr(cause, "verify_message", "") for cause in _causes(problem))
+    messages = (getattr(cause, "verify_message", "") for cause in causes)
     why = next((message for message in messages if message), "no common protocol, or no TLS at all")
     return _Reason(
         f"the TLS handshake failed ({why})",

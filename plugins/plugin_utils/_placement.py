@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-import getpass
+import os
+import pwd
 import sys
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,11 @@ def _becomes_somebody_else(action: ActionBase) -> bool:
     become = action._connection.become
     if become is None:
         return False
-    return become.get_option("become_user", playcontext=action._play_context) != getpass.getuser()
+    try:
+        user = pwd.getpwnam(become.get_option("become_user", playcontext=action._play_context))
+    except KeyError:
+        return True
+    return user.pw_uid != os.geteuid()
 
 
 def _is_pinned_elsewhere(action: ActionBase, task_vars: dict) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
@@ -43,7 +43,7 @@ class WorkerAction(ActionBase):
         return result
 
     def _run_in_worker(self) -> dict:
-        validation = ModuleArgumentSpecValidator(self.operation.argument_spec).validate(self._task.args)
+        validation = ModuleArgumentSpecValidator(self.operation.argument_spec).validate(_decrypted(self._task.args))
         if validation.error_messages:
             kind = f"Unsupported parameters for ({self._task.action}) module: "
             unsupported = isinstance(validation.errors[0], UnsupportedError)
@@ -58,6 +58,15 @@ class WorkerAction(ActionBase):
             if option not in args and variable not in environment and os.environ.get(variable or ""):
                 args[option] = os.environ[variable]
         return self._execute_module(module_args=args, task_vars=task_vars, wrap_async=self._task.async_val)
+
+
+def _decrypted(value: object) -> object:
+    """Return ``value`` with text in place of ``!vault``, which is a type of its own up to ansible-core 2.18."""
+    if isinstance(value, Mapping):
+        return {key: _decrypted(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_decrypted(item) for item in value]
+    return str(value) if hasattr(value, "__ENCRYPTED__") else value
 
 
 @contextlib.contextmanager

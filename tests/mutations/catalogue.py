@@ -95,7 +95,13 @@ MUTATIONS = (
         "if False:",
         _unit("plan.py"),
     ),
-    Mutation("prune spares what is excluded", "_plan", " and not excluded and ", " and ", _unit("plan.py")),
+    Mutation(
+        "prune spares what is excluded",
+        "_plan",
+        "return any(fnmatchcase(name, glob) for glob in globs)",
+        "return False",
+        _unit("plan.py"),
+    ),
     Mutation(
         "prune_limit itself is allowed",
         "_plan",
@@ -163,8 +169,8 @@ MUTATIONS = (
     Mutation(
         "Retry-After is honoured",
         "_client",
-        "        if asked is not None:",
-        "        if False:",
+        "time.sleep(self._pause(attempt) if asked is None else asked)",
+        "time.sleep(self._pause(attempt))",
         _playbook("hostile_answers.py::test_the_server_says_when_to_come_back"),
     ),
     # What strangers could do
@@ -192,8 +198,8 @@ MUTATIONS = (
     Mutation(
         "the key is not repeated",
         "_answers",
-        'return text.replace(self.secret, "********") if self.secret else text',
-        "return text",
+        'text = text.replace(form, "********")',
+        "pass",
         _unit("answers.py"),
     ),
     Mutation(
