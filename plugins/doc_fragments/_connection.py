@@ -29,7 +29,10 @@ options:
     type: bool
     default: true
   ca_path:
-    description: File or directory with the certificates of the authorities that are trusted, instead of the system's.
+    description:
+      - File or directory with the certificates of the authorities that are trusted, instead of those that come with the
+        Python library requests, which are not always the system's.
+      - If not set, E(REQUESTS_CA_BUNDLE) can name a file for everything that uses requests.
     type: path
   client_cert:
     description: File with the client certificate, and with its key unless O(client_key) names another file.
@@ -51,8 +54,10 @@ options:
     type: int
     default: 2
   retry_delay:
-    description: Seconds before the first repetition; they double with each one, with some jitter. A C(Retry-After) is
-      honoured.
+    description:
+      - Seconds before the first repetition. They double with each one, up to O(timeout), with some jitter.
+      - A C(Retry-After) is complied with instead, unless it asks for more than O(timeout), or than O(load_timeout) where
+        something is written.
     type: float
     default: 1.0
   use_proxy:
@@ -160,7 +165,10 @@ options:
     type: bool
     default: true
   ca_path:
-    description: File or directory with the certificates of the authorities that are trusted, instead of the system's.
+    description:
+      - File or directory with the certificates of the authorities that are trusted, instead of those that come with the
+        Python library requests, which are not always the system's.
+      - If not set, E(REQUESTS_CA_BUNDLE) can name a file for everything that uses requests.
     type: path
   client_cert:
     description: File with the client certificate, and with its key unless O(client_key) names another file.
@@ -181,8 +189,10 @@ options:
     type: int
     default: 0
   retry_delay:
-    description: Seconds before the first repetition; they double with each one, with some jitter. A C(Retry-After) is
-      honoured.
+    description:
+      - Seconds before the first repetition. They double with each one, up to O(timeout), with some jitter.
+      - A C(Retry-After) is complied with instead, unless it asks for more than O(timeout), or than O(load_timeout) where
+        something is written.
     type: float
     default: 1.0
   use_proxy:

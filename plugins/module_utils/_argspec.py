@@ -38,7 +38,7 @@ def write_spec() -> dict:
     }
 
 
-def adapter_spec(states: list[str]) -> dict:
+def adapter_spec() -> dict:
     """Return the options that declare one adapter."""
     return {
         "name": {"type": "str", "required": True, "aliases": ["lora_name"]},
@@ -46,7 +46,7 @@ def adapter_spec(states: list[str]) -> dict:
         "base_model": {"type": "str", "aliases": ["base_model_name"]},
         "is_3d_lora_weight": {"type": "bool", "default": False},
         "allow_hub": {"type": "bool", "default": False},
-        "state": {"type": "str", "choices": states, "default": "present"},
+        "state": {"type": "str", "choices": ["present", "absent", "reloaded"], "default": "present"},
     }
 
 

@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from ._answers import BROKEN_HINT, Answer, common_error, read_error, read_version
 from ._endpoint import Endpoint
@@ -54,10 +55,9 @@ class Client:
         return read_version(self._get("/version", "read the version"))
 
     def healthy(self) -> bool:
-        """Return whether the engine lives, after one look: a dead one answers 500 (up to 0.10.2) or 503. Where a proxy
-        hides ``/health``, the engine is given the benefit of the doubt."""
-        answer = self._transport.request("GET", "/health", "ask for the health", self.endpoint.timeout)
-        return answer.status < 500
+        """Return whether the engine lives: a dead one answers 500 (up to 0.10.2) or 503. Where a proxy hides
+        ``/health``, it is given the benefit of the doubt."""
+        return self._get("/health", "ask for its health", _may_repeat_silence).status < 500
 
     def status(self, path: str) -> int:
         """Return the status that a GET is answered with. Routes that only take POST answer 405, missing ones 404."""
@@ -141,18 +141,17 @@ class Client:
             raise error
         return answer
 
-    def _get(self, path: str, tried: str) -> Answer:
-        patience = self.endpoint.timeout
-        return self._repeat(lambda: self._transport.request("GET", path, tried, patience), _may_repeat_read, patience)
+    def _get(self, path: str, tried: str, may_repeat: Callable[[Answer | VllmError], bool] | None = None) -> Answer:
+        limit = self.endpoint.timeout
+        send = partial(self._transport.request, "GET", path, tried, limit)
+        return self._repeat(send, may_repeat or _may_repeat_read, limit)
 
     def _post(
         self, path: str, payload: dict, tried: str, limit: float, error_of: Callable[[Answer, str], VllmError]
     ) -> None:
+        send = partial(self._transport.request, "POST", path, tried, limit, payload)
         # A write that gives up may do so in the middle of a swap, so it waits as long as for a load.
-        patience = max(limit, self.endpoint.load_timeout)
-        answer = self._repeat(
-            lambda: self._transport.request("POST", path, tried, limit, payload), _may_repeat_write, patience
-        )
+        answer = self._repeat(send, _may_repeat_write, max(limit, self.endpoint.load_timeout))
         if answer.status != 200:
             raise error_of(answer, tried)
 
@@ -188,6 +187,10 @@ def _may_repeat_read(outcome: Answer | VllmError) -> bool:
     if isinstance(outcome, Answer):
         return outcome.status in _WORTH_A_RETRY
     return outcome.is_unreachable and outcome.code != "tls"
+
+
+def _may_repeat_silence(outcome: Answer | VllmError) -> bool:
+    return not isinstance(outcome, Answer) and _may_repeat_read(outcome)
 
 
 def _may_repeat_write(outcome: Answer | VllmError) -> bool:

@@ -57,19 +57,12 @@ def _result(converged: Converged) -> dict:
     return dict(result, warnings=warnings) if warnings else result
 
 
-LORA_ADAPTER = Operation(
-    dict(connection_spec(), **write_spec(), **adapter_spec(["present", "absent", "reloaded"])), _one_adapter
-)
+LORA_ADAPTER = Operation(dict(connection_spec(), **write_spec(), **adapter_spec()), _one_adapter)
 LORA_ADAPTERS = Operation(
     dict(
         connection_spec(),
         **write_spec(),
-        adapters={
-            "type": "list",
-            "elements": "dict",
-            "required": True,
-            "options": adapter_spec(["present", "absent", "reloaded"]),
-        },
+        adapters={"type": "list", "elements": "dict", "required": True, "options": adapter_spec()},
         prune={"type": "bool", "default": False},
         prune_exclude={"type": "list", "elements": "str", "default": []},
         prune_limit={"type": "int"},

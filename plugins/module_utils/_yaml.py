@@ -1,13 +1,14 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The little YAML that a diff needs: a node may have no YAML library, and whatever a server says has to stay on its
-line."""
+"""The little YAML that a diff needs: a node may have no YAML library, and what a server says has to stay on its line."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+
+from ._errors import printable
 
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./@+-]*")
 _NOT_A_STRING = frozenset(("true", "false", "yes", "no", "on", "off", "y", "n", "null"))
@@ -29,11 +30,5 @@ def _scalar(value: str | None) -> str:
         return "null"
     if _PLAIN.fullmatch(value) and value.lower() not in _NOT_A_STRING:
         return value
-    return f'"{"".join(map(_escaped, value))}"'
-
-
-def _escaped(character: str) -> str:
-    if character in ('"', "\\"):
-        return "\\" + character
     # Python's escapes of invisible characters are YAML's as well.
-    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+    return '"' + printable(value.replace("\\", "\\\\").replace('"', '\\"')) + '"'

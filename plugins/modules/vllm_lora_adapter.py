@@ -112,12 +112,12 @@ adapter:
       sample: tiny
 cache_risk:
   description: Whether prompts seen before can still be answered from the old weights. A warning says why.
-  returned: always, unless nothing could be tried
+  returned: always, unless nothing could be tried or the server went away
   type: bool
   sample: false
 diff:
   description: What was served before and is served after, as YAML.
-  returned: always, unless nothing could be tried
+  returned: always, unless nothing could be tried or the server went away
   type: dict
   sample:
     before_header: served now
@@ -136,30 +136,19 @@ msg:
   sample: "Could not read what is served at http://edge1:8000/v1/models: the connection was refused; check that the
     server runs and that the address is right; nothing is known about what it serves."
 error:
-  description: The failure for machines.
+  description:
+    - The failure for machines. C(code) is one of those in the
+      R(errors guide,ansible_collections.sovereign.vllm.docsite.errors_guide), C(http_status) that of the answer or null,
+      C(detail) are the server's own words, at most 2 kB, and C(hint) is what to do.
+    - C(retryable) tells whether the same task can succeed later without anybody changing anything.
   returned: on failure
   type: dict
-  contains:
-    code:
-      description: What kind of failure it is. The R(errors guide,ansible_collections.sovereign.vllm.docsite.errors_guide) has all codes.
-      type: str
-      sample: unreachable
-    http_status:
-      description: Status of the answer, or null if there was none.
-      type: int
-      sample: 404
-    detail:
-      description: The own words of the server, at most 2 kB.
-      type: str
-      sample: "Loading lora sql failed: No adapter found for /srv/adapters/sql"
-    hint:
-      description: What to do.
-      type: str
-      sample: check that the path exists on the node
-    retryable:
-      description: Whether the same task can succeed later without anybody changing anything.
-      type: bool
-      sample: true
+  sample:
+    code: artifact_not_found
+    http_status: 404
+    detail: "Loading lora sql failed: No adapter found for /srv/adapters/sql"
+    hint: check that the path exists on the node, as seen from inside the server's container
+    retryable: false
 """
 
 from ansible.module_utils.basic import AnsibleModule

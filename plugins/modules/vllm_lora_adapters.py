@@ -69,7 +69,8 @@ options:
     type: bool
     default: false
   prune_exclude:
-    description: Names that are never pruned, as globs, such as V(tenant-*).
+    description: Names that are never pruned, as globs, such as V(tenant-*). What an interrupted run left of such an adapter
+      under a temporary name stays as well, unless the adapter is declared.
     type: list
     elements: str
     default: []
@@ -116,7 +117,7 @@ EXAMPLES = r"""
 RETURN = r"""
 adapters:
   description: One entry for each adapter that is listed or pruned.
-  returned: always, unless nothing could be tried
+  returned: always, unless nothing could be tried or the server went away
   type: list
   elements: dict
   contains:
@@ -151,17 +152,17 @@ adapters:
       type: dict
 summary:
   description: Number of adapters by drift.
-  returned: always, unless nothing could be tried
+  returned: always, unless nothing could be tried or the server went away
   type: dict
   sample: {none: 18, missing: 1, path: 1, base_model: 0, unexpected: 0}
 cache_risk:
   description: Whether prompts seen before can still be answered from old weights. A warning says why.
-  returned: always, unless nothing could be tried
+  returned: always, unless nothing could be tried or the server went away
   type: bool
   sample: false
 diff:
   description: What was served before and is served after, as YAML.
-  returned: always, unless nothing could be tried
+  returned: always, unless nothing could be tried or the server went away
   type: dict
   sample:
     before_header: served now

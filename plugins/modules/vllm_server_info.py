@@ -73,7 +73,8 @@ version:
   type: str
   sample: 0.32.0
 healthy:
-  description: Whether the engine is alive.
+  description: Whether the engine is alive. A dead one has C(/health) answer 500 or 503; where a proxy hides that route, it
+    counts as alive.
   returned: success
   type: bool
   sample: true
@@ -119,30 +120,19 @@ msg:
   sample: "Could not read what is served at http://edge1:8000/v1/models: the connection was refused; check that the
     server runs and that the address is right; nothing is known about what it serves."
 error:
-  description: The failure for machines.
+  description:
+    - The failure for machines. C(code) is one of those in the
+      R(errors guide,ansible_collections.sovereign.vllm.docsite.errors_guide), C(http_status) that of the answer or null,
+      C(detail) are the server's own words, at most 2 kB, and C(hint) is what to do.
+    - C(retryable) tells whether the same task can succeed later without anybody changing anything.
   returned: on failure
   type: dict
-  contains:
-    code:
-      description: What kind of failure it is. The R(errors guide,ansible_collections.sovereign.vllm.docsite.errors_guide) has all codes.
-      type: str
-      sample: unreachable
-    http_status:
-      description: Status of the answer, or null if there was none.
-      type: int
-      sample: 404
-    detail:
-      description: The own words of the server, at most 2 kB.
-      type: str
-      sample: "Loading lora sql failed: No adapter found for /srv/adapters/sql"
-    hint:
-      description: What to do.
-      type: str
-      sample: check that the path exists on the node
-    retryable:
-      description: Whether the same task can succeed later without anybody changing anything.
-      type: bool
-      sample: true
+  sample:
+    code: unauthorized
+    http_status: 401
+    detail: "Unauthorized"
+    hint: give the server's key by option api_key or VLLM_API_KEY
+    retryable: false
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -57,30 +57,19 @@ msg:
   sample: "Could not ask 'sql' for a token at http://edge1:8000/v1/completions: it was answered 500; read the server's
     log."
 error:
-  description: The failure for machines.
+  description:
+    - The failure for machines. C(code) is one of those in the
+      R(errors guide,ansible_collections.sovereign.vllm.docsite.errors_guide), C(http_status) that of the answer or null,
+      C(detail) are the server's own words, at most 2 kB, and C(hint) is what to do.
+    - C(retryable) tells whether the same task can succeed later without anybody changing anything.
   returned: on failure
   type: dict
-  contains:
-    code:
-      description: What kind of failure it is. The R(errors guide,ansible_collections.sovereign.vllm.docsite.errors_guide) has all codes.
-      type: str
-      sample: server_error
-    http_status:
-      description: Status of the answer, or null if there was none.
-      type: int
-      sample: 500
-    detail:
-      description: The own words of the server, at most 2 kB.
-      type: str
-      sample: EngineCore encountered an issue.
-    hint:
-      description: What to do.
-      type: str
-      sample: read the server's log
-    retryable:
-      description: Whether the same task can succeed later without anybody changing anything.
-      type: bool
-      sample: true
+  sample:
+    code: server_error
+    http_status: 500
+    detail: "EngineCore encountered an issue."
+    hint: read the server's log
+    retryable: true
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -38,6 +38,7 @@ BAD = {
     "negative retries": (ADAPTER, {**SQL, "retries": -1}, "retries", "negative"),
     "key of two lines": (ADAPTER, {**SQL, "api_key": "hunter2\nx"}, "api_key", "no HTTP header can carry"),
     "duplicates": (ADAPTERS, {"adapters": [SQL, {"name": "tickets", "state": "absent"}, SQL]}, "adapters", "'sql'"),
+    "negative limit": (ADAPTERS, {"adapters": [SQL], "prune_limit": -1}, "prune_limit", "negative"),
     "relative in a list": (ADAPTERS, {"adapters": [SQL, {"name": "b", "path": "b"}]}, "path", "relative"),
     "base model in a list": (ADAPTERS, {"adapters": [SQL, {"name": "tiny", "state": "absent"}]}, "name", "base model"),
     "another base in a list": (

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.recorder import Recorder
+from tests.vllm_stand_in import Fault
+
 from .conftest import NewSite
 
 
@@ -31,6 +34,22 @@ def test_proxy(new_site: NewSite, use_proxy: bool, asked: list[str]) -> None:
     site.run(task, rc=None, environment={"http_proxy": proxy.watched.url, "no_proxy": ""})
     assert site.asked == asked
     assert [request.path for request in proxy.watched.log] == ([] if asked else [f"{site.watched.url}/v1/models"])
+
+
+def test_write_whose_answer_got_lost_behind_a_proxy_is_settled_by_the_list(new_site: NewSite) -> None:
+    """Any loss of a proxied connection looks alike, but the request may have been passed on."""
+    site = new_site()
+    path = site.artifact("sql")
+    site.watched.faults.add(Fault("POST", "/v1/load_lora_adapter", "reset", times=1, effect=True))
+    with Recorder(site.watched.url) as proxy:
+        run = site.run(
+            "- name: load\n  sovereign.vllm.vllm_lora_adapter: {name: sql, path: '{{ artifacts }}/sql'}",
+            environment={"http_proxy": proxy.url, "no_proxy": ""},
+        )
+    assert [f"{request.method} {request.path.removeprefix(site.watched.url)}" for request in proxy.log] == site.asked
+    assert run["load"].changed
+    assert len(site.watched.writes) == 1
+    assert site.server.served() == {"sql": path}
 
 
 def test_password_of_a_netrc_file_is_not_sent(new_site: NewSite, tmp_path: Path) -> None:

@@ -81,21 +81,51 @@ def test_the_server_says_when_to_come_back(new_site: NewSite, when: str) -> None
     assert site.asked == [f"GET {LIST}"] * 2
 
 
-@pytest.mark.parametrize("when", ["99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT", "86400"])
-def test_nobody_is_kept_waiting_for_ever(new_site: NewSite, when: str) -> None:
-    site = new_site()
-    site.watched.faults.add(Fault("GET", LIST, "answer", status=429, headers={"Retry-After": when}))
-    run = site.run(INFO, rc=2)
-    assert (run["info"].code, run["info"]["error"]["retryable"]) == ("throttled", True)
-    assert site.asked == [f"GET {LIST}"]
+def test_nobody_is_kept_waiting_for_ever(new_site: NewSite, tmp_path: Path) -> None:
+    sites = {}
+    for when in ("99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT", "86400"):
+        sites[f"site{len(sites)}"] = site = new_site()
+        site.watched.clear_log()
+        site.watched.faults.add(Fault("GET", LIST, "answer", status=429, headers={"Retry-After": when}))
+    run = run_on_all(sites, INFO, tmp_path / "run", rc=2)
+    for name, site in sites.items():
+        info = run.of("info")[name]
+        assert (info.code, info["error"]["retryable"]) == ("throttled", True)
+        assert [request.path for request in site.watched.log] == [LIST]
 
 
 def test_retry_after_that_makes_no_sense_is_passed_over(new_site: NewSite) -> None:
     site = new_site()
-    fault = Fault("GET", LIST, "answer", status=429, times=1, headers={"Retry-After": "soon"})
-    site.watched.faults.add(fault)
+    for when in ("soon", "\xb2"):  # the second is a digit for Python, but no number
+        site.watched.faults.add(Fault("GET", LIST, "answer", status=429, times=1, headers={"Retry-After": when}))
     site.run(INFO)
-    assert site.asked == [f"GET {LIST}"] * 2
+    assert site.asked == [f"GET {LIST}"] * 3
+
+
+def test_own_pauses_end_at_the_time_out(new_site: NewSite) -> None:
+    """They double up to it, so that all retries are made."""
+    site = new_site()
+    site.watched.faults.add(Fault("GET", LIST, "answer", status=503))
+    site.run(INFO + "    {retries: 4, retry_delay: 1000, timeout: 0.2}\n", rc=4)
+    assert site.asked == [f"GET {LIST}"] * 5
+
+
+def test_nothing_that_a_server_says_steers_the_terminal(new_site: NewSite) -> None:
+    """The warnings are the only thing that Ansible prints as it is."""
+    site = new_site(profile="0.30", version="0.30.0\x1b[2J")
+    for name in ("sql", "sql@sovereign.vllm-rehearsal", "\x1b[2J@sovereign.vllm-rehearsal"):
+        site.server.load(name, site.artifact("old"))
+    site.artifact("new", "second")
+    run = site.run(
+        """
+        - name: converge
+          sovereign.vllm.vllm_lora_adapters: {adapters: [{name: sql, path: "{{ artifacts }}/new"}], prune: true}
+        """,
+        options=["--check"],
+    )
+    assert "0.30.0\\x1b[2J" in run.output
+    assert "rehearsal of adapter '\\x1b[2J'" in run.output
+    assert "\x1b" not in run.output
 
 
 def test_nothing_more_is_written_to_a_server_that_has_gone(new_site: NewSite) -> None:

@@ -88,4 +88,22 @@ def test_engine_that_died_is_not_a_bad_artifact(new_site: NewSite) -> None:
         ),
         Fault("GET", "/health", "answer", status=503),
     )
-    assert site.run(LOAD, rc=2)["load"].code == "server_error"
+    load = site.run(LOAD, rc=2)["load"]
+    assert (load.code, load["error"]["hint"][:21]) == ("server_error", "read the server's log")
+
+
+def test_refusal_is_told_also_when_the_server_went_with_it(new_site: NewSite) -> None:
+    site = new_site()
+    site.artifact("sql", "rank64")
+    site.watched.faults.add(Fault("POST", "/v1/load", "die_after"))
+    load = site.run(LOAD, rc=4)["load"]
+    assert load.code == "unreachable"
+    assert "before that: Could not load adapter 'sql'" in load.msg
+    assert "LoRA rank 64" in load.msg
+
+
+def test_health_that_a_proxy_hides_says_nothing_about_the_engine(new_site: NewSite) -> None:
+    site = new_site()
+    site.artifact("sql", "rank64")
+    site.watched.faults.add(Fault("GET", "/health", "answer", status=404))
+    assert site.run(LOAD, rc=2)["load"].code == "artifact_rejected"

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.parsing.vault import VaultLib, VaultSecret
 
 from tests.support.playbook import AS_MODULE, IN_WORKER, Run
 from tests.support.site import Site
@@ -88,6 +90,20 @@ def test_key_is_nowhere_to_be_seen(site: Site, how: dict[str, Any]) -> None:
     assert run["fail"].code == "artifact_not_found"
     with_key = [request for request in site.watched.log if request.headers.get("authorization") == f"Bearer {KEY}"]
     assert len(with_key) > 10
+    assert_unseen(run)
+
+
+def test_key_that_is_encrypted_in_the_playbook(site: Site, tmp_path: Path) -> None:
+    """Up to ansible-core 2.18 such a value is no string."""
+    (tmp_path / "password").write_text("hunter2", encoding="utf-8")
+    encrypted = VaultLib([("default", VaultSecret(b"hunter2"))]).encrypt(KEY).decode()
+    task = "- name: info\n  sovereign.vllm.vllm_base_model_info:\n    api_key: !vault |\n"
+    run = site.run(
+        task + textwrap.indent(encrypted, "      "),
+        options=["-vvvv", "--vault-password-file", str(tmp_path / "password")],
+        defaults={"base_url": "{{ url }}"},
+    )
+    assert run["info"]["base_models"]
     assert_unseen(run)
 
 

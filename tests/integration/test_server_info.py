@@ -83,6 +83,15 @@ def test_page_to_log_in_keeps_strangers_out(new_site: NewSite) -> None:
     assert site.run(INFO)["server"]["auth_required"]
 
 
+def test_whoever_gets_no_list_does_not_get_in(new_site: NewSite, tmp_path: Path) -> None:
+    sites = {f"answers-{status}": new_site() for status in (404, 429, 500, 503)}
+    for name, site in sites.items():
+        site.watched.faults.add(Fault("GET", "/v1/models", "answer", after=1, status=int(name[-3:])))
+    for result in run_on_all(sites, INFO, tmp_path / "run").of("server").values():
+        assert result["auth_required"]
+        assert [finding["id"] for finding in result["findings"]] == ["adapters_alias_open"]
+
+
 def test_sick_server_is_told(new_site: NewSite) -> None:
     site = new_site()
     site.watched.faults.add(Fault("GET", "/health", "answer", status=503))
@@ -108,9 +117,18 @@ def test_waits_until_the_server_is_up(new_site: NewSite) -> None:
 def test_waits_no_longer_than_told(new_site: NewSite) -> None:
     site = new_site()
     site.watched.kill()
-    run = site.run(INFO + "    wait: true\n    wait_timeout: 2\n    retries: 0\n", rc=4)
+    run = site.run(INFO + "    wait: true\n    wait_timeout: 2\n", rc=4)
     assert run["server"].code == "unreachable"
     assert "it was waited for 2 seconds" in run["server"].msg
+
+
+def test_silent_server_is_given_up_in_time(new_site: NewSite) -> None:
+    """One look may not take longer than all of the waiting."""
+    site = new_site()
+    site.watched.faults.add(Fault("GET", "/health", "silence"))
+    run = site.run(INFO + "    wait: true\n    wait_timeout: 1\n    timeout: 60\n", rc=4)
+    assert run["server"].code == "timeout"
+    assert site.asked == ["GET /health"]
 
 
 def test_does_not_wait_where_waiting_cannot_help(new_site: NewSite) -> None:

@@ -16,25 +16,12 @@ from tests.support.site import Site, run_on_all
 from tests.vllm_stand_in import Fault, Request
 
 from .conftest import SUPPORTED, NewSite
+from .swapping import LOAD, UNLOAD, posts, serving_old
 
-LOAD, UNLOAD = "/v1/load_lora_adapter", "/v1/unload_lora_adapter"
 MOVE = """
 - name: move
   sovereign.vllm.vllm_lora_adapter: {name: sql, path: "{{ artifacts }}/new"}
 """
-
-
-def serving_old(site: Site) -> Site:
-    """The site with `sql` served from its artifact `old`, and an artifact `new` to move it to."""
-    site.server.load("sql", site.artifact("old"))
-    site.artifact("new", "second")
-    return site
-
-
-def posts(site: Site) -> list[str]:
-    """The writes of the last run, as route and name."""
-    writes = site.watched.writes
-    return [f"{request.path.split('/')[2].split('_')[0]} {request.body['lora_name']}" for request in writes]
 
 
 def lose_new_files_before_the_swap(site: Site) -> None:
@@ -168,8 +155,28 @@ def test_what_gets_lost_in_a_swap_is_loaded_again_at_the_end(new_site: NewSite) 
     site.watched.faults.add(Fault("POST", LOAD, "answer", after=1, times=2, status=403))
     run = site.run(MOVE, rc=2)
     assert (run["move"].code, run["move"].changed) == ("forbidden", False)
-    assert f"it is still served from '{site.artifacts}/old'" in run["move"].msg
+    assert run["move"].msg.endswith(f"; it is still served from '{site.artifacts}/old'.")
     assert site.server.served() == {"sql": str(site.artifacts / "old")}
+
+
+def test_server_that_asks_for_patience_in_a_swap_gets_it(new_site: NewSite) -> None:
+    """Longer than any other answer may take: the name is not served meanwhile."""
+    site = serving_old(new_site())
+    wait = {"Retry-After": "2"}
+    site.watched.faults.add(Fault("POST", LOAD, "answer", after=1, times=1, status=429, headers=wait))
+    assert site.run(MOVE.replace('new"', 'new", timeout: 1')).recap["site"]["changed"] == 1
+    assert posts(site)[2:4] == ["load sql", "load sql"]
+    assert site.server.served() == {"sql": str(site.artifacts / "new")}
+
+
+def test_what_stays_lost_is_told_once(new_site: NewSite) -> None:
+    site = serving_old(new_site())
+    site.watched.faults.add(Fault("POST", LOAD, "answer", after=1, status=403))
+    run = site.run(MOVE, rc=2)
+    assert run["move"].msg.count("restoring it failed as well") == 1
+    assert "it is not served any more" in run["move"].msg
+    assert run["move"]["adapter"] == {} and run["move"].changed
+    assert site.server.served() == {}
 
 
 def test_removing_what_a_killed_run_left_is_a_change_whatever_fails(new_site: NewSite) -> None:
@@ -189,39 +196,6 @@ def test_what_cannot_be_tidied_up_is_told_and_is_no_change(new_site: NewSite) ->
     run = site.run(MOVE)
     assert not run["move"].changed
     assert any("could not be unloaded" in warning for warning in run["move"].warnings)
-
-
-class TestInPlace:
-    TASK = """
-    - name: move
-      sovereign.vllm.vllm_lora_adapter: {name: sql, path: "{{ artifacts }}/new", reload_strategy: in_place}
-      ignore_errors: true
-    """
-
-    def test_one_request_and_a_warning(self, new_site: NewSite) -> None:
-        site = serving_old(new_site())
-        run = site.run(self.TASK)
-        assert posts(site) == ["load sql"]
-        assert site.server.served() == {"sql": str(site.artifacts / "new")}
-        assert run["move"].changed
-        assert any("in_place" in warning and "dies" in warning for warning in run["move"].warnings)
-
-    def test_refused_where_the_server_would_ignore_it(self, new_site: NewSite) -> None:
-        site = serving_old(new_site(profile="0.14"))
-        run = site.run(self.TASK)
-        assert posts(site) == []
-        assert "option reload_strategy is in_place, which vLLM '0.14.1' ignores" in run["move"].msg
-
-    @pytest.mark.parametrize("example", ["rank64", "oversized"])
-    def test_refusal_leaves_the_old_weights(self, new_site: NewSite, example: str) -> None:
-        # With a tensor larger than the layer the list is right and the weights are wrong until they are loaded anew.
-        site = serving_old(new_site())
-        said_before = site.server.complete("sql")
-        site.artifact("new", example)
-        run = site.run(self.TASK)
-        assert (run["move"].status, run["move"].changed) == ("failed", False)
-        assert site.server.served() == {"sql": str(site.artifacts / "old")}
-        assert site.server.complete("sql") == said_before
 
 
 def test_refused_unload_of_an_evicted_adapter_is_tried_again(new_site: NewSite) -> None:

@@ -167,6 +167,20 @@ MUTATIONS = (
         _playbook("hostile_answers.py::test_retries_are_counted"),
     ),
     Mutation(
+        "a request that a proxy may have passed on is not repeated",
+        "_transport_errors",
+        "unsent=_stopped_at_proxy(causes)",
+        "unsent=True",
+        _playbook("connection.py::test_write_whose_answer_got_lost_behind_a_proxy_is_settled_by_the_list"),
+    ),
+    Mutation(
+        "the list cannot prove that the same path was read anew",
+        "_steps",
+        "        if normalised(old_path) == normalised(new_path):",
+        "        if False:",
+        _playbook("swap_in_place.py::test_files_that_cannot_be_read_anew_are_no_success[0.32]"),
+    ),
+    Mutation(
         "Retry-After is honoured",
         "_client",
         "time.sleep(self._pause(attempt) if asked is None else asked)",

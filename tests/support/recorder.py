@@ -23,7 +23,7 @@ class Seen:
 
 
 class Recorder:
-    """Passes everything on to the server at `upstream`. A context manager.
+    """Passes everything on to the server at `upstream`, also where it is asked as a forward proxy. A context manager.
 
     log: every request in order of arrival; on_request: called with each one before it is passed on.
     """
@@ -70,10 +70,14 @@ class Recorder:
         if self.on_request:
             self.on_request(seen)
         server = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=300)
+        path = request.path.removeprefix(self._upstream)
         try:
-            server.request(request.command, parts.path + request.path, body or None, dict(request.headers))
+            server.request(request.command, parts.path + path, body or None, dict(request.headers))
             answer = server.getresponse()
             content = answer.read()
+        except (OSError, http.client.HTTPException):
+            request.close_connection = True
+            return
         finally:
             server.close()
         request.send_response_only(answer.status)

@@ -113,6 +113,9 @@ def test_base_url(written: str, meant: str) -> None:
         "http://me:hunter2@node",
         "http://me@node",
         "http://me:hunter2@node:port",
+        "me:hunter2@node:8000",
+        "https:/me:hunter2@node/",
+        "http://node/?key=hunter2",
     ],
 )
 def test_base_url_that_is_refused(written: str) -> None:
@@ -131,6 +134,7 @@ def test_base_url_that_is_refused(written: str) -> None:
         ({"timeout": 0}, "timeout"),
         ({"timeout": float("nan")}, "timeout"),
         ({"timeout": float("inf")}, "timeout"),
+        ({"timeout": 1e10}, "timeout"),
         ({"load_timeout": -1}, "load_timeout"),
         ({"retries": -1}, "retries"),
         ({"retry_delay": -0.1}, "retry_delay"),

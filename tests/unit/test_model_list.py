@@ -46,8 +46,8 @@ def test_base_models_aliases_and_adapters() -> None:
 
 def test_a_list_and_not_a_dictionary() -> None:
     """Up to 0.30 an adapter may be called like the base model, and requests go to the base model."""
-    observed = read([BASE, {**SQL, "id": "tiny"}, SQL, {**SQL, "root": "/b/sql"}])
-    assert [base.id for base in observed.base_models] == ["tiny"]
+    observed = read([BASE, BASE, {**SQL, "id": "tiny"}, SQL, {**SQL, "root": "/b/sql"}])
+    assert [(base.id, base.aliases) for base in observed.base_models] == [("tiny", ())]
     assert [adapter.name for adapter in observed.adapters] == ["tiny", "sql", "sql"]
     assert observed.adapter("sql").root == "/a/sql"
 

@@ -143,6 +143,8 @@ class TestPrune:
         own, foreign = (f"{name}{REHEARSAL_SUFFIX}" for name in ("sql", "gone"))
         assert [left.name for left in plan(self.declared, self.served).leftovers] == [own]
         assert [left.name for left in plan(self.declared, self.served, prune=True).leftovers] == [own, foreign]
+        spared = plan(self.declared, self.served, prune=True, prune_exclude=["gone", "sql"]).leftovers
+        assert [left.name for left in spared] == [own]
         assert plan(self.declared, self.served).changed
         assert not plan([DeclaredAdapter("tenant-a", "/t/a")], self.served).changed
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.sovereign.vllm.plugins.module_utils._answers import Answer, read_version
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 from ansible_collections.sovereign.vllm.plugins.module_utils._version import (
     cache_risk,
@@ -67,3 +68,19 @@ def test_in_place_needs_0_15() -> None:
 def test_cache_risk(version: str, other_path: bool, same_path: bool) -> None:
     assert bool(cache_risk(version, same_path=False)) is other_path
     assert bool(cache_risk(version, same_path=True)) is same_path
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "version"),
+    [
+        (200, '{"version":"0.32.0"}', "0.32.0"),
+        (200, '{"version":"0.30.0","rust_frontend_version":"0.30.0"}', "0.30.0"),
+        (200, '{"version":"0.32.0\\u001b[2J"}', "0.32.0\\x1b[2J"),
+        (200, '{"version":7}', None),
+        (200, "[]", None),
+        (200, "<p>Welcome</p>", None),
+        (404, '{"version":"0.32.0"}', None),
+    ],
+)
+def test_version_that_is_told(status: int, body: str, version: str) -> None:
+    assert read_version(Answer("http://node/version", status, body)) == version
