@@ -45,8 +45,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Words:
-    """Who speaks in an error body: ``vllm`` (its own error object), ``router`` (no such route) or ``other`` (a proxy,
-    a portal)."""
+    """Who speaks in an error body: ``vllm`` (its error object), ``router`` (no such route) or ``other`` (say, a proxy)."""
 
     speaker: str
     message: str

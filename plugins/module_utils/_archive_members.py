@@ -54,8 +54,7 @@ def tar_members(path: str, opened: contextlib.ExitStack) -> Iterator[Member]:
 
 
 def _read_to_the_end(archive: tarfile.TarFile) -> None:
-    """Find the two things that tarfile does not mind: an archive without its end, and a wrong sum behind the last
-    member."""
+    """Find what tarfile does not mind: an archive without its end, and a wrong sum behind the last member."""
     archive.fileobj.seek(archive.offset)
     if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
         raise tarfile.ReadError("no end")

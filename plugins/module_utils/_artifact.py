@@ -30,8 +30,7 @@ _CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
 def inspect_artifact(
     path: str, max_rank=None, base_model=None, checksum=None, allow_pickle: bool = False, max_size=None
 ) -> dict:
-    """Return what the directory or archive ``path`` holds, and every problem that keeps vLLM from serving it as it was
-    trained.
+    """Return what the directory or archive ``path`` holds, and all that keeps vLLM from serving it as it was trained.
 
     The result has ``valid`` (bool), ``problems`` (sentences), ``digest`` (``sha256:`` and 64 digits, None when not all
     files can be read), ``size`` (bytes), ``rank`` (int), ``peft_type``, ``base_model_name_or_path`` (str) and

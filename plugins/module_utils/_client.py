@@ -79,8 +79,7 @@ class Client:
             raise runtime_lora_disabled(answer, "find the route that loads adapters")
 
     def load(self, name: str, path: str, is_3d_lora_weight: bool = False, in_place: bool = False) -> None:
-        """Load an adapter. ``load_inplace`` exists since 0.15, ``is_3d_lora_weight`` since 0.22; older servers ignore
-        them."""
+        """Load an adapter. Servers before 0.15 ignore ``load_inplace``, those before 0.22 ``is_3d_lora_weight``."""
         payload: dict = {"lora_name": name, "lora_path": path}
         if is_3d_lora_weight:
             payload["is_3d_lora_weight"] = True

@@ -1,8 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A limit on the whole of a call, which socket time-outs do not give: they start anew with every byte that trickles
-in."""
+"""A limit on the whole of a call. Time-outs of sockets are none: they start anew with every byte that trickles in."""
 
 from __future__ import annotations
 
@@ -20,8 +19,7 @@ class DeadlinePassed(Exception):
 def call_within(seconds: float, call: Callable[[], _T]) -> _T:
     """Return what ``call`` returns, or raise what it raises.
 
-    A call that takes longer is left to its own time-outs in a daemon thread: there is no way to stop a blocked name
-    look-up.
+    A call that takes longer is left to its own time-outs in a daemon thread: nothing can stop a blocked name look-up.
 
     :raises DeadlinePassed: when it takes longer than ``seconds``.
     """

@@ -36,8 +36,7 @@ def declare(options: Mapping) -> DeclaredAdapter:
 def declare_all(adapters: Iterable[Mapping]) -> tuple[DeclaredAdapter, ...]:
     """Return the declared adapters of one node.
 
-    :raises VllmError: ``invalid_request``; a name that is declared twice is refused, since only one of the two could
-        win.
+    :raises VllmError: ``invalid_request``, also for a name that is declared twice: only one of the two could win.
     """
     declared = tuple(declare(options) for options in adapters)
     names = [adapter.name for adapter in declared]

@@ -31,8 +31,7 @@ class VllmError(Exception):
     :param http_status: the status that came back, if any did.
     :param detail: the server's own words, verbatim; cut at 2 kB.
     :param hint: what to do about it.
-    :param outcome_unknown: the request may have taken effect all the same, so the model list has to be read before
-        judging.
+    :param outcome_unknown: the request may have taken effect all the same, which only the model list tells.
     :param unsent: the request never left, so it may be sent again.
     """
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ._version import OLDEST_SUPPORTED, parse_version
+from ._version import OLDEST_SUPPORTED, PREFIX_CACHE_BY_NAME, parse_version
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,7 @@ class Exposure:
     """What was seen of a server.
 
     :ivar is_static: its adapters are declared by ``--lora-modules``, so that nothing has to be loaded at run time.
-    :ivar stranger: the status that a GET without key and client certificate is answered with, by path; None for no
-        answer.
+    :ivar stranger: by path, how a GET without key and client certificate is answered; None for not at all.
     """
 
     version: str | None
@@ -85,7 +84,8 @@ def _findings_of_release(version: str | None) -> list[dict]:
         message = f"The key of vLLM {version} can be bypassed by a crafted Host header (GHSA-94f4-hr76-p5j6)."
         fix = "Upgrade to 0.22.0 or later, or have a proxy in front of the server set the Host header."
         found.append(_finding("key_bypass", "high", message, fix))
-    if (0, 11, 1) <= parsed < (0, 31, 0):
+    since, until = PREFIX_CACHE_BY_NAME
+    if since <= parsed < until:
         message = f"vLLM {version} keys its prefix cache by the adapter's name, so a swap can answer from old prefixes."
         fix = "Give a new artifact a new name, turn prefix caching off, or upgrade to 0.31.0 or later."
         found.append(_finding("prefix_cache_by_name", "medium", message, fix))

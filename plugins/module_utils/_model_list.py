@@ -1,8 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading ``/v1/models``. Only a full, well-formed list is believed: from anything less nobody may conclude an
-absence."""
+"""Reading ``/v1/models``. From anything less than a full, well-formed list nobody may conclude an absence."""
 
 from __future__ import annotations
 
@@ -26,8 +25,7 @@ def read_model_list(answer: Answer, base_url: str) -> Observed:
     A card is a base model when ``max_model_len`` is set and an adapter when it is null and ``parent`` is set, in every
     release from 0.7 to 0.32. What has neither is a prompt adapter (up to 0.9.2), which nothing here manages.
 
-    :raises VllmError: ``not_vllm`` where it is not a vLLM model list with at least one base model, and the error of
-        the status.
+    :raises VllmError: ``not_vllm`` where it is no list with at least one base model, and the error of the status.
     """
     if answer.status != 200:
         raise read_error(answer, _TRIED)

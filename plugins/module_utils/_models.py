@@ -41,8 +41,7 @@ class BaseModel:
 
 @dataclass(frozen=True)
 class ServedAdapter:
-    """An adapter as ``/v1/models`` lists it: ``root`` is the path it was loaded from, as written by whoever loaded
-    it."""
+    """An adapter as ``/v1/models`` lists it: ``root`` is the path as written by whoever loaded it."""
 
     name: str
     root: str
@@ -54,8 +53,7 @@ class ServedAdapter:
 
 @dataclass(frozen=True)
 class Observed:
-    """One well-formed model list of the endpoint ``url``. Names can repeat, so both are sequences; the first one
-    wins."""
+    """One well-formed model list of the endpoint ``url``. Names can repeat, hence sequences; the first one wins."""
 
     url: str
     base_models: tuple[BaseModel, ...]

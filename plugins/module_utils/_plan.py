@@ -1,8 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one decision: what is to be done so that a node serves what is declared. Everything that reports, reports
-this."""
+"""The one decision: what is to be done so that a node serves what is declared. All that reports, reports this."""
 
 from __future__ import annotations
 
@@ -18,8 +17,7 @@ DRIFTS = ("none", "missing", "path", "base_model", "unexpected")
 
 @dataclass(frozen=True)
 class Entry:
-    """What was decided for one adapter: ``before`` is what is served, ``after`` what is to be served (None: not
-    served)."""
+    """What was decided for one adapter: ``before`` is what is served, ``after`` what is to be; None for nothing."""
 
     name: str
     action: str
@@ -37,8 +35,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Plan:
-    """The decisions for one node; ``leftovers`` are the temporary names of an interrupted run that are to be
-    removed."""
+    """The decisions for one node; ``leftovers`` are the temporary names that an interrupted run left, to be removed."""
 
     observed: Observed
     entries: tuple[Entry, ...]

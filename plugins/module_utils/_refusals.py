@@ -50,8 +50,7 @@ def load_error(answer: Answer, tried: str) -> VllmError:
 
 
 def unload_error(answer: Answer, tried: str) -> VllmError:
-    """Return the error for an unload that was not answered 200. Whether the adapter is gone only the model list
-    tells."""
+    """Return the error for an unload that was not answered 200. Only the model list tells whether it is gone."""
     error = common_error(answer, tried) or _route_error(answer, tried)
     if error:
         return error
@@ -78,9 +77,8 @@ def completion_error(answer: Answer, tried: str) -> VllmError:
 
 
 def _route_error(answer: Answer, tried: str) -> VllmError | None:
-    if answer.status == 404 and words(answer).speaker == "router":
-        return refusal(answer, tried, "runtime_lora_disabled", _ROUTE_MISSING)
-    return None
+    missing = answer.status == 404 and words(answer).speaker == "router"
+    return runtime_lora_disabled(answer, tried) if missing else None
 
 
 def _not_vllms_own(answer: Answer, tried: str) -> VllmError:
@@ -93,5 +91,5 @@ def _not_vllms_own(answer: Answer, tried: str) -> VllmError:
 
 
 def runtime_lora_disabled(answer: Answer, tried: str) -> VllmError:
-    """Return the error for a probe that found no load route."""
+    """Return the error for a server that has no load route."""
     return refusal(answer, tried, "runtime_lora_disabled", _ROUTE_MISSING)

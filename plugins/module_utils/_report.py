@@ -66,8 +66,7 @@ def entry_result(entry: Entry, adapter: ServedAdapter | None, failure: VllmError
 
 
 def joined_failure(failures: dict[str, VllmError], total: int) -> VllmError:
-    """Return one error that lists all failures; its code is that of the first, and it is retryable when all of them
-    are."""
+    """Return one error that lists all failures, with the code of the first that no retry can cure, if there is one."""
     errors = list(failures.values())
     if len(errors) == 1 and total == 1:
         return errors[0]

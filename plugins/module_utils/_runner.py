@@ -5,15 +5,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from ansible.module_utils.basic import missing_required_lib
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ._operation import Operation
 from ._requests import REQUESTS_IMPORT_ERROR
-
-if TYPE_CHECKING:
-    from ansible.module_utils.basic import AnsibleModule
 
 
 def run_module(module: AnsibleModule, operation: Operation) -> None:
@@ -25,6 +20,5 @@ def run_module(module: AnsibleModule, operation: Operation) -> None:
         module.warn(warning)
     if result.get("failed"):
         module.fail_json(**result)
-    # An unreachable result leaves by exit_json as well: fail_json would add "failed", and Ansible would count a
-    # failure.
+    # An unreachable result as well: fail_json would add "failed", and Ansible would count a failure.
     module.exit_json(**result)

@@ -1,8 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the store of a node is laid out, ``<store>/<name>/<first digits of the digest>``, and what may be removed from
-it."""
+"""The store of a node, ``<store>/<name>/<first digits of the digest>``, and what may be removed from it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a vLLM release is known to do, by its version. A version that cannot be read is None, and taken for a current
-one."""
+"""What a vLLM release is known to do. A version that cannot be read is None, and taken for a current one."""
 
 from __future__ import annotations
 
@@ -12,7 +11,8 @@ from ._errors import quoted, request_error
 
 OLDEST_SUPPORTED = (0, 7, 0)
 _LOAD_IN_PLACE_SINCE = (0, 15, 0)
-_PREFIX_CACHE_BY_NAME = ((0, 11, 1), (0, 31, 0))
+#: Since and until which release the prefix cache knows an adapter by its name alone.
+PREFIX_CACHE_BY_NAME = ((0, 11, 1), (0, 31, 0))
 
 
 def parse_version(text: str | None) -> tuple[int, int, int] | None:
@@ -24,8 +24,7 @@ def parse_version(text: str | None) -> tuple[int, int, int] | None:
 
 
 def require_supported(version: str | None, url: str) -> None:
-    """Refuse a server before 0.7.0, which cannot show what it serves: 0.6.4 to 0.6.6 leave loaded adapters out of
-    their list.
+    """Refuse a server before 0.7.0: 0.6.4 to 0.6.6 do not list the adapters that were loaded at run time.
 
     :raises VllmError: ``invalid_request``.
     """
@@ -63,7 +62,7 @@ def cache_risk(version: str | None, same_path: bool) -> str:
     from 0.31 on.
     """
     parsed = parse_version(version)
-    since, until = _PREFIX_CACHE_BY_NAME
+    since, until = PREFIX_CACHE_BY_NAME
     cure = "give a new artifact a new name, or turn prefix caching off"
     if parsed and parsed < since:
         return ""
