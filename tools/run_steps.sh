@@ -4,25 +4,42 @@
 #
 # usage: run_steps.sh NOX
 # Runs all of nox's default sessions, goes on after a failure so that one run shows all of them, and sums up at the end.
-# That is what nox does, too, but for a log of each session, the times, and how many tests there were.
+# That is what nox does, too, but for a log of each session, the times, how many tests there were, and two at a time of
+# those that leave a core idle.
 set -uo pipefail
 
 nox=$1
 logs=.build/log
 mkdir -p "$logs"
-summary=""
-failed=0
-while read -r session; do
-    printf '\n=== %s\n' "$session"
-    began=$SECONDS
-    if "$nox" --session "$session" </dev/null 2>&1 | tee "$logs/$session.log"; then
-        result=ok
-    else
-        result=FAILED
-        failed=1
-    fi
+
+# The sessions that nox would run with these arguments.
+sessions() {
+    "$nox" --list "$@" | sed -n 's/^\* \([^ ]*\).*/\1/p'
+}
+
+# Shows what a session printed when it has ended, and leaves a line for the summary. Fails when the session does.
+step() {
+    local session=$1 began=$SECONDS result=ok counts
+    "$nox" --session "$session" </dev/null >"$logs/$session.log" 2>&1 || result=FAILED
     counts=$(grep -oE '[0-9]+ (passed|failed|error|skipped)[^=]* in [0-9.]+s' "$logs/$session.log" | paste -sd ';')
-    summary+=$(printf '%-24s %-6s %5d s  %s' "$session" "$result" "$((SECONDS - began))" "$counts")$'\n'
-done < <("$nox" --list | sed -n 's/^\* \([^ ]*\).*/\1/p')
-printf '\n=== Summary\n%s' "$summary"
+    printf '%-24s %-6s %5d s  %s\n' "$session" "$result" "$((SECONDS - began))" "$counts" >"$logs/$session.result"
+    printf '\n=== %s\n%s\n' "$session" "$(cat "$logs/$session.log")"
+    [[ $result == ok ]]
+}
+export nox logs
+export -f step
+
+all=$(sessions)
+one_core=$(sessions --tags one-core)
+failed=0
+for session in $(grep -vxF "$one_core" <<<"$all"); do
+    step "$session" || failed=1
+done
+# The dear ones first, so that none is left running alone for long.
+tac <<<"$one_core" | xargs -P 2 -I SESSION bash -c 'step "$1"' step SESSION || failed=1
+
+printf '\n=== Summary\n'
+for session in $all; do
+    cat "$logs/$session.result"
+done
 exit "$failed"

@@ -28,7 +28,7 @@ PLACES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 }
 FORKS = 40
 # Seconds. Where the client has to wait in vain, and where it has not.
-SHORT = {"timeout": 3, "load_timeout": 3}
+SHORT = {"timeout": 5, "load_timeout": 5}
 LONG = {"timeout": 60, "load_timeout": 60}
 
 
