@@ -22,7 +22,7 @@ READS = ("/v1/models", "/version", "/health", "/v1/load_lora_adapter")
 Answers = dict[str, bytes]
 
 
-class Sites(AbstractContextManager):
+class LoopbackFleet(AbstractContextManager):
     """`count` sites that serve the same `adapters`; the last of them are dead: `silent` take connections and never
     answer, `closed` refuse them.
 
