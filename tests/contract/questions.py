@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.asking import JSON
+from tests.support.asking import JSON
 
 from .servers import Server
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.asking import Reply
+from tests.support.asking import Reply
 
 from .questions import questions
 from .servers import KEY, Server

@@ -7,14 +7,13 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.certificates import write_certificate
+from tests.support.certificates import context_of, write_certificate
 from tests.vllm_stand_in import Fault, StandIn
 
 from .watching import Watching, declare, observed, until
@@ -119,10 +118,7 @@ class Tls:
         self.other = write_certificate(directory / "other.pem")
         self.no_pem = directory / "no.pem"
         self.no_pem.write_text("not a certificate")
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(self.certificate)
-        self.context.load_verify_locations(self.client)
-        self.context.verify_mode = ssl.CERT_REQUIRED
+        self.context = context_of(self.certificate, self.client)
 
 
 @pytest.fixture(scope="module")

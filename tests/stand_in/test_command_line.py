@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.asking import ask, served
+from tests.support.asking import ask, served
 
 PROJECT = Path(__file__).resolve().parents[2]
 

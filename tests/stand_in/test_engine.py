@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.asking import ask, complete, eventually, load, served, unload, weights
+from tests.support.asking import ask, complete, eventually, load, served, unload, weights
 from tests.vllm_stand_in import StandIn, write_adapter
 
 LONG = "a prompt that fills more than one block of the prefix cache"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.asking import ask, load, served, unload
+from tests.support.asking import ask, load, served, unload
 from tests.vllm_stand_in import Fault, StandIn
 from tests.vllm_stand_in.misbehaviour import KINDS
 

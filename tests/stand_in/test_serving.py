@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.asking import ask, load, served, unload
+from tests.support.asking import ask, load, served, unload
 from tests.vllm_stand_in import StandIn
 
 KEY = {"Authorization": "Bearer secret"}

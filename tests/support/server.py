@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.asking import Reply, ask
+from tests.support.asking import Reply, ask
 
 
 class Server:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible.plugins.loader import inventory_loader
 
-from tests.asking import served
+from tests.support.asking import served
 from tests.vllm_stand_in import write_adapter
 
 from .conftest import CLOSED, NewInventory, NewServer
