@@ -47,7 +47,14 @@ def test_the_files_of_the_quickstart_are_those_shown(name: str) -> None:
 def demo_server() -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The URL of what `make demo-server` runs, on a free port, and its process."""
     command = [sys.executable, "-m", "tests.demo", "--serve", "0"]
-    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
+    # As a shell starts what goes on in the background.
+    with subprocess.Popen(
+        command,
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    ) as process:
         try:
             yield re.findall(r"http://\S+\d", process.stdout.readline())[0], process
         finally:
