@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.asking import eventually
 from tests.support.certificates import context_of, write_certificate
 from tests.vllm_stand_in import Fault, StandIn
 
-from .watching import Watching, declare, observed, until
+from .watching import PATIENCE, Watching, declare, observed
 
 KEY = "sk-edge-4f2a9c01d7be"
 
@@ -193,7 +194,7 @@ def test_proxy_of_the_environment(server, file, monkeypatch, use_proxy, asked):
         monkeypatch.setattr(os, "environ", {**os.environ, "http_proxy": proxy.url, "no_proxy": ""})
         declare(file, {"base_url": server.url, "adapters": [], "use_proxy": use_proxy})
         with Watching(file):
-            until(lambda: server.log + proxy.log, lambda: "a request")
+            assert eventually(lambda: bool(server.log + proxy.log), PATIENCE)
         assert bool(proxy.log) == (asked == "proxy")
         assert bool(server.log) == (asked == "server")
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from tests.support.asking import Reply, ask
 
+REHEARSAL_SUFFIX = "@sovereign.vllm-rehearsal"  # of the names that an interrupted run leaves behind
+
 
 class Server:
     """The server at `url`, spoken to with the key, if it has one."""
