@@ -4,8 +4,8 @@
 #
 # usage: make_environment.sh DIRECTORY "3.12 3.13 ..." PIP-ARGUMENT ...
 # Makes a virtual environment with the first of these Pythons, or of all that the tools run on if none is named, and tells
-# pip to install into it. Does nothing when that was
-# done before with the same arguments and the same requirements-*.txt: many sessions share an environment.
+# pip to install into it. Does nothing when that was done before with the same arguments and the same requirements*.txt:
+# many sessions share an environment.
 set -eu
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 

@@ -1,6 +1,5 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-
 """A page that asks the models of an inventory: pick a site and an adapter, ask, and see the answer and who gave it.
 
     python3 chat.py -i sites.vllm.yml --port 8080

@@ -12,8 +12,8 @@ from typing import Any
 
 from tests.bench.commands import Took, run
 from tests.bench.fleet import ADAPTERS, PLAYBOOKS
-from tests.bench.sites import Sites
 from tests.bench.table import seconds, table
+from tests.support.loopback_fleet import LoopbackFleet
 
 LABELS = {
     "inventory": "ansible-inventory --list, sovereign.vllm.vllm",
@@ -30,7 +30,7 @@ def bench(sites: int, silent: int, closed: int, timeout: int, rounds: int) -> di
     """
     figures: dict[str, Any] = {"sites": sites, "silent": silent, "closed": closed, "timeout": timeout, "rounds": rounds}
     figures["ways"] = {way: {"seconds": [], "cpu": [], "peak": []} for way in LABELS}
-    with tempfile.TemporaryDirectory() as name, Sites(sites, ADAPTERS, silent, closed) as fleet:
+    with tempfile.TemporaryDirectory() as name, LoopbackFleet(sites, ADAPTERS, silent, closed) as fleet:
         directory = Path(name)
         _write_files(directory, fleet, silent + closed, timeout)
         for _round in range(rounds):
@@ -47,7 +47,7 @@ def bench(sites: int, silent: int, closed: int, timeout: int, rounds: int) -> di
     return figures
 
 
-def _write_files(directory: Path, fleet: Sites, dead: int, timeout: int) -> None:
+def _write_files(directory: Path, fleet: LoopbackFleet, dead: int, timeout: int) -> None:
     names = [{"name": f"site{number:04}", "base_url": url} for number, url in enumerate(fleet.urls, start=1)]
     plugin = {"plugin": "sovereign.vllm.vllm", "endpoints": names, "timeout": timeout, "retries": 0}
     (directory / "fleet.vllm.yml").write_text(json.dumps(plugin))

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.commands import Took, run
-from tests.bench.sites import Sites
 from tests.bench.table import seconds, table
 from tests.demo.playbook import recap
+from tests.support.loopback_fleet import LoopbackFleet
 from tests.support.playbook import AS_MODULE, IN_WORKER
 
 PLAYBOOKS = Path(__file__).with_name("playbooks")
@@ -45,7 +45,7 @@ CASES = {
 
 def bench(sites: int, rounds: int) -> dict[str, Any]:
     """Run all cases in turn, `rounds` times. Raises RuntimeError when one does not do what it is there for."""
-    with tempfile.TemporaryDirectory() as name, Sites(sites, ADAPTERS) as fleet:
+    with tempfile.TemporaryDirectory() as name, LoopbackFleet(sites, ADAPTERS) as fleet:
         directory = Path(name)
         _write_inventories(directory, fleet)
         figures: dict[str, Any] = {"sites": sites, "forks": 5, "rounds": rounds, "playbooks": {}}
@@ -60,7 +60,7 @@ def bench(sites: int, rounds: int) -> dict[str, Any]:
         return figures
 
 
-def _write_inventories(directory: Path, fleet: Sites) -> None:
+def _write_inventories(directory: Path, fleet: LoopbackFleet) -> None:
     adapters = [{"name": name, "path": path} for name, path in fleet.adapters.items()]
     hosts = {f"site{number:04}": {"vllm_base_url": url} for number, url in enumerate(fleet.urls, start=1)}
     for name, how in (("in_worker", IN_WORKER), ("as_module", AS_MODULE)):

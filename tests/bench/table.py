@@ -16,9 +16,8 @@ def seconds(time: float) -> str:
 def table(head: list[str], rows: list[list[str]]) -> str:
     """Columns aligned, the first to the left and the others to the right."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [[head[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(head[1:], widths[1:], strict=True)]]
-    lines += [
+    lines = [
         [row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        for row in rows
+        for row in (head, *rows)
     ]
     return "\n".join("  " + "  ".join(line).rstrip() for line in lines)

@@ -7,20 +7,14 @@ from __future__ import annotations
 import urllib.request
 from pathlib import Path
 
-import pytest
 from selenium import webdriver
 
 from tests.browser.chat import Page, chat_server
 from tests.support.server import Server
-from tests.vllm_stand_in import StandIn, write_examples
+from tests.vllm_stand_in import StandIn
 
 KEY = "sk-chat-8841"
 MARKUP = "<b id=injected>x</b>"
-
-
-@pytest.fixture(scope="module")
-def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_examples(tmp_path_factory.mktemp("examples"))
 
 
 def test_pick_a_site_and_an_adapter_and_ask(browser: webdriver.Chrome, tmp_path: Path, examples: Path) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from tests.lifecycle.from_the_artifact import FromTheArtifact
 from tests.lifecycle.one_adapter import OneAdapter
 from tests.lifecycle.whole_node import WholeNode
 
@@ -13,4 +14,8 @@ class TestOneAdapter(OneAdapter):
 
 
 class TestWholeNode(WholeNode):
+    pass
+
+
+class TestFromTheArtifact(FromTheArtifact):
     pass

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.asking import Reply, ask
+from tests.support.asking import Reply, ask
 
 from .questions import questions
 from .servers import Server, like, real_server

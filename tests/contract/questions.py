@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.asking import JSON
+from tests.support.asking import JSON
 
 from .servers import Server
 
@@ -69,7 +69,6 @@ def _routes() -> Iterator[Question]:
     yield Question("health", "GET", "/health")
     yield Question("ping", "GET", "/ping")
     yield Question("version", "GET", "/version")
-    yield Question("metrics", "GET", "/metrics")
     yield _list("list without adapters")
     for method in ("GET", "PUT", "DELETE", "OPTIONS", "HEAD"):
         yield Question(f"{method} of the load route", method, LOAD)

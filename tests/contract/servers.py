@@ -10,8 +10,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.asking import ask
 from tests.real_vllm import RealServer
+from tests.support.asking import ask
 from tests.vllm_stand_in import PROFILES, Profile, StandIn, profile_for, write_examples
 
 KEY = "contract-key"

@@ -22,6 +22,7 @@ def serve(port: int) -> None:
         server = StandIn(port=port).start()
     except OSError as error:
         raise UnusableServer(f"Cannot serve {ADAPTERS} on 127.0.0.1:{port}: {error}.") from None
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background jobs ignore Ctrl-C
     with contextlib.closing(server), contextlib.suppress(KeyboardInterrupt):
         print(f"A stand-in for vLLM listens on {server.url}, with adapters to load in:")
         print("".join(f"  {path}\n" for path in written.values()) + "Ctrl-C stops it.", flush=True)

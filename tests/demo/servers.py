@@ -123,9 +123,15 @@ class UsersServer(DemoServer):
             raise UnusableServer(f"This server serves {', '.join(taken)} already: unload what an earlier demo left.")
 
     def stop(self) -> None:
-        """Leave it as it was found, also when the story broke off."""
-        for name in set(http.served(self.url)) & set(getattr(self, "adapters", ())):
-            http.call(self.url + "/v1/unload_lora_adapter", {"lora_name": name})
+        """Leave it as it was found, also when the story broke off. Raises UnusableServer when it is gone itself."""
+        try:
+            for name in set(http.served(self.url)) & set(self.adapters):
+                http.call(self.url + "/v1/unload_lora_adapter", {"lora_name": name})
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            names = ", ".join(self.adapters)
+            raise UnusableServer(
+                f"{self.url} may still serve {names} ({error}): unload them when it is back."
+            ) from None
 
 
 SERVERS = {"stand-in": StandInServer, "cpu": CpuServer}

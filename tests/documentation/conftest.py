@@ -3,6 +3,6 @@
 
 from __future__ import annotations
 
-from tests.integration.conftest import examples, new_site
+from tests.integration.conftest import new_site
 
-__all__ = ["examples", "new_site"]
+__all__ = ["new_site"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.asking import ask, load, unload, weights
+from tests.support.asking import ask, load, unload, weights
 from tests.support.guide import GUIDES
 from tests.vllm_stand_in import PROFILES, StandIn, write_adapter
 

@@ -14,7 +14,6 @@ import asyncio
 import gc
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,47 +22,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .fleet import adapter_names, address
+from tests.support.loopback_fleet import LoopbackFleet
+
 from .source import load_source
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-class _Fleet:
-    """A fleet in a process of its own; `requests` is known at the end."""
-
-    def __init__(self, endpoints: int, adapters: int) -> None:
-        command = [sys.executable, "-m", "tests.eda.fleet", str(endpoints), str(adapters)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        port = int(self._process.stdout.readline())
-        self.urls = [f"http://{address(number)}:{port}" for number in range(endpoints)]
-        self.requests = 0
-
-    def __enter__(self) -> _Fleet:
-        return self
-
-    def __exit__(self, *unused: object) -> None:
-        self._process.stdin.close()
-        self.requests = int(self._process.stdout.read())
-        self._process.wait()
-
-
-class _DeadFleet(_Fleet):
-    """As many addresses where every connection is refused, at a port that nobody else can take."""
-
-    def __init__(self, endpoints: int, _adapters: int) -> None:
-        self._port = socket.socket()
-        self._port.bind((address(0), 0))
-        port = self._port.getsockname()[1]
-        self.urls = [f"http://{address(number)}:{port}" for number in range(endpoints)]
-        self.requests = 0
-
-    def __exit__(self, *unused: object) -> None:
-        self._port.close()
-
-
-def _declaration(urls: list[str], adapters: int) -> dict[str, Any]:
-    declared = [{"name": name, "path": "/srv/adapter", "base_model": "tiny"} for name in adapter_names(adapters)]
+def _declaration(urls: list[str], adapters: dict[str, str]) -> dict[str, Any]:
+    declared = [{"name": name, "path": path, "base_model": "tiny"} for name, path in adapters.items()]
     return {"defaults": {"adapters": declared, "prune": True}, "endpoints": urls}
 
 
@@ -122,22 +89,23 @@ def _main() -> None:
     options = parser.parse_args()
 
     with (
-        (_DeadFleet if options.dead else _Fleet)(options.endpoints, options.adapters) as fleet,
+        LoopbackFleet(options.endpoints + 1, options.adapters, closed=options.endpoints * options.dead) as fleet,
         tempfile.TemporaryDirectory() as directory,
     ):
+        urls = fleet.urls[1:]  # the first one lives: it keeps the port of those that refuse
         file = Path(directory, "declaration.json")
-        file.write_text(json.dumps(_declaration(fleet.urls, options.adapters)))
+        file.write_text(json.dumps(_declaration(urls, fleet.adapters)))
 
         async def run() -> dict[str, Any]:
             queue: asyncio.Queue = asyncio.Queue()
             if options.bare:
-                work = _ask_bare(fleet.urls, options.interval)
+                work = _ask_bare(urls, options.interval)
             else:
                 work = load_source()(queue, {"declaration": str(file), "interval": options.interval})
             return await _measured(work, queue, 1.5 * options.interval, options.seconds)
 
         used = asyncio.run(run())
-    print(json.dumps({**used, "requests": fleet.requests}))
+        print(json.dumps({**used, "requests": fleet.take_counts().total()}))
 
 
 if __name__ == "__main__":

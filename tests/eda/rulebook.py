@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.environment import clean_environment
+
 _INVENTORY = "all: {hosts: {localhost: {ansible_connection: local}}}\n"
 
 
@@ -36,17 +38,11 @@ class Rulebook:
             *("--rulebook", name, "--inventory", str(inventory), "--env-vars", ",".join(variables)),
             *("--verbose", "--print-events"),
         ]
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "VLLM_", "EDA_"))}
         with self._file.open("w") as log:
             self._process = subprocess.Popen(
                 command,
                 cwd=directory,
-                env={
-                    **kept,
-                    **variables,
-                    **secrets,
-                    "ANSIBLE_COLLECTIONS_PATH": os.environ["ANSIBLE_COLLECTIONS_PATH"],
-                },
+                env={**clean_environment(directory), **variables, **secrets},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

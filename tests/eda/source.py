@@ -16,7 +16,7 @@ _IN_TREE = Path("ansible_collections", "sovereign", "vllm")
 
 
 def collection() -> Path:
-    """The collection under test: the installed one where noxfile.py names it, else this clone."""
+    """The collection under test: the installed one where tools/session_steps.py names it, else this clone."""
     root = os.environ.get("SOVEREIGN_VLLM_COLLECTIONS_PATH")
     return Path(root) / _IN_TREE if root else _PROJECT
 

@@ -7,17 +7,17 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.certificates import write_certificate
+from tests.support.asking import eventually
+from tests.support.certificates import context_of, write_certificate
 from tests.vllm_stand_in import Fault, StandIn
 
-from .watching import Watching, declare, observed, until
+from .watching import PATIENCE, Watching, declare, observed
 
 KEY = "sk-edge-4f2a9c01d7be"
 
@@ -119,10 +119,7 @@ class Tls:
         self.other = write_certificate(directory / "other.pem")
         self.no_pem = directory / "no.pem"
         self.no_pem.write_text("not a certificate")
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(self.certificate)
-        self.context.load_verify_locations(self.client)
-        self.context.verify_mode = ssl.CERT_REQUIRED
+        self.context = context_of(self.certificate, self.client)
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +194,7 @@ def test_proxy_of_the_environment(server, file, monkeypatch, use_proxy, asked):
         monkeypatch.setattr(os, "environ", {**os.environ, "http_proxy": proxy.url, "no_proxy": ""})
         declare(file, {"base_url": server.url, "adapters": [], "use_proxy": use_proxy})
         with Watching(file):
-            until(lambda: server.log + proxy.log, lambda: "a request")
+            assert eventually(lambda: bool(server.log + proxy.log), PATIENCE)
         assert bool(proxy.log) == (asked == "proxy")
         assert bool(server.log) == (asked == "server")
 

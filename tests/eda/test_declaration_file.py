@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from ansible_collections.sovereign.vllm.plugins.module_utils._lora_adapters import LORA_ADAPTERS
 
+from tests.support.asking import eventually
 from tests.vllm_stand_in import Fault, StandIn
 
 from .source import helper_of_source
-from .watching import Watching, declare, observed, until
+from .watching import PATIENCE, Watching, declare, observed
 
 EDGE = {"name": "edge1", "base_url": "http://127.0.0.1:1", "adapters": []}
 REFUSED = {
@@ -28,7 +29,6 @@ REFUSED = {
     "a misspelt key": ("endpoint: []", "unknown option 'endpoint'"),
     "endpoint is a number": ("endpoints: [8000]", "endpoint 1 is not a mapping"),
     "no base_url": ("endpoints: [{name: edge1, adapters: []}]", "endpoint 1 has no base_url"),
-    "no scheme": ("endpoints: [{base_url: 'edge1:8000', adapters: []}]", "is not http or https"),
     "password in the URL": ("endpoints: [{base_url: 'http://u:p@edge1', adapters: []}]", "has a user or password"),
     "no adapters at all": ("endpoints: ['http://edge1:8000']", "endpoint 1 has no adapters"),
     "misspelt option of an endpoint": ([EDGE | {"purge": True}], "unknown option 'purge'"),
@@ -38,7 +38,6 @@ REFUSED = {
     "adapter without a name": ([EDGE | {"adapters": [{"path": "/srv/a"}]}], "adapter 1 has no name"),
     "adapter without a path": ([EDGE | {"adapters": [{"name": "a"}]}], "Option path is missing for adapter 'a'"),
     "name is a number": ([EDGE | {"adapters": [{"name": 7, "path": "/srv/a"}]}], "option name that is not text"),
-    "relative path": ([EDGE | {"adapters": [{"name": "a", "path": "org/a"}]}], "which is relative"),
     "adapter twice": (
         [EDGE | {"adapters": [{"name": "a", "path": "/a"}, {"name": "a", "path": "/b"}]}],
         "more than once",
@@ -51,7 +50,6 @@ REFUSED = {
     "prune_limit is true": ([EDGE | {"prune_limit": True}], "option prune_limit that is not a whole number"),
     "prune_exclude of numbers": ([EDGE | {"prune_exclude": [1]}], "prune_exclude that is not a list of text"),
     "timeout of nothing": ([EDGE | {"timeout": 0}], "timeout must be more than 0"),
-    "key of a certificate alone": ([EDGE | {"client_key": "/etc/key.pem"}], "client_key is given without client_cert"),
     "key in a variable that is not set": ([EDGE | {"api_key_env": "NO_SUCH_KEY"}], "'NO_SUCH_KEY', which is not set"),
 }
 
@@ -220,7 +218,7 @@ def test_own_options_come_before_the_defaults(server, file):
 )
 def test_option_of_the_source_that_cannot_be_used(file, args, problem):
     with pytest.raises(Exception, match=re.escape(problem)) as caught, Watching(file, **args) as watching:
-        until(lambda: not watching.is_running, lambda: "the source to refuse")
+        assert eventually(lambda: not watching.is_running, PATIENCE)
     assert caught.value.code == "invalid_request"
 
 

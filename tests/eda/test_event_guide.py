@@ -5,16 +5,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import yaml
 from ansible_rulebook.validators import Validate
 
-from tests.support.guide import Guide
+from tests.support.guide import Guide, shell
 
 from .source import collection, helper_of_source
 
@@ -59,9 +56,7 @@ def test_declaration_from_an_inventory(tmp_path):
     }
     (tmp_path / "inventory.json").write_text(json.dumps({"vllm": {"hosts": hosts}}))
     (tmp_path / "declare.yml").write_text(example("declare.yml"))
-    playbook = Path(sys.executable).with_name("ansible-playbook")
-    environment = {**os.environ, "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
-    subprocess.run([playbook, "-i", "inventory.json", "declare.yml"], cwd=tmp_path, env=environment, check=True)
+    shell("ansible-playbook -i inventory.json declare.yml", tmp_path)
     assert {target.name: target.endpoint.base_url for target in declared(tmp_path / "declaration.json")} == {
         name: variables["vllm_base_url"] for name, variables in hosts.items()
     }

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.asking import eventually
 from tests.vllm_stand_in import Fault, StandIn
 
-from .watching import Watching, declare, observed, until
+from .watching import PATIENCE, Watching, declare, observed
 
 SEEDS = (1, 20261123)
 ENDPOINTS, ROUNDS = 5, 10
@@ -116,10 +117,8 @@ def test_events_are_those_of_the_changes(file: Path, artifacts: dict[str, Path],
             for site in sites:
                 site.change(chance)
             for site in sites:
-                until(
-                    lambda site=site: len(watching.of(site.name)) >= len(site.events),
-                    lambda site=site: f"{site.events} of {site.name}, there are {_short(watching, site)}",
-                )
+                told = eventually(lambda site=site: len(watching.of(site.name)) >= len(site.events), PATIENCE)
+                assert told, f"waited in vain for {site.events} of {site.name}, there are {_short(watching, site)}"
         for site in sites:
             if not site.usable:
                 site.change(chance)

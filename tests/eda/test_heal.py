@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.asking import served
+from tests.support.asking import served
 from tests.vllm_stand_in import StandIn
 
 from .rulebook import Rulebook

@@ -7,11 +7,10 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.support.asking import eventually
 from tests.vllm_stand_in import StandIn
 
 from .source import load_source
@@ -67,25 +66,17 @@ class Watching:
 
     def next(self, count: int = 1) -> list[dict[str, Any]]:
         """Wait for so many events, take them out and return them, without their wrapping."""
-        until(lambda: len(self.events) >= count, lambda: f"{count} events, there are {self.events}")
+        there_are = eventually(lambda: len(self.events) >= count, PATIENCE)
+        assert there_are, f"waited in vain for {count} events, there are {self.events}"
         taken, self.events = self.events[:count], self.events[count:]
         return [next(iter(event.values())) for event in taken]
-
-
-def until(condition: Callable[[], bool], what: Callable[[], str]) -> None:
-    """Wait for what has to come."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain for {what()}"
-        time.sleep(0.01)
 
 
 def observed(server: StandIn, times: int = 4) -> None:
     """Wait until the server has been asked so many times more: enough for everything before to be told."""
     asked = len(server.log)
-    until(
-        lambda: len(server.log) >= asked + times, lambda: f"{times} requests after {asked}, log has {len(server.log)}"
-    )
+    enough = eventually(lambda: len(server.log) >= asked + times, PATIENCE)
+    assert enough, f"waited in vain for {times} requests after {asked}, log has {len(server.log)}"
 
 
 def declare(file: Path, *endpoints: Any, **defaults: Any) -> Path:

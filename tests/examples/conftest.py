@@ -6,20 +6,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
-
 from tests.support.environment import clean_environment
-from tests.vllm_stand_in import write_examples
 
 PROJECT = Path(__file__).parents[2]
 EXAMPLES = PROJECT / "examples"
 FOREIGN = PROJECT / ".build" / "foreign"
-
-
-@pytest.fixture(scope="session")
-def adapters(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with adapters that every stand-in reads."""
-    return write_examples(tmp_path_factory.mktemp("adapters"))
 
 
 def foreign_environment(directory: Path) -> dict[str, str]:

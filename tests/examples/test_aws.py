@@ -60,8 +60,8 @@ TEARDOWN = [ANSIBLE_PLAYBOOK, "teardown.yml"]
 
 
 @pytest.fixture
-def story(adapters: Path, tmp_path: Path) -> Iterator[Story]:
-    with Cloud(adapters, KEY) as cloud:
+def story(examples: Path, tmp_path: Path) -> Iterator[Story]:
+    with Cloud(examples, KEY) as cloud:
         yield Story(cloud, tmp_path)
 
 

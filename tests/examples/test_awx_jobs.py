@@ -19,9 +19,9 @@ SERVED = "Serve what is declared"
 
 
 @pytest.fixture
-def fleet(tmp_path: Path, adapters: Path) -> Iterator[Fleet]:
+def fleet(tmp_path: Path, examples: Path) -> Iterator[Fleet]:
     with ExitStack() as servers:
-        yield Fleet(tmp_path / "project", adapters, servers)
+        yield Fleet(tmp_path / "project", examples, servers)
 
 
 @pytest.fixture

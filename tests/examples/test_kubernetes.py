@@ -99,10 +99,10 @@ class Deployment:
 
 
 @pytest.fixture
-def deployment(replicas: dict[str, StandIn], tmp_path: Path, adapters: Path) -> Iterator[Deployment]:
+def deployment(replicas: dict[str, StandIn], tmp_path: Path, examples: Path) -> Iterator[Deployment]:
     addresses = {name: (server.settings.host, server.port) for name, server in replicas.items()}
     with Cluster(addresses) as cluster:
-        yield Deployment(cluster, tmp_path, adapters)
+        yield Deployment(cluster, tmp_path, examples)
 
 
 def test_every_replica_serves_what_is_declared(deployment: Deployment, replicas: dict[str, StandIn]) -> None:

@@ -19,16 +19,16 @@ KEY = "sk-local-6061"
 COMPOSE = yaml.safe_load((LOCAL / "compose.yml").read_text())
 
 
-def test_an_adapter_is_served_and_answers_by_its_name(tmp_path: Path, adapters: Path) -> None:
+def test_an_adapter_is_served_and_answers_by_its_name(tmp_path: Path, examples: Path) -> None:
     with StandIn(base_models=("base",), api_key=KEY) as stand_in:
         server = Server(stand_in.url, KEY)
-        where = {"key": KEY, "base_url": stand_in.url, "adapters_path": str(adapters)}
+        where = {"key": KEY, "base_url": stand_in.url, "adapters_path": str(examples)}
         looked = converge(tmp_path, "--check", "--diff", **where)
         assert looked.returncode == 0, looked.stdout
         assert not server.served()
         run = converge(tmp_path, **where)
         assert run.returncode == 0, run.stdout
-        assert server.served() == {"first": str(adapters / "first")}
+        assert server.served() == {"first": str(examples / "first")}
         answer = server.complete("first", tokens=16, prompt="The quick brown fox")
         assert f"first says: {answer}" in run.stdout
         assert "changed=0" in converge(tmp_path, **where).stdout

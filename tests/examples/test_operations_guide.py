@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,8 +13,7 @@ import yaml
 
 from tests.examples.conftest import EXAMPLES
 from tests.examples.fleet import KEY, Fleet
-from tests.support.environment import clean_environment
-from tests.support.guide import Guide
+from tests.support.guide import Guide, shell
 
 FILES = ("inventory/sites.vllm.yml", "inventory/group_vars/vllm.yml")
 NOT_RUN = {"cache: true": "see tests/integration/discovery/test_cache.py", "*/15": "is for cron"}
@@ -27,28 +25,18 @@ def test_the_files_shown_are_those_of_the_example() -> None:
         assert yaml.safe_load(shown) == yaml.safe_load((EXAMPLES / "awx" / "project" / name).read_text())
 
 
-def test_the_commands_shown(tmp_path: Path, adapters: Path) -> None:
+def test_the_commands_shown(tmp_path: Path, examples: Path) -> None:
     files = dict.fromkeys((f"# {name}: " for name in FILES), "above")
     with Guide("operations_guide", NOT_RUN | files) as guide:
         commands = "".join(guide.take("ansible-") for _block in range(6)).splitlines()
     graph, host, audit, look, converge, one, reachable, waves, prune = commands
     with ExitStack() as servers:
-        fleet = Fleet(tmp_path / "project", adapters, servers)
+        fleet = Fleet(tmp_path / "project", examples, servers)
 
         def run(command: str, rc: int = 0) -> str:
-            environment = {**clean_environment(tmp_path), "VLLM_API_KEY": KEY}
-            ran = subprocess.run(
-                ["bash", "-c", command],
-                cwd=tmp_path / "project",
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=300,
-                check=False,
-            )
-            assert ran.returncode == rc, f"{command}: {ran.stdout}{ran.stderr}"
-            assert KEY not in ran.stdout + ran.stderr
-            return ran.stdout
+            shown = shell(command, tmp_path / "project", rc, {"VLLM_API_KEY": KEY}, seconds=300)
+            assert KEY not in shown
+            return shown
 
         assert re.search(r"@vllm_unreachable:\n\W*edge04\n", run(graph))
         assert "4f2a9c01d7be" in run(host)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tests.support.playbook import IN_WORKER, run_playbook
-from tests.support.server import Server
+from tests.support.playbook import IN_WORKER, TaskResult, run_playbook
+from tests.support.server import REHEARSAL_SUFFIX, Server
 from tests.vllm_stand_in import Fault, StandIn
 
 from .catalogue import FAULTS, KnownFault
-from .chance import LIST, LOAD, REHEARSAL, UNLOAD
+from .chance import LIST, LOAD, UNLOAD
 from .operations import OPERATIONS, WRITING, Operation
 
 # Where a fault hits: keyword arguments of Fault beside those of the fault, and the operations that come there.
@@ -74,19 +74,28 @@ def run_cells(cells: Iterable[Cell], artifacts: Path, directory: Path) -> dict[C
         stand_ins = {f"cell{number}": servers.enter_context(StandIn()) for number in range(len(cells))}
         hosts = {}
         for (host, stand_in), cell in zip(stand_ins.items(), cells, strict=True):
-            serve(stand_in, operation, artifacts)
-            if cell.fault.how:
-                stand_in.faults.add(Fault(**PLACES[cell.place][0], **cell.fault.how))
-            else:
-                stand_in.kill()
+            prepare(stand_in, cell, operation, artifacts)
             hosts[host] = {**host_variables(stand_in, artifacts), **(SHORT if cell.fault.slow else LONG)}
         hosts = dict(sorted(hosts.items(), key=lambda host: host[1]["timeout"]))  # those that wait come first
         run = run_playbook(operation.task(name), hosts, directory, rc=None, **how_to_run(operation))
         results = run.of(name)
         return {
-            cell: seen(results[host].status, results[host].values, operation, stand_in)
+            cell: seen(outcome_of(results[host]), results[host].code, operation, stand_in)
             for (host, stand_in), cell in zip(stand_ins.items(), cells, strict=True)
         }
+
+
+def outcome_of(result: TaskResult) -> str:
+    return "changed" if result.status == "ok" and result.changed else result.status
+
+
+def prepare(stand_in: StandIn, cell: Cell, operation: Operation, artifacts: Path) -> None:
+    """Serve what the operation finds, and put the fault in place."""
+    serve(stand_in, operation, artifacts)
+    if cell.fault.how:
+        stand_in.faults.add(Fault(**PLACES[cell.place][0], **cell.fault.how))
+    else:
+        stand_in.kill()
 
 
 def serve(stand_in: StandIn, operation: Operation, artifacts: Path) -> None:
@@ -105,19 +114,18 @@ def how_to_run(operation: Operation) -> dict[str, Any]:
     return {"defaults": defaults, "options": ["--forks", str(FORKS)]}
 
 
-def seen(status: str, result: Mapping[str, Any], operation: Operation, stand_in: StandIn) -> Seen:
+def seen(outcome: str, code: str | None, operation: Operation, stand_in: StandIn) -> Seen:
     """Let the server behave again and look at it. One that was cut off comes back with all that it had."""
     writes = len(stand_in.writes)
     stand_in.faults.clear()
     stand_in.kill()
     stand_in.start()
-    outcome = "changed" if status == "ok" and result["changed"] else status
-    return Seen(outcome, result.get("error", {}).get("code"), state(operation, Server(stand_in.url).served()), writes)
+    return Seen(outcome, code, state(operation, Server(stand_in.url).served()), writes)
 
 
 def state(operation: Operation, served: Mapping[str, str]) -> str:
     """What is served, in words."""
-    left = [name for name in served if name.endswith(REHEARSAL)]
+    left = [name for name in served if name.endswith(REHEARSAL_SUFFIX)]
     found = {name: PurePosixPath(root).name for name, root in served.items() if name not in left}
     return words(operation, found) + (" + rehearsal" if left else "")
 

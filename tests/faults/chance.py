@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from tests.support.server import REHEARSAL_SUFFIX
+
 NAMES = ("sql", "tickets", "notes", "stray")
 GOOD, BAD = ("first", "second", "third"), ("rank64", "oversized", "missing")
 LOAD, UNLOAD, LIST = "/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/v1/models"
-REHEARSAL = "@sovereign.vllm-rehearsal"
 
 # Weighted by repetition. "write" stands for either route that writes.
 _PLACES = (("GET", LIST), ("POST", LOAD), ("POST", UNLOAD), ("POST", "/v1/"), ("*", "/"), ("GET", "/version"))
@@ -69,7 +70,7 @@ def choose(chance: Random) -> Step:
 
 def _deed(chance: Random) -> tuple[str, str, str]:
     verb = chance.choice(("load", "load", "unload", "unload", "restart", "rehearsal"))
-    name = chance.choice(NAMES) + (REHEARSAL if verb == "rehearsal" else "")
+    name = chance.choice(NAMES) + (REHEARSAL_SUFFIX if verb == "rehearsal" else "")
     return "load" if verb == "rehearsal" else verb, name, chance.choice(GOOD)
 
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.support.inventory import Inventory
-from tests.support.server import Server
-from tests.vllm_stand_in import Fault, StandIn
+from tests.support.inventory import Inventory, Listing
+from tests.vllm_stand_in import StandIn
 
-from .cells import SHORT, Cell, Seen, cells_of, serve, state
-from .operations import OPERATIONS, Operation
+from .cells import SHORT, Cell, Seen, cells_of, prepare, seen
+from .operations import OPERATIONS
 
 INVENTORY = "inventory"
 
@@ -24,24 +23,16 @@ def list_cells(artifacts: Path, directory: Path) -> dict[Cell, Seen]:
     with ExitStack() as servers:
         stand_ins = {f"cell{number}": servers.enter_context(StandIn()) for number in range(len(cells))}
         for cell, stand_in in zip(cells, stand_ins.values(), strict=True):
-            serve(stand_in, operation, artifacts)
-            if cell.fault.how:
-                stand_in.faults.add(Fault("GET", "/v1/models", **cell.fault.how))
-            else:
-                stand_in.kill()
+            prepare(stand_in, cell, operation, artifacts)
         endpoints = [{"name": host, "base_url": stand_in.url} for host, stand_in in stand_ins.items()]
         options = {"endpoints": endpoints, "timeout": 2 * SHORT["timeout"], "retries": 1, "retry_delay": 0.05}
         listing = Inventory(directory, options).list()
         return {
-            cell: _seen(host in listing.members("vllm_unreachable"), listing[host], operation, stand_in)
+            cell: seen(_outcome(listing, host), listing[host]["vllm_error"]["code"], operation, stand_in)
             for cell, (host, stand_in) in zip(cells, stand_ins.items(), strict=True)
         }
 
 
-def _seen(unreachable: bool, variables: dict, operation: Operation, stand_in: StandIn) -> Seen:
-    writes = len(stand_in.writes)
-    stand_in.faults.clear()
-    stand_in.kill()
-    stand_in.start()
-    outcome = "unreachable" if unreachable and variables["vllm_lora_adapters"] == [] else "ok"
-    return Seen(outcome, variables["vllm_error"]["code"], state(operation, Server(stand_in.url).served()), writes)
+def _outcome(listing: Listing, host: str) -> str:
+    unreachable = host in listing.members("vllm_unreachable") and listing[host]["vllm_lora_adapters"] == []
+    return "unreachable" if unreachable else "ok"

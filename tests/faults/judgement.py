@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from posixpath import basename
 from typing import Any
 
+from tests.support.server import REHEARSAL_SUFFIX
 from tests.vllm_stand_in import Request
 
-from .chance import BAD, LIST, LOAD, REHEARSAL, UNLOAD, Step
+from .chance import BAD, LIST, LOAD, UNLOAD, Step
 
 CODES = {
     *("unreachable", "timeout", "tls", "dns", "not_vllm", "unauthorized", "forbidden", "runtime_lora_disabled"),
@@ -71,7 +72,7 @@ def _of_the_result(account: Account, result: dict[str, Any]) -> Iterator[str]:
         yield f"an undocumented code: {code}"
     if code is not None and bool(result.get("unreachable")) != (code in OFFLINE):
         yield f"{code} with unreachable={result.get('unreachable')}"
-    if REHEARSAL in str([entry.get("name") for entry in result.get("adapters", [])]):
+    if REHEARSAL_SUFFIX in str([entry.get("name") for entry in result.get("adapters", [])]):
         yield "a temporary name is shown"
     if result["changed"] and account.step.operation == "info":
         yield "reading changed something"
@@ -85,7 +86,7 @@ def _of_the_result(account: Account, result: dict[str, Any]) -> Iterator[str]:
 
 def _is_ours(account: Account, name: str) -> bool:
     """Whether the run may touch it; what a run leaves under temporary names it did not find is not told by changed."""
-    if name.endswith(REHEARSAL):
+    if name.endswith(REHEARSAL_SUFFIX):
         return name in account.before and name not in account.after
     return name in account.declared or bool(account.step.options.get("prune"))
 
@@ -99,7 +100,7 @@ def _of_what_was_served(account: Account) -> Iterator[str]:
     if account.disturbed:
         return
     for name, root in account.before.items():
-        if name.endswith(REHEARSAL):
+        if name.endswith(REHEARSAL_SUFFIX):
             continue
         if name in account.wanted:
             if name not in account.after and not _could_not_be_helped(account, name):
@@ -119,7 +120,7 @@ def _could_not_be_helped(account: Account, name: str) -> bool:
         number for number, one in enumerate(account.log) if one.path == UNLOAD and (one.body or {})["lora_name"] == name
     ]
     rest = account.log[unloads[-1] :] if unloads else []
-    if any(one.fault == "ignored" and (one.body or {})["lora_name"] == name + REHEARSAL for one in account.log):
+    if any(one.fault == "ignored" and (one.body or {})["lora_name"] == name + REHEARSAL_SUFFIX for one in account.log):
         return False  # the list would have told that before the unload
     loads = [one for one in rest if one.path == LOAD and (one.body or {})["lora_name"] == name]
     spoilt = [one for one in loads if one.fault or one.status != 200]

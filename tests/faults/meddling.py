@@ -15,7 +15,7 @@ from tests.support.playbook import Run, run_playbook
 from tests.support.server import Server
 from tests.vllm_stand_in import Request, StandIn
 
-from .cells import LONG, Seen, host_variables, how_to_run, serve, state
+from .cells import LONG, Seen, host_variables, how_to_run, outcome_of, serve, state
 from .chance import LOAD, UNLOAD
 from .operations import OPERATIONS
 
@@ -209,5 +209,4 @@ def _seen(operation: str, run: Run, name: str, stand_in: StandIn) -> Seen:
         served = server.served()
         others = {} if "restarts" in name else {"other": served.pop("other", "gone")}
         states.add(state(OPERATIONS[operation], {"other": "old", **served, **others}))
-    outcome = CHANGED if result.status == "ok" and result.changed else result.status
-    return Seen(outcome, result.code, " / ".join(sorted(states)), writes)
+    return Seen(outcome_of(result), result.code, " / ".join(sorted(states)), writes)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import multiprocessing
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -20,9 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.server import REHEARSAL_SUFFIX
 from tests.vllm_stand_in import write_adapter, write_examples
 
-from .chance import REHEARSAL, Step, choose
+from .chance import Step, choose
 from .judgement import Account, violations
 from .time_budget import seconds_at_most
 from .world import LIMITS, PATIENCE, Result, World
@@ -80,26 +80,6 @@ def run_in_process(operation: str, options: Mapping[str, Any], check_mode: bool)
     return work.result(validation.validated_parameters, check_mode)
 
 
-def run_within(budget: float, operation: str, options: Mapping[str, Any], check_mode: bool) -> Result:
-    """As run_in_process, in `budget` seconds."""
-    outcome: list[Any] = []
-
-    def run() -> None:
-        try:
-            outcome.append(run_in_process(operation, options, check_mode))
-        except BaseException as error:
-            outcome.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(budget)
-    if not outcome:
-        raise Violation(f"still running after {budget:.1f} seconds, its time budget")
-    if isinstance(outcome[0], BaseException):
-        raise outcome[0]
-    return outcome[0]
-
-
 def play_episode(seed: int, episode: int, artifacts: Path) -> Figures:
     """Play one episode, up to the first violation."""
     figures, history = Figures(), []
@@ -121,9 +101,15 @@ def play_episode(seed: int, episode: int, artifacts: Path) -> Figures:
 
 
 def _play(world: World, step: Step, history: list[str]) -> tuple[Account, Result]:
+    from ansible_collections.sovereign.vllm.plugins.module_utils._deadline import DeadlinePassed, call_within
+
     options = world.options(step, LIMITS if step.faults else PATIENCE)
     account = world.disturb(step)
-    result = run_within(seconds_at_most(options, len(account.before)), step.operation, options, step.check_mode)
+    budget = seconds_at_most(options, len(account.before))
+    try:
+        result = call_within(budget, lambda: run_in_process(step.operation, options, step.check_mode))
+    except DeadlinePassed:
+        raise Violation(f"still running after {budget:.1f} seconds, its time budget") from None
     world.settle(account)
     history.append(told(account, result))
     require(violations(account, result))
@@ -155,7 +141,7 @@ def clean(account: Account, result: Result) -> bool:
         return False
     if account.disturbed and account.step.options.get("prune"):
         return False  # what somebody loads meanwhile is the next run's
-    left = [name for name in account.after if name.endswith(REHEARSAL)]
+    left = [name for name in account.after if name.endswith(REHEARSAL_SUFFIX)]
     warned = any("could not be unloaded" in warning for warning in result.get("warnings", ()))
     return not (left and warned)
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 from .cells import Cell, Seen
 from .discovery import INVENTORY
+from .judgement import OFFLINE
 from .operations import OPERATIONS
 
-OFFLINE = {"unreachable", "timeout", "tls", "dns"}
 STEPS_OF_A_SWAP = ("the unload in a swap", "the load in a swap")
 
 

@@ -25,7 +25,7 @@ PATIENCE = {"timeout": 60, "load_timeout": 60, "retries": 1, "retry_delay": 0.01
 
 
 class World:
-    """A stand-in of a random release. `run` is given to `live`, so that worlds serve any way of running operations."""
+    """A stand-in of a random release."""
 
     def __init__(self, seed: int, episode: int, artifacts: Path) -> None:
         self.chance = Random(f"{seed}/{episode}")

@@ -14,18 +14,12 @@ import pytest
 from tests.support.playbook import IN_WORKER
 from tests.support.server import Server
 from tests.support.site import Site
-from tests.vllm_stand_in import PROFILES, StandIn, write_examples
+from tests.vllm_stand_in import PROFILES, StandIn
 
 pytest.register_assert_rewrite("tests.lifecycle")
 
 NewSite = Callable[..., Site]
 SUPPORTED = [name for name in PROFILES if not name.startswith("0.6")]
-
-
-@pytest.fixture(scope="session")
-def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Adapters, good ones and such that vLLM refuses."""
-    return write_examples(tmp_path_factory.mktemp("examples"))
 
 
 @pytest.fixture

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-import ssl
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.support.certificates import write_certificate
+from tests.support.certificates import context_of, write_certificate
 from tests.support.playbook import IN_WORKER, Run, run_playbook
 from tests.support.site import Site
 from tests.vllm_stand_in import StandIn
@@ -34,16 +33,6 @@ CERTIFICATES = {
     "of-another-host": ({"address": "127.0.0.2"}, "IP address mismatch"),
     "of-another-authority": ({"authority": None}, "self-signed certificate"),
 }
-
-
-def context_of(certificate: Path, clients: Path | None = None) -> ssl.SSLContext:
-    """What a server speaks TLS with; clients: the authority of the certificates that clients must have."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    if clients:
-        context.load_verify_locations(clients)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
 
 
 def run(servers: dict[str, StandIn], tasks: str, directory: Path, **variables: object) -> Run:

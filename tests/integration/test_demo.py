@@ -46,6 +46,15 @@ def test_it_fails_loudly_when_a_beat_is_not_as_told_and_cleans_up(tmp_path: Path
         assert server.apps[0].registry.adapters == []
 
 
+def test_a_users_server_that_goes_away_is_told_in_one_sentence(tmp_path: Path) -> None:
+    with StandIn() as server:
+        server.faults.add(Fault("POST", "/v1/load_lora_adapter", "die"))
+        told = tell("--url", server.url, "--adapters", str(write_adapter(tmp_path / "adapter")))
+    assert told.returncode == 1
+    assert "Traceback" not in told.stderr
+    assert f"{server.url} may still serve sovereign-demo-1" in told.stderr
+
+
 def test_it_says_what_it_needs_of_a_users_server() -> None:
     with StandIn() as server:
         told = tell("--url", server.url)

@@ -1,13 +1,15 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whole results, key by key: they are the same on every ansible-core, and playbooks can rely on each of these names."""
+"""Whole results, key by key: they are the same on every ansible-core, in its worker and as a module, and playbooks can rely on each of these names."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from tests.support.playbook import TaskResult
+import pytest
+
+from tests.support.playbook import AS_MODULE, IN_WORKER, TaskResult
 
 from .conftest import NewSite
 
@@ -111,8 +113,9 @@ EXPECTED: dict[str, tuple[str, dict[str, Any]]] = {
 ANSIBLES_OWN = {"invocation", "ansible_facts", "warnings", "deprecations", "exception", "failed"}
 
 
-def test_results_are_these_to_the_last_key(new_site: NewSite) -> None:
-    site = new_site()
+@pytest.mark.parametrize("way", [IN_WORKER, AS_MODULE], ids=["worker", "module"])
+def test_results_are_these_to_the_last_key(new_site: NewSite, way: dict[str, str]) -> None:
+    site = new_site(host=way)
     for name in ("first", "second"):
         site.artifact(name)
     run = site.run(

@@ -1,19 +1,17 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-
 """Inside the worker exactly where the task would run on the controller anyway; elsewhere the module, with its key."""
 
 from __future__ import annotations
 
 import getpass
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.playbook import IN_WORKER, run_playbook
 from tests.vllm_stand_in import StandIn
 
 KEY = "sk-40d1aa"
@@ -31,17 +29,15 @@ def bare_python(tmp_path: Path) -> str:
 def _run(directory: Path, task: dict, host: dict, url: str) -> str:
     """Run one task that reads what is served, and return all that is shown."""
     task = {"sovereign.vllm.vllm_base_model_info": {"base_url": url, "retries": 0}, **task}
-    host = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}", **host}
-    (directory / "play.yml").write_text(json.dumps([{"hosts": "edge1", "gather_facts": False, "tasks": [task]}]))
-    (directory / "inventory.yml").write_text(json.dumps({"all": {"hosts": {"edge1": host}}}))
-    process = subprocess.run(
-        ["ansible-playbook", "-vvv", "-i", directory / "inventory.yml", directory / "play.yml"],
-        env=dict(os.environ, VLLM_API_KEY=KEY, ANSIBLE_NOCOLOR="1"),
-        capture_output=True,
-        text=True,
-        check=False,
+    run = run_playbook(
+        f"- {json.dumps(task)}",
+        {"edge1": {**IN_WORKER, **host}},
+        directory,
+        rc=None,
+        options=["-vvv"],
+        environment={"VLLM_API_KEY": KEY},
     )
-    return process.stdout + process.stderr
+    return run.output
 
 
 @pytest.mark.parametrize(

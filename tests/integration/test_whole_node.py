@@ -8,6 +8,7 @@ import pytest
 
 from tests.lifecycle.whole_node import READ, WholeNode
 from tests.support.playbook import AS_MODULE
+from tests.support.server import REHEARSAL_SUFFIX
 from tests.support.site import Site
 from tests.vllm_stand_in import Fault
 
@@ -62,7 +63,7 @@ def test_nothing_is_pruned_on_the_word_of_half_a_list(new_site: NewSite, fault: 
 def test_prune_removes_what_killed_runs_left_and_no_static_adapter_that_is_declared(new_site: NewSite) -> None:
     site = new_site()
     path = site.artifact("sql")
-    for name in ("sql", "sql@sovereign.vllm-rehearsal", "other@sovereign.vllm-rehearsal"):
+    for name in ("sql", f"sql{REHEARSAL_SUFFIX}", f"other{REHEARSAL_SUFFIX}"):
         site.server.load(name, path)
     run = site.run(
         """

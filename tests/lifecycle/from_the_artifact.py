@@ -44,8 +44,8 @@ def store(site: Site) -> Path:
     return site.artifacts / "store"
 
 
-def packed(site: Site, name: str, example: str = "first") -> str:
-    directory = site.artifact(f"sources/{name}", example)
+def packed(site: Site, name: str) -> str:
+    directory = site.artifact(f"sources/{name}")
     return shutil.make_archive(f"{site.artifacts}/{name}", "gztar", directory)
 
 

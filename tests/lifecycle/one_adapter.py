@@ -8,9 +8,10 @@ import shutil
 
 import yaml
 
+from tests.support.server import REHEARSAL_SUFFIX
 from tests.support.site import Site
 
-REHEARSAL = "sql@sovereign.vllm-rehearsal"  # how an interrupted run leaves it behind
+REHEARSAL = f"sql{REHEARSAL_SUFFIX}"
 
 
 def served_in_diff(text: str) -> dict[str, str]:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from tests.real_vllm.layout import RealVllmError
-from tests.real_vllm.options import ServerOptions
 from tests.real_vllm.real_server import RealServer
 
-__all__ = ["RealServer", "RealVllmError", "ServerOptions"]
+__all__ = ["RealServer", "RealVllmError"]

@@ -62,11 +62,6 @@ def stop(process: ProcessIdentity, grace: float = 20.0) -> None:
     The engine is a child process: it outlives its parent for a while and holds the memory, so it is awaited too.
     """
     _end(process, signal.SIGTERM, grace)
-    kill(process)
-
-
-def kill(process: ProcessIdentity) -> None:
-    """End all of it at once, as a power cut would."""
     _end(process, signal.SIGKILL, patience=10.0)
     _reap(process.pid)
 

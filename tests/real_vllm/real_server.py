@@ -5,18 +5,15 @@
 from __future__ import annotations
 
 import http.client
-import json
 import subprocess
 import time
 import urllib.request
-from dataclasses import asdict, replace
 from pathlib import Path
 
-from tests.real_vllm import process, state
+from tests.real_vllm import options, process, state
 from tests.real_vllm.artifacts import ensure_adapters, ensure_model
 from tests.real_vllm.install import install
-from tests.real_vllm.layout import RealVllmError, complaints
-from tests.real_vllm.options import ServerOptions
+from tests.real_vllm.layout import DEFAULT_VERSION, RealVllmError, complaints
 from tests.real_vllm.state import ServerState
 
 READY_SECONDS = 600  # the first start on two cold cores took 38 s
@@ -26,20 +23,23 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy
 class RealServer:
     """A real vLLM for the length of a `with` block.
 
-    `RealServer(version="0.32.0", max_loras=1)`: see ServerOptions for what can be set. It installs the release if that
-    was not done, and serves a tiny random model. Static paths that are relative lie below `adapters`.
+    It installs the release if that was not done, and serves a tiny random model.
+
+    max_loras: adapters in one batch; 8 are kept in memory, and ranks above 16 are refused.
 
     Attributes:
         url: base URL without a trailing slash.
         adapters: directory with the adapters of artifacts.py, of this server alone: tests may change and delete them.
-        version, pid, log_file: of the server; `pid` leads a session that holds the engine too.
 
     Raises:
         RealVllmError: installing failed, or the server ended or did not get ready (with what its log complains of).
     """
 
-    def __init__(self, *, port: int = 0, api_key: str | None = None, **options) -> None:
-        self.options = ServerOptions(**options)
+    def __init__(
+        self, *, version: str = DEFAULT_VERSION, port: int = 0, api_key: str | None = None, max_loras: int = 2
+    ) -> None:
+        self.version = version
+        self._max_loras = max_loras
         self._port = port
         self._api_key = api_key
         self._recorded: ServerState | None = None
@@ -52,9 +52,9 @@ class RealServer:
         self.stop()
 
     def start(self) -> None:
-        """Start it and wait until it answers. After `stop` or `kill` the port and the adapters stay the same."""
-        install(self.options.version)
-        ensure_model(self.options.version)
+        """Start it and wait until it answers. After `stop` the port and the adapters stay the same."""
+        install(self.version)
+        ensure_model(self.version)
         popen = self._spawn()
         try:
             _wait_until_ready(self._recorded, self._api_key, popen)
@@ -67,11 +67,6 @@ class RealServer:
         process.stop(self._recorded.process)
         state.forget(self._recorded.port)
 
-    def kill(self) -> None:
-        """End it at once, as a power cut would."""
-        process.kill(self._recorded.process)
-        state.forget(self._recorded.port)
-
     @property
     def url(self) -> str:
         return self._recorded.url
@@ -79,22 +74,6 @@ class RealServer:
     @property
     def adapters(self) -> Path:
         return Path(self._recorded.adapters)
-
-    @property
-    def version(self) -> str:
-        return self._recorded.version
-
-    @property
-    def pid(self) -> int:
-        return self._recorded.pid
-
-    @property
-    def log_file(self) -> Path:
-        return Path(self._recorded.log_file)
-
-    @property
-    def recorded(self) -> ServerState:
-        return self._recorded
 
     def _spawn(self) -> subprocess.Popen:
         with state.start_lock():
@@ -106,32 +85,18 @@ class RealServer:
                 ensure_adapters(adapters)
             self._port = port
             log_file = directory / "server.log"
-            options = replace(
-                self.options, static={name: str(adapters / path) for name, path in self.options.static.items()}
-            )
-            popen = process.spawn(options.command(port), options.process_environment(self._api_key), log_file)
+            command = options.command(self.version, port, self._max_loras)
+            popen = process.spawn(command, options.process_environment(self.version, self._api_key), log_file)
             self._recorded = ServerState(
                 port=port,
                 pid=popen.pid,
                 started=process.identify(popen.pid).started,
-                version=options.version,
+                version=self.version,
                 adapters=str(adapters),
                 log_file=str(log_file),
-                has_key=bool(self._api_key),
-                options=asdict(self.options),
             )
             state.remember(self._recorded)
         return popen
-
-
-def find_running(options: ServerOptions, api_key: str | None) -> ServerState | None:
-    """A live recorded server with equal options that answers to this key; its adapters are made whole again."""
-    wanted = json.loads(json.dumps(asdict(options)))  # as it reads in a state file: lists for tuples
-    for candidate in state.running():
-        if candidate.options == wanted and candidate.has_key == bool(api_key) and is_ready(candidate.url, api_key):
-            ensure_adapters(Path(candidate.adapters))
-            return candidate
-    return None
 
 
 def is_ready(url: str, api_key: str | None) -> bool:

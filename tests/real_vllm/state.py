@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is remembered of a started server, so that another process can find, reuse and stop it."""
+"""What is remembered of a started server, so that another process can find and stop it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,7 @@ KEEP_SECONDS = 24 * 3600  # a stopped server's log and adapters stay for a day
 
 @dataclass(frozen=True)
 class ServerState:
-    """One started server.
-
-    Attributes:
-        options: the ServerOptions it was started with, as plain data; never the key, only `has_key`.
-    """
+    """One started server."""
 
     port: int
     pid: int
@@ -34,8 +30,6 @@ class ServerState:
     version: str
     adapters: str
     log_file: str
-    has_key: bool
-    options: dict
 
     @property
     def url(self) -> str:

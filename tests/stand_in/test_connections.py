@@ -4,21 +4,17 @@
 
 from __future__ import annotations
 
-import datetime
 import socket
 import ssl
 import threading
 import urllib.error
 import urllib.request
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.asking import ask, eventually, load, served, unload
+from tests.support.asking import ask, eventually, load, served, unload
+from tests.support.certificates import context_of, write_certificate
 from tests.vllm_stand_in import StandIn
 
 
@@ -79,42 +75,24 @@ def test_idle_connections_are_closed() -> None:
         assert connection.recv(1) == b""
 
 
-def _certificate(directory: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that is its own authority, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "stand-in")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False)
-    (directory / "cert.pem").write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-    no_password = serialization.NoEncryption()
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, no_password)
-    (directory / "key.pem").write_bytes(private)
-    return directory / "cert.pem", directory / "key.pem"
-
-
-def _status_over_tls(url: str, trusted: Path | None, client: tuple[Path, Path] | None = None) -> int:
+def _status_over_tls(url: str, trusted: Path | None, client: Path | None = None) -> int:
     context = ssl.create_default_context(cafile=trusted)
     if client:
-        context.load_cert_chain(*client)
+        context.load_cert_chain(client)
     with urllib.request.urlopen(f"{url}/health", context=context, timeout=10) as response:
         return response.status
 
 
 def test_tls_and_client_certificates(tmp_path: Path) -> None:
-    certificate, key = _certificate(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    with StandIn(ssl_context=context) as server:
+    certificate = write_certificate(tmp_path / "server.pem")
+    with StandIn(ssl_context=context_of(certificate)) as server:
         assert server.url.startswith("https://")
         assert _status_over_tls(server.url, certificate) == 200
         with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
             _status_over_tls(server.url, None)
         server.restart()
         assert _status_over_tls(server.url, certificate) == 200
-        context.load_verify_locations(certificate)
-        context.verify_mode = ssl.CERT_REQUIRED
+    with StandIn(ssl_context=context_of(certificate, certificate)) as server:
         with pytest.raises(OSError):
             _status_over_tls(server.url, certificate)
-        assert _status_over_tls(server.url, certificate, (certificate, key)) == 200
+        assert _status_over_tls(server.url, certificate, certificate) == 200

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.asking import ask, complete, eventually, load, served, unload, weights
+from tests.support.asking import ask, complete, eventually, load, served, unload, weights
 from tests.vllm_stand_in import StandIn, write_adapter
 
 LONG = "a prompt that fills more than one block of the prefix cache"
@@ -24,17 +24,6 @@ def _is_down(server: StandIn) -> bool:
     except ConnectionError:
         return True
     return False
-
-
-@pytest.mark.parametrize("example", ["rank64", "dora", "bias", "oversized", "broken-json", "no-tensors", "truncated"])
-def test_a_rejected_adapter_changes_nothing(examples: Path, example: str) -> None:
-    with StandIn() as server:
-        load(server.url, "a", examples / "first")
-        before = weights(server.url, "a")
-        assert load(server.url, "b", examples / example).status == 500
-        assert served(server.url) == {"tiny": "tiny", "a": str(examples / "first")}
-        assert weights(server.url, "a") == before
-        assert ask(server.url, "GET", "/health").status == 200
 
 
 def test_other_weights_say_something_else(examples: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.asking import JSON, Reply, ask, load, unload
+from tests.support.asking import JSON, Reply, ask, load, unload
 from tests.vllm_stand_in import StandIn, profile_for
 
 RECORDED = json.loads(Path(__file__).with_name("recorded_answers.json").read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.asking import Reply, ask, complete, load, served, unload
+from tests.support.asking import Reply, ask, complete, load, served, unload
 from tests.vllm_stand_in import StandIn
 
 
@@ -23,6 +23,7 @@ def test_words_and_codes(examples: Path) -> None:
         again = _error(load(server.url, "a", examples / "first"))
         assert (again["code"], again["param"]) == ("invalid_request_error", "lora_name")
         assert str(again["message"]).endswith("set 'load_inplace' to true.")
+        assert load(server.url, "tiny", examples / "first").status == 400
         rejected = load(server.url, "b", examples / "rank64")
         assert (rejected.status, _error(rejected)["code"]) == (500, "server_error")
         assert "max_lora_rank" in str(_error(rejected)["message"])
@@ -73,11 +74,6 @@ def test_paths_it_takes(examples: Path, allowed: list[str] | None, path: str, st
         reply = load(server.url, "a", path.format(examples=examples))
         assert reply.status == status
         assert words.format(examples=examples) in str(_error(reply)["message"])
-
-
-def test_lora_off(examples: Path) -> None:
-    with StandIn("rust", enable_lora=False) as server:
-        assert load(server.url, "a", examples / "first").status == 400
 
 
 def test_an_evicted_adapter_cannot_be_unloaded_until_it_is_used(examples: Path) -> None:

@@ -8,58 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.asking import ask, complete, load, served, unload
-from tests.vllm_stand_in import PROFILES, StandIn, write_adapter
+from tests.support.asking import ask, load, served, unload
+from tests.vllm_stand_in import StandIn
 
-SUPPORTED = [name for name in PROFILES if name != "0.6.6"]
 KEY = {"Authorization": "Bearer secret"}
-
-
-@pytest.mark.parametrize("profile", SUPPORTED)
-def test_life_of_an_adapter(examples: Path, profile: str) -> None:
-    with StandIn(profile) as server:
-        assert load(server.url, "a", examples / "first").status == 200
-        assert served(server.url) == {"tiny": "tiny", "a": str(examples / "first")}
-        assert load(server.url, "a", examples / "first").status == 400
-        assert load(server.url, "b", examples / "rank64").status in (400, 500)
-        assert load(server.url, "b", examples / "missing").status in (400, 404)
-        assert complete(server.url, "a").status == 200
-        assert unload(server.url, "a").status == 200
-        assert unload(server.url, "a").status == 404
-        assert served(server.url) == {"tiny": "tiny"}
-
-
-def test_cards(examples: Path) -> None:
-    with StandIn(base_models=("tiny", "alias"), base_root="/models/tiny", max_model_len=512) as server:
-        load(server.url, "a", examples / "first")
-        cards = ask(server.url, "GET", "/v1/models").json["data"]
-        shown = [(card["id"], card["root"], card["parent"], card["max_model_len"]) for card in cards]
-        assert shown == [
-            ("tiny", "/models/tiny", None, 512),
-            ("alias", "/models/tiny", None, 512),
-            ("a", str(examples / "first"), "tiny", None),
-        ]
 
 
 def test_0_6_lists_nothing_that_was_loaded_and_loads_anything() -> None:
     with StandIn("0.6.6") as server:
         assert load(server.url, "a", "/nowhere").status == 200
         assert served(server.url) == {"tiny": "tiny"}
-
-
-@pytest.mark.parametrize(("profile", "status"), [("0.30", 200), ("0.32", 400), ("rust", 400)])
-def test_name_of_the_base_model(examples: Path, profile: str, status: int) -> None:
-    with StandIn(profile) as server:
-        assert load(server.url, "tiny", examples / "first").status == status
-        cards = ask(server.url, "GET", "/v1/models").json["data"]
-        assert [card["id"] for card in cards] == ["tiny"] * (2 if status == 200 else 1)
-
-
-def test_paths_are_listed_as_written(examples: Path) -> None:
-    with StandIn() as server:
-        path = f"{examples}/second/../first/"
-        load(server.url, "a", path)
-        assert served(server.url)["a"] == path
 
 
 def test_static_adapters_can_be_unloaded_and_are_back_after_a_restart(examples: Path) -> None:
@@ -81,22 +39,6 @@ def test_a_static_adapter_that_does_not_load_stops_the_start(examples: Path) -> 
         StandIn(static={"a": examples / "rank64"})
 
 
-def test_resolver(tmp_path: Path, examples: Path) -> None:
-    write_adapter(tmp_path / "found")
-    write_adapter(tmp_path / "other", base_model="something else")
-    write_adapter(tmp_path / "bad", rank=64)
-    with StandIn(resolver_dir=tmp_path) as server:
-        assert served(server.url) == {"tiny": "tiny"}
-        assert complete(server.url, "found").status == 200
-        assert served(server.url) == {"tiny": "tiny", "found": str(tmp_path / "found")}
-        assert complete(server.url, "other").status == 404
-        assert complete(server.url, "bad").status == 400
-        unload(server.url, "found")
-        assert served(server.url) == {"tiny": "tiny"}
-        assert complete(server.url, "found").status == 200
-        assert "found" in served(server.url)
-
-
 @pytest.mark.parametrize(("profile", "body"), [("0.32", '{"detail":"Not Found"}'), ("rust", "")])
 def test_runtime_updating_off(examples: Path, profile: str, body: str) -> None:
     with StandIn(profile, runtime_lora=False) as server:
@@ -106,20 +48,12 @@ def test_runtime_updating_off(examples: Path, profile: str, body: str) -> None:
         assert ask(server.url, "POST", "/adapters", {"name": "a", "src": "/x"}).status == 404
 
 
-def test_lora_off_shows_in_the_metrics(examples: Path) -> None:
-    with StandIn(enable_lora=False) as server:
-        assert load(server.url, "a", examples / "first").status == 500
-        assert "vllm:lora_requests_info" not in ask(server.url, "GET", "/metrics").text
-    with StandIn() as server:
-        assert "vllm:lora_requests_info" in ask(server.url, "GET", "/metrics").text
-
-
 @pytest.mark.parametrize(
     ("profile", "open_paths", "guarded"),
     [
         ("0.10.0", ["/health", "/v2/x", "/cohere"], ["/v1/models", "/v1/nowhere", "/v1"]),
         ("0.22", ["/health", "/cohere"], ["/v1/models", "/v2/x", "/inference"]),
-        ("0.32", ["/health", "/version", "/ping", "/metrics"], ["/v1/models", "/v2/x", "/inference", "/cohere"]),
+        ("0.32", ["/health", "/version", "/ping"], ["/v1/models", "/v2/x", "/inference", "/cohere"]),
     ],
 )
 def test_what_the_key_guards(profile: str, open_paths: list[str], guarded: list[str]) -> None:
@@ -139,15 +73,6 @@ def test_case_of_the_scheme(profile: str, status: int) -> None:
         assert ask(server.url, "GET", "/v1/models", headers={"Authorization": "bearer secret"}).status == status
 
 
-def test_adapters_route_is_open_without_the_key(examples: Path) -> None:
-    with StandIn("0.11.1", api_key="secret") as server:
-        body = {"name": "a", "src": str(examples / "first")}
-        assert ask(server.url, "POST", "/adapters", body).text == "Adapter a registered"
-        assert ask(server.url, "GET", "/adapters").status == 405
-        assert ask(server.url, "DELETE", "/adapters/a").text == "Adapter a unregistered"
-        assert ask(server.url, "DELETE", "/adapters/a").status == 404
-
-
 def test_somebody_else_changes_things_between_two_requests(examples: Path) -> None:
     with StandIn() as server:
         load(server.url, "a", examples / "first")
@@ -162,18 +87,6 @@ def test_somebody_else_changes_things_between_two_requests(examples: Path) -> No
             200,
             {"lora_name": "a", "lora_path": str(examples / "first")},
         )
-
-
-def test_version_can_be_set() -> None:
-    with StandIn(version="0.32.0+cpu") as server:
-        assert ask(server.url, "GET", "/version").json == {"version": "0.32.0+cpu"}
-
-
-def test_dev_routes() -> None:
-    with StandIn(dev_routes=True, api_key="secret") as server:
-        assert ask(server.url, "GET", "/server_info").status == 200
-    with StandIn() as server:
-        assert ask(server.url, "GET", "/server_info").status == 404
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -41,3 +42,13 @@ def write_certificate(
     pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     file.write_bytes(certificate.public_bytes(pem) + key.private_bytes(pem, pkcs8, plain))
     return file
+
+
+def context_of(certificate: Path, clients: Path | None = None) -> ssl.SSLContext:
+    """What a server speaks TLS with; clients: the authority of the certificates that clients must have."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    if clients:
+        context.load_verify_locations(clients)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context

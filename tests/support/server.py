@@ -7,7 +7,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.asking import Reply, ask
+from tests.support.asking import Reply, ask
+
+REHEARSAL_SUFFIX = "@sovereign.vllm-rehearsal"  # of the names that an interrupted run leaves behind
 
 
 class Server:

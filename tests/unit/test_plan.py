@@ -12,7 +12,6 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._models import (
     DeclaredAdapter,
     Observed,
     ServedAdapter,
-    normalised,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._plan import plan
 
@@ -147,21 +146,3 @@ class TestPrune:
         assert [left.name for left in spared] == [own]
         assert plan(self.declared, self.served).changed
         assert not plan([DeclaredAdapter("tenant-a", "/t/a")], self.served).changed
-
-
-def test_served_from() -> None:
-    assert observed(SQL).serves("sql", "/a/sql/")
-    assert not observed(SQL).serves("sql", "/b/sql")
-    assert not observed().serves("sql", "/a/sql")
-
-
-def test_rehearsals_are_no_adapters_of_users() -> None:
-    assert [adapter.name for adapter in TestPrune.served.adapters_of_users] == ["sql", "tenant-a", "Tenant-b", "tiny"]
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [("/a/b/", "/a/b"), ("/a//b", "/a/b"), ("/a/./b", "/a/b"), ("/a/c/../b", "/a/b"), ("//a/b", "/a/b"), ("/", "/")],
-)
-def test_normalised(path: str, expected: str) -> None:
-    assert normalised(path) == expected

@@ -10,12 +10,11 @@ From the command line: python -m tests.vllm_stand_in --help
 
 from __future__ import annotations
 
-from .adapters import write_adapter, write_example, write_examples
+from .adapters import write_adapter, write_examples
 from .faults import MISTYPED_LISTS, Fault
 from .profiles import PROFILES, Profile, profile_for
 from .request import Request
 from .server import StandIn
-from .settings import Settings
 
 __all__ = [
     "MISTYPED_LISTS",
@@ -23,10 +22,8 @@ __all__ = [
     "Fault",
     "Profile",
     "Request",
-    "Settings",
     "StandIn",
     "profile_for",
     "write_adapter",
-    "write_example",
     "write_examples",
 ]

@@ -24,14 +24,13 @@ def write_adapter(
     rank: int = 8,
     base_model: str = "tiny",
     seed: int = 0,
-    dtype: str = "float32",
     hidden: int = HIDDEN,
     **config: Any,
 ) -> Path:
     """Write a valid adapter and return its directory as a Path.
 
-    seed: other weights for another seed; rank: of all matrices; dtype: "float32" or "bfloat16"; hidden: hidden size of
-    the model it is for, and one that is larger than the model's makes vLLM refuse it only after it has read it;
+    seed: other weights for another seed; rank: of all matrices; hidden: hidden size of the model it is
+    for, and one that is larger than the model's makes vLLM refuse it only after it has read it;
     config: further keys of adapter_config.json, or other values for them, such as use_dora=True.
     """
     directory = Path(directory)
@@ -50,7 +49,7 @@ def write_adapter(
         **config,
     }
     (directory / "adapter_config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
-    (directory / "adapter_model.safetensors").write_bytes(_safetensors(_shapes(rank, hidden), seed, dtype))
+    (directory / "adapter_model.safetensors").write_bytes(_safetensors(_shapes(rank, hidden), seed))
     return directory
 
 
@@ -64,18 +63,16 @@ def _shapes(rank: int, hidden: int) -> dict[str, list[int]]:
     return shapes
 
 
-def _safetensors(shapes: dict[str, list[int]], seed: int, dtype: str) -> bytes:
-    width = {"float32": 4, "bfloat16": 2}[dtype]
+def _safetensors(shapes: dict[str, list[int]], seed: int) -> bytes:
     numbers = random.Random(seed)
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     tensors = bytearray()
     for name, shape in shapes.items():
         start = len(tensors)
         for _number in range(shape[0] * shape[1]):
-            # Large enough that another seed makes the tiny model say something else. bfloat16 is float32's upper half.
-            tensors += struct.pack("<f", numbers.uniform(-0.5, 0.5))[-width:]
-        tensor_type = {"float32": "F32", "bfloat16": "BF16"}[dtype]
-        header[name] = {"dtype": tensor_type, "shape": shape, "data_offsets": [start, len(tensors)]}
+            # Large enough that another seed makes the tiny model say something else.
+            tensors += struct.pack("<f", numbers.uniform(-0.5, 0.5))
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [start, len(tensors)]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return struct.pack("<Q", len(text)) + text + bytes(tensors)
@@ -117,15 +114,8 @@ EXAMPLES: dict[str, Callable[[Path], Any]] = {
 }
 
 
-def write_example(directory: str | Path, name: str) -> Path:
-    """Write the adapter called `name` in EXAMPLES to directory/name, and return that path."""
-    path = Path(directory) / name
-    EXAMPLES[name](path)
-    return path
-
-
 def write_examples(directory: str | Path) -> Path:
     """Write all of EXAMPLES below directory, and return it as a Path."""
-    for name in EXAMPLES:
-        write_example(directory, name)
+    for name, write in EXAMPLES.items():
+        write(Path(directory) / name)
     return Path(directory)

@@ -34,7 +34,6 @@ class App:
         routes = {
             "/health": {"GET": self._health},
             "/version": {"GET": self._version},
-            "/metrics": {"GET": self._metrics},
             "/v1/models": {"GET": self._models},
             "/v1/completions": {"POST": self._complete},
         }
@@ -100,13 +99,6 @@ class App:
         if self.profile.errors == "rust":
             version["rust_frontend_version"] = self.profile.version
         return answers.json_answer(200, version)
-
-    def _metrics(self, request: Request) -> Answer:
-        lines = ["# HELP vllm:num_requests_running Number of requests in model execution batches."]
-        if self.settings.enable_lora:
-            lines.append("# HELP vllm:lora_requests_info Running stats on lora requests.")
-        text = "".join(line + "\n" for line in lines)
-        return Answer(200, text.encode(), {"content-type": "text/plain; version=1.0.0; charset=utf-8"})
 
     def _models(self, request: Request) -> Answer:
         registry = self.registry

@@ -48,8 +48,6 @@ class Completions:
         if self.registry.is_base(model):
             return None
         adapter = self.registry.find(model)
-        if adapter is None and self.settings.runtime_lora:
-            adapter = self.registry.resolve(model)
         if adapter is None:
             names = ", ".join(name for name, _root in self.registry.base_models)
             raise Refused("unknown model", f"The model `{model}` does not exist. Valid aliases: {names}.")

@@ -2,10 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Routes that vLLM does not have, for playbooks that steer a stand-in in another process (--control).
 
-POST /stand-in/faults    add faults: a JSON list of objects with the fields of Fault
-DELETE /stand-in/faults  behave again
+POST /stand-in/faults      add faults: a JSON list of objects with the fields of Fault
 GET, DELETE /stand-in/log  the requests so far, without keys; forget them
-POST /stand-in/restart   forget what was loaded at run time
 """
 
 from __future__ import annotations
@@ -32,14 +30,10 @@ def answer(stand_in: StandIn, request: Request) -> Answer:
             stand_in.faults.add(*(Fault(**fault) for fault in json.loads(request.raw)))
         except (TypeError, ValueError) as error:
             return json_answer(400, {"error": f"not a list of faults: {error}"})
-    elif action == ("DELETE", "faults"):
-        stand_in.faults.clear()
     elif action == ("GET", "log"):
         return json_answer(200, [request.as_line() for request in stand_in.log])
     elif action == ("DELETE", "log"):
         stand_in.clear_log()
-    elif action == ("POST", "restart"):
-        stand_in.forget()
     else:
         return json_answer(404, {"error": f"no such control: {request.method} {request.path}"})
     return json_answer(200, {})

@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from .adapters import HIDDEN
 from .artifacts import AdapterNotFound, AdapterRejected, Weights, read_adapter
 from .profiles import Profile
 from .settings import Settings
@@ -88,7 +89,7 @@ class Engine:
         if adapter.int_id in self._cache and not adapter.inplace:
             self._cache.move_to_end(adapter.int_id)
             return
-        weights = read_adapter(adapter.path, self.settings.max_lora_rank, self.settings.hidden_size)
+        weights = read_adapter(adapter.path, self.settings.max_lora_rank, HIDDEN)
         replaced = self._cache.pop(adapter.int_id, None)
         if len(self._cache) >= self.settings.max_cpu_loras:
             self._cache.popitem(last=False)

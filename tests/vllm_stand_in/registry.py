@@ -5,13 +5,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
 from collections import defaultdict
 from pathlib import Path
 
-from .artifacts import AdapterNotFound, AdapterRejected
 from .engine import Adapter, Engine
 from .profiles import Profile
 from .settings import Settings
@@ -34,7 +32,6 @@ class Registry:
         self.profile = profile
         self.engine = engine
         self.base_models = settings.bases
-        self.resolver_dir = settings.resolver_dir
         self.allowed_prefixes = settings.allowed_prefixes
         self.adapters: list[Adapter] = []
         self._next_id = 0
@@ -107,32 +104,6 @@ class Registry:
                 raise Refused("engine", text)
             with self._lock:
                 self.adapters = [other for other in self.adapters if other.name != name]
-
-    def resolve(self, name: str) -> Adapter | None:
-        """Find and load an unknown adapter in the resolver's directory, as a completion request does.
-
-        None: there is no such adapter. Raises Refused when there is one that does not load.
-        """
-        if self.resolver_dir is None:
-            return None
-        path = os.path.join(self.resolver_dir, name)
-        try:
-            config = json.loads(Path(path, "adapter_config.json").read_bytes())
-        except (OSError, ValueError):
-            return None
-        if config.get("peft_type") != "LORA" or config.get("base_model_name_or_path") != self.base_models[0][1]:
-            return None
-        with self._name_locks[name]:
-            adapter = self.find(name) or Adapter(name, path, self._fresh_id(), self.base_models[0][0])
-            try:
-                self.engine.add(adapter)
-            except (AdapterNotFound, AdapterRejected):
-                text = f"LoRA adapter '{name}' was found but could not be loaded."
-                raise Refused("invalid", text) from None
-            with self._lock:
-                if adapter not in self.adapters:
-                    self.adapters.append(adapter)
-            return adapter
 
     def _fresh_id(self) -> int:
         with self._lock:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -208,7 +207,6 @@ class StandIn:
             answer = app.answer(request)
             request.status = answer.status
             connection.send(answer)
-        self._write_log(request)
         self._bury(app)
 
     def _bury(self, app: App) -> None:
@@ -223,9 +221,3 @@ class StandIn:
     def _die(self, app: App) -> None:
         if app in self.apps:  # not restarted meanwhile
             self.kill()
-
-    def _write_log(self, request: Request) -> None:
-        if not self.settings.log_file:
-            return
-        with self._lock, open(self.settings.log_file, "a", encoding="utf-8") as stream:
-            stream.write(json.dumps(request.as_line()) + "\n")

@@ -24,14 +24,12 @@ class Settings:
     enable_lora: bool = True  # --enable-lora
     # --lora-modules: name → path, or name → {"path": …, "base_model_name": …}. They are back after a restart.
     static: Mapping[str, str | Path | Mapping[str, Any]] = field(default_factory=dict)
-    resolver_dir: str | Path | None = None  # VLLM_LORA_RESOLVER_CACHE_DIR (0.9 and later)
     # VLLM_RUNTIME_LORA_ALLOWED_PATH_PREFIXES (Rust front-end); None: not set, and every local path is refused.
     allowed_prefixes: Sequence[str | Path] | None = ("/",)
     dev_routes: bool = False  # VLLM_SERVER_DEV_MODE
     max_model_len: int = 256
     max_lora_rank: int = 16
     max_cpu_loras: int = 8
-    hidden_size: int = 64  # of the base model: tensors of attention layers that are larger are refused
 
     load_delay: float = 0.0  # how long each load by request takes
     completion_delay: float = 0.0  # how long each completion takes
@@ -43,7 +41,6 @@ class Settings:
     ssl_context: ssl.SSLContext | None = None
     replicas: int = 1  # servers behind this one address, asked in turn
     control: bool = False  # the routes below /stand-in, see control.py
-    log_file: str | Path | None = None  # one line of JSON for each answered request, without the key
 
     @property
     def bases(self) -> list[tuple[str, str]]:

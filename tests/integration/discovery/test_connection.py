@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import ssl
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from ansible.plugins.loader import inventory_loader
 from ansible_collections.sovereign.vllm.plugins.module_utils._argspec import connection_spec
 
-from tests.support.certificates import write_certificate
+from tests.support.certificates import context_of, write_certificate
 from tests.vllm_stand_in import Fault, StandIn
 
 from .cache_file import CACHE
@@ -111,9 +110,7 @@ def test_key_is_nowhere_to_be_seen(new_server: NewServer, new_inventory: NewInve
 
 def test_certificates(new_server: NewServer, new_inventory: NewInventory, tmp_path: Path) -> None:
     certificate = write_certificate(tmp_path / "server.pem")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    endpoint = at("edge", new_server(ssl_context=context))
+    endpoint = at("edge", new_server(ssl_context=context_of(certificate)))
 
     def seen(**options: Any) -> Any:
         variables = new_inventory(endpoints=[endpoint], **options).list()["edge"]

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from ansible.plugins.loader import inventory_loader
 
-from tests.asking import served
+from tests.support.asking import served
+from tests.support.server import REHEARSAL_SUFFIX
 from tests.vllm_stand_in import write_adapter
 
 from .conftest import CLOSED, NewInventory, NewServer
@@ -70,7 +71,7 @@ def test_groups_exist_when_they_are_empty(new_inventory: NewInventory) -> None:
 
 def test_rehearsals_are_not_shown(new_server: NewServer, new_inventory: NewInventory, tmp_path: Path) -> None:
     server = new_server()
-    server.load("sql@sovereign.vllm-rehearsal", write_adapter(tmp_path / "sql"))
+    server.load(f"sql{REHEARSAL_SUFFIX}", write_adapter(tmp_path / "sql"))
     listing = new_inventory(endpoints=[{"name": "edge", "base_url": server.url}]).list()
     assert listing["edge"]["vllm_lora_adapters"] == []
 

@@ -12,7 +12,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._endpoint import En
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._discovery import ask_all
 
 from tests.bench.commands import Took, run
-from tests.bench.sites import Sites
+from tests.support.loopback_fleet import LoopbackFleet
 
 COUNT, SILENT, CLOSED = 1000, 50, 50
 TIMEOUT = 8  # seconds; a machine that is busy with other tests may need some for an answer
@@ -28,7 +28,7 @@ def look(directory: Path, urls: list[str]) -> tuple[Took, dict]:
 
 
 def test_dead_sites_cost_one_timeout(tmp_path: Path) -> None:
-    with Sites(COUNT, adapters=20, silent=SILENT, closed=CLOSED) as sites:
+    with LoopbackFleet(COUNT, adapters=20, silent=SILENT, closed=CLOSED) as sites:
         took, seen = look(tmp_path, sites.urls)
         alive, _seen = look(tmp_path, sites.urls[: COUNT - SILENT - CLOSED])
     assert seen["vllm"]["hosts"] == [f"site{number:04}" for number in range(COUNT)]
@@ -40,7 +40,7 @@ def test_dead_sites_cost_one_timeout(tmp_path: Path) -> None:
 
 
 def test_more_dead_sites_than_workers_wait_in_turn() -> None:
-    with Sites(7, adapters=1, silent=3) as sites:
+    with LoopbackFleet(7, adapters=1, silent=3) as sites:
         endpoints = {url: Endpoint(url, timeout=2, retries=0) for url in sites.urls}
         found = ask_all(endpoints, workers=1)
     assert [getattr(found[url], "code", "answered") for url in sites.urls] == ["answered"] * 4 + ["timeout"] * 3
@@ -48,7 +48,7 @@ def test_more_dead_sites_than_workers_wait_in_turn() -> None:
 
 def test_few_open_files_are_enough(tmp_path: Path) -> None:
     """A site is not dead because this process may not open another file."""
-    with Sites(150, adapters=1) as sites:
+    with LoopbackFleet(150, adapters=1) as sites:
         options = {"plugin": "sovereign.vllm.vllm", "endpoints": sites.urls, "timeout": TIMEOUT}
         (tmp_path / "fleet.vllm.yml").write_text(json.dumps(options))
         before = resource.getrlimit(resource.RLIMIT_NOFILE)

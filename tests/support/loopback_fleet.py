@@ -15,14 +15,14 @@ from collections import Counter
 from contextlib import AbstractContextManager, suppress
 from multiprocessing.connection import Connection
 
-from tests.asking import ask, load
+from tests.support.asking import ask, load
 from tests.vllm_stand_in import StandIn, write_adapter
 
 READS = ("/v1/models", "/version", "/health", "/v1/load_lora_adapter")
 Answers = dict[str, bytes]
 
 
-class Sites(AbstractContextManager):
+class LoopbackFleet(AbstractContextManager):
     """`count` sites that serve the same `adapters`; the last of them are dead: `silent` take connections and never
     answer, `closed` refuse them.
 
