@@ -74,9 +74,11 @@ options:
       - Whether endpoints are left alone that were asked less than O(cache_timeout) seconds ago.
       - Besides, it remembers what each endpoint served when it was last seen, without end and also across
         C(--flush-cache), which asks all of them.
+  cache_timeout:
+    description: Seconds. V(1) asks in every run. V(0) is any age, as for every cache of Ansible, so that an endpoint is
+      asked once and never again, also when it goes away.
   cache_plugin:
-    description: Where this is kept. With the default it is forgotten when Ansible ends; use for example
-      V(ansible.builtin.jsonfile).
+    description: Where this is kept, by default until Ansible ends; use for example V(ansible.builtin.jsonfile).
 notes:
   - Adapters that an interrupted swap left under a temporary name are not shown.
 seealso:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tests.support.environment import clean_environment
 from tests.support.guide import Guide
 
 FILES = ("inventory/sites.vllm.yml", "inventory/group_vars/vllm.yml")
-NOT_RUN = {"cache: true": "see tests/integration/discovery/test_cache.py", "*/15": "is for cron"}
+NOT_RUN = {"*/15": "is for cron"}
 
 
 def test_the_files_shown_are_those_of_the_example() -> None:
@@ -31,9 +32,12 @@ def test_the_commands_shown(tmp_path: Path, adapters: Path) -> None:
     files = dict.fromkeys((f"# {name}: " for name in FILES), "above")
     with Guide("operations_guide", NOT_RUN | files) as guide:
         commands = "".join(guide.take("ansible-") for _block in range(6)).splitlines()
+        cache = guide.take("cache: true").replace("/var/cache/ansible-vllm", str(tmp_path / "seen"))
     graph, host, audit, look, converge, one, reachable, waves, prune = commands
     with ExitStack() as servers:
         fleet = Fleet(tmp_path / "project", adapters, servers)
+        sites = tmp_path / "project" / "inventory" / "sites.vllm.yml"
+        sites.write_text(json.dumps(yaml.safe_load(sites.read_text()) | yaml.safe_load(cache)))
 
         def run(command: str, rc: int = 0) -> str:
             environment = {**clean_environment(tmp_path), "VLLM_API_KEY": KEY}
@@ -68,3 +72,9 @@ def test_the_commands_shown(tmp_path: Path, adapters: Path) -> None:
         run(waves, rc=4)
         assert "1 // 0" in run(prune, rc=4)
         assert not fleet.written()
+
+        fleet.servers["edge01"].kill()
+        time.sleep(yaml.safe_load(cache)["cache_timeout"])
+        last_seen = json.loads(run(host))
+        assert (last_seen["vllm_reachable"], last_seen["vllm_stale"]) == (False, True)
+        assert "4f2a9c01d7be" in json.dumps(last_seen["vllm_lora_adapters"])
