@@ -23,7 +23,11 @@ options:
     type: dict
     required: true
   desired:
-    description: The adapters that are declared, as M(sovereign.vllm.vllm_lora_adapters) takes them.
+    description:
+      - The adapters that are declared, as M(sovereign.vllm.vllm_lora_adapters) or the role
+        P(sovereign.vllm.lora_adapters#role) takes them.
+      - One that is to be staged from C(src) is refused, since its path on the node is known to the role alone, which
+        audits it in check mode.
     type: list
     elements: dict
     required: true
@@ -112,9 +116,9 @@ from collections.abc import Mapping
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.sovereign.vllm.plugins.module_utils._declaration import declare_all
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option, quoted
 from ansible_collections.sovereign.vllm.plugins.module_utils._lora_adapters import LORA_ADAPTERS
-from ansible_collections.sovereign.vllm.plugins.module_utils._models import Observed
+from ansible_collections.sovereign.vllm.plugins.module_utils._models import DeclaredAdapter, Observed
 from ansible_collections.sovereign.vllm.plugins.module_utils._plan import DRIFTS, Plan, plan
 from ansible_collections.sovereign.vllm.plugins.module_utils._report import entry_result, planned
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import as_data, observed_from
@@ -124,7 +128,11 @@ _NOT_OBSERVED = (
     "the input is neither the variables of a host of the inventory sovereign.vllm.vllm nor the result of "
     "sovereign.vllm.vllm_base_model_info"
 )
-_VALIDATOR = ArgumentSpecValidator({name: LORA_ADAPTERS.argument_spec[name] for name in _OPTIONS})
+# What the role takes of an adapter besides. It says what an artifact has to be, and changes nothing about its path.
+_OF_THE_ROLE = {name: {"type": "raw"} for name in ("src", "remote_src", "checksum", "trained_for")}
+_SPEC = {name: LORA_ADAPTERS.argument_spec[name] for name in _OPTIONS}
+_SPEC["adapters"] = dict(_SPEC["adapters"], options=dict(_SPEC["adapters"]["options"], **_OF_THE_ROLE))
+_VALIDATOR = ArgumentSpecValidator(_SPEC)
 
 
 class FilterModule:
@@ -141,7 +149,7 @@ def lora_drift(observed, desired, prune=False, prune_exclude=(), prune_limit=Non
         raise _refusal(" ".join(checked.error_messages))
     pruning = checked.validated_parameters
     try:
-        declared = declare_all(pruning.pop("adapters"))
+        declared = _declared(pruning.pop("adapters"))
     except VllmError as error:
         raise _refusal(error.message) from None
     try:
@@ -149,6 +157,14 @@ def lora_drift(observed, desired, prune=False, prune_exclude=(), prune_limit=Non
     except VllmError as error:
         result = _result(None, error)
     return as_data(result)
+
+
+def _declared(adapters: list) -> tuple[DeclaredAdapter, ...]:
+    for adapter in adapters:
+        if adapter["src"] is not None and adapter["state"] != "absent":
+            problem = f"declares {quoted(adapter['name'])} by src, whose path on the node only the role knows"
+            raise invalid_option("adapters", problem, "audit it by the role in check mode")
+    return declare_all(adapters)
 
 
 def _result(decided: Plan | None, error: VllmError | None = None) -> dict:
