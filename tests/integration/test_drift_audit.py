@@ -7,6 +7,7 @@ from __future__ import annotations
 import html
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -152,8 +153,11 @@ def test_the_job_fails_on_what_it_is_asked_to(fleet: Fleet, fail_on: list[str], 
 
 def test_an_answer_that_is_no_model_list_is_neither_drift_nor_sync(fleet: Fleet) -> None:
     fleet.drifted.faults.add(Fault("GET", "/v1/models", "html"))
-    fleet.audit()
+    run = fleet.audit(drift_report_fail_on=["drifted", "failed"])
     assert _verdicts(fleet.report()) == {"edge1": "in_sync", "edge2": "failed", "edge3": "unreachable"}
+    assert run.returncode == 2
+    assert "1 could not be audited" in " ".join(run.stdout.split())
+    assert re.search(r'"drift_report_failed": \[\s*"edge2"\s*\]', run.stdout)
 
 
 REPORT = [
