@@ -9,8 +9,8 @@ name: lora_drift
 short_description: Compare what a vLLM server was seen to serve with what is declared
 version_added: 1.0.0
 description:
-  - Tells what M(sovereign.vllm.vllm_lora_adapters) would do, by the same code and without a request, so that what the
-    inventory saw of a whole fleet can be audited in one template.
+  - Tells what M(sovereign.vllm.vllm_lora_adapters) would do, by the same code and without a request.
+    P(sovereign.vllm.drift_report#filter) does this for a fleet.
   - A server that was not seen is not compared with anything, not even with what was seen of it last. It is returned as
     unreachable or failed, like the result of a task.
   - What can only be known by asking is not known here, such as whether adapters can be loaded at all, and temporary
@@ -44,6 +44,8 @@ options:
     description: Fail when more adapters than this would be pruned.
     type: int
 seealso:
+  - plugin: sovereign.vllm.drift_report
+    plugin_type: filter
   - plugin: sovereign.vllm.vllm
     plugin_type: inventory
   - module: sovereign.vllm.vllm_lora_adapters
@@ -54,19 +56,16 @@ author:
 EXAMPLES = r"""
 - name: Audit one host
   ansible.builtin.debug:
-    msg: "{{ (hostvars['edge001'] | sovereign.vllm.lora_drift(lora_adapters_adapters, prune=true)).adapters
-      | rejectattr('action', 'eq', 'none') }}"
+    msg: "{{ (edge | sovereign.vllm.lora_drift(edge.lora_adapters_adapters, prune=true)).adapters
+      | rejectattr('drift', 'eq', 'none') }}"
+  vars:
+    edge: "{{ hostvars['edge001'] }}"
 
-- name: Audit the fleet, in one task on the controller
-  ansible.builtin.set_fact:
-    drift_by_host: "{{ dict(groups.vllm | zip(groups.vllm | map('extract', hostvars)
-      | map('sovereign.vllm.lora_drift', lora_adapters_adapters, prune=true))) }}"
-  run_once: true
-  delegate_to: localhost
-
-- name: Fail when anything has drifted, but not because a site is offline
+- name: Fail when this host has drifted, but not because it is offline
   ansible.builtin.assert:
-    that: drift_by_host.values() | selectattr('changed') | length == 0
+    that: (hostvars[inventory_hostname] | sovereign.vllm.lora_drift(lora_adapters_adapters)) is not changed
+
+# For a fleet in one task there is the filter sovereign.vllm.drift_report.
 """
 
 RETURN = r"""
@@ -123,16 +122,19 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._plan import DRIFTS
 from ansible_collections.sovereign.vllm.plugins.module_utils._report import entry_result, planned
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import as_data, observed_from
 
-_OPTIONS = ("adapters", "prune", "prune_exclude", "prune_limit")
 _NOT_OBSERVED = (
     "the input is neither the variables of a host of the inventory sovereign.vllm.vllm nor the result of "
     "sovereign.vllm.vllm_base_model_info"
 )
 # What the role takes of an adapter besides. It says what an artifact has to be, and changes nothing about its path.
 _OF_THE_ROLE = {name: {"type": "raw"} for name in ("src", "remote_src", "checksum", "trained_for")}
-_SPEC = {name: LORA_ADAPTERS.argument_spec[name] for name in _OPTIONS}
-_SPEC["adapters"] = dict(_SPEC["adapters"], options=dict(_SPEC["adapters"]["options"], **_OF_THE_ROLE))
-_VALIDATOR = ArgumentSpecValidator(_SPEC)
+_ADAPTERS = LORA_ADAPTERS.argument_spec["adapters"]
+_VALIDATOR = ArgumentSpecValidator(
+    {
+        "adapters": dict(_ADAPTERS, options=dict(_ADAPTERS["options"], **_OF_THE_ROLE)),
+        **{name: LORA_ADAPTERS.argument_spec[name] for name in ("prune", "prune_exclude", "prune_limit")},
+    }
+)
 
 
 class FilterModule:
