@@ -160,10 +160,15 @@ def drift_report(
 
     def site(name):
         variables = hostvars[name]
+        seen = {key: _or_none(variables, key) for key in _OF_THE_INVENTORY}
+        audited = _or_failure(compared, variables) if declared else variables.get(result)
+        if seen["vllm_base_url"] is None and variables.get("vllm_error"):
+            # Nobody could be asked, and the inventory knows why there is no address.
+            audited = {"failed": True, "msg": variables["vllm_error"]["msg"]}
         return {
             "name": to_text(name),
-            "result": _or_failure(compared, variables) if declared else variables.get(result),
-            "variables": {key: _or_none(variables, key) for key in _OF_THE_INVENTORY},
+            "result": audited,
+            "variables": seen,
             "findings": (variables.get(findings) or {}).get("findings"),
         }
 

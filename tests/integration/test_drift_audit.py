@@ -11,6 +11,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,7 @@ class Fleet:
         drifted = dict.fromkeys(HOSTILE, str(examples / "first"))
         self.drifted = StandIn(api_key=KEY, static={"sql": str(examples / "second"), **drifted})
         self.declared = [{"name": "sql", "path": str(examples / "first")}]
+        self.options: dict[str, Any] = {}  # of the plugin, besides
         self.more: list[dict] = []  # endpoints beside the three
         self.plain: dict[str, dict] = {}  # hosts that do not come from the plugin, and variables of those that do
 
@@ -39,13 +41,13 @@ class Fleet:
         urls = {"edge1": self.in_sync.url, "edge2": self.drifted.url, "edge3": "http://127.0.0.1:9"}
         endpoints = [{"name": name, "base_url": url} for name, url in urls.items()] + self.more
         (self.directory / "group_vars").mkdir(parents=True, exist_ok=True)
-        inventory = {"plugin": "sovereign.vllm.vllm", "endpoints": endpoints, "timeout": 5}
+        inventory = {"plugin": "sovereign.vllm.vllm", "endpoints": endpoints, "timeout": 5, **self.options}
         (self.directory / "sites.vllm.yml").write_text(json.dumps(inventory))
         (self.directory / "plain.json").write_text(json.dumps({"vllm": {"hosts": self.plain}}))
         (self.directory / "group_vars" / "vllm.yml").write_text(json.dumps({"lora_adapters_adapters": self.declared}))
         extra = {"drift_report_directory": "report", **variables}
         return subprocess.run(
-            [ANSIBLE_PLAYBOOK, "-i", "sites.vllm.yml", "-i", "plain.json", playbook, "-e", json.dumps(extra)],
+            [ANSIBLE_PLAYBOOK, "-i", "plain.json", "-i", "sites.vllm.yml", playbook, "-e", json.dumps(extra)],
             cwd=self.directory,
             env=dict(
                 os.environ, VLLM_API_KEY=KEY, ANSIBLE_NOCOLOR="1", ANSIBLE_SHOW_CUSTOM_STATS="1", PWNED=self.pwned
@@ -153,11 +155,16 @@ def test_the_job_fails_on_what_it_is_asked_to(fleet: Fleet, fail_on: list[str], 
 
 def test_an_answer_that_is_no_model_list_is_neither_drift_nor_sync(fleet: Fleet) -> None:
     fleet.drifted.faults.add(Fault("GET", "/v1/models", "html"))
+    fleet.plain = {"edge4": {}}
+    fleet.options = {"from_hosts": {"pattern": "edge4", "base_url": "http://{{ nowhere }}:8000"}}
     run = fleet.audit(drift_report_fail_on=["drifted", "failed"])
-    assert _verdicts(fleet.report()) == {"edge1": "in_sync", "edge2": "failed", "edge3": "unreachable"}
+    verdicts = {"edge1": "in_sync", "edge2": "failed", "edge3": "unreachable", "edge4": "failed"}
+    assert _verdicts(fleet.report()) == verdicts
+    reason = next(site["reason"] for site in fleet.report()["sites"] if site["name"] == "edge4")
+    assert "'nowhere' is undefined" in reason  # and not that an address is missing
     assert run.returncode == 2
-    assert "1 could not be audited" in " ".join(run.stdout.split())
-    assert re.search(r'"drift_report_failed": \[\s*"edge2"\s*\]', run.stdout)
+    assert "2 could not be audited" in " ".join(run.stdout.split())
+    assert re.search(r'"drift_report_failed": \[\s*"edge2",\s*"edge4"\s*\]', run.stdout)
 
 
 REPORT = [
