@@ -139,8 +139,8 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._errors import Vllm
 from ansible_collections.sovereign.vllm.plugins.module_utils._requests import REQUESTS_IMPORT_ERROR
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_sites import HostsSoFar, host_sites
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import as_data
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._last_seen import look_at, recall, remember
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._listed_sites import listed_sites
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._sights import look_at, recall, remember
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._sites import Connection, problems_of
 
 _GROUPS = ("vllm", "vllm_reachable", "vllm_unreachable")
