@@ -98,6 +98,14 @@ class Handler(BaseHTTPRequestHandler):
 
     sites: Sites
 
+    def parse_request(self) -> bool:
+        # Whoever owns a name can have it point here, and a page of that name would count as ours in the browser.
+        if super().parse_request():
+            if self.headers.get("Host", "").split(":")[0] in ("127.0.0.1", "localhost"):
+                return True
+            self._json(HTTPStatus.MISDIRECTED_REQUEST, {"problem": "Ask for localhost or 127.0.0.1."})
+        return False
+
     def do_GET(self) -> None:
         if self.path == "/":
             self._answer(HTTPStatus.OK, PAGE.read_bytes(), "text/html; charset=utf-8")

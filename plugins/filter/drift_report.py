@@ -24,7 +24,7 @@ options:
     elements: str
     required: true
   generated_at:
-    description: Time of the audit, as ISO 8601.
+    description: Time of the report, as ISO 8601.
     type: str
     required: true
   result:
@@ -39,13 +39,16 @@ options:
     description:
       - Name of the variable of each host that holds the adapters that are declared.
       - If it is given, O(result) is not used. What the inventory saw of each site is compared, and no site is asked.
+      - A site whose declaration cannot be used is V(failed), with the reason, and the rest go on.
     type: str
   prune:
-    description: With O(declared), whether what is served but not declared has drifted.
+    description: With O(declared), whether what is served but not declared has drifted, on hosts that have no variable
+      C(drift_report_prune) of their own.
     type: bool
     default: true
   prune_exclude:
-    description: With O(declared), names that may be served without being declared, as globs.
+    description: With O(declared), names that may be served without being declared, as globs, on hosts that have no
+      variable C(drift_report_prune_exclude) of their own.
     type: list
     elements: str
     default: []
@@ -71,9 +74,13 @@ _value:
   type: dict
   contains:
     generated_at:
-      description: Time of the audit.
+      description: Time of the report.
       type: str
       sample: "2026-11-23T18:50:00Z"
+    source:
+      description: Whether the sites were asked for this report, or what the inventory saw was compared.
+      type: str
+      choices: [live, inventory]
     summary:
       description: Number of sites, in all and by verdict.
       type: dict
@@ -101,10 +108,12 @@ _value:
           type: str
           choices: [drifted, unreachable, failed, in_sync]
         reason:
-          description: Why it is unreachable or could not be audited.
+          description: Why it is unreachable or could not be audited, or what an interrupted run left there. Otherwise an
+            empty string.
           type: str
         last_seen:
-          description: When an unreachable site was last seen by the inventory, or null.
+          description: When the inventory last saw what it serves, or null where that is not known. With RV(source=inventory)
+            the verdict is about this time.
           type: str
         adapters:
           description: Each adapter with its verdict, which is V(in_sync), V(missing), V(drifted) or V(unexpected).
@@ -119,6 +128,7 @@ _value:
 from ansible.module_utils.common.text.converters import to_text
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.sovereign.vllm.plugins.filter.lora_drift import lora_drift
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import printable
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import report
 
 _OF_THE_INVENTORY = ("vllm_base_url", "vllm_version", "vllm_observed_at")
@@ -141,16 +151,43 @@ def drift_report(
 ):
     """Return the report."""
 
+    def compared(variables):
+        pruning = [
+            variables.get("drift_report_prune", prune),
+            variables.get("drift_report_prune_exclude", prune_exclude),
+        ]
+        return lora_drift(variables, variables.get(declared, []), *pruning)
+
     def site(name):
         variables = hostvars[name]
-        audited = variables.get(result)
-        if declared:
-            audited = lora_drift(variables, variables.get(declared, []), prune, prune_exclude)
+        seen = {key: _or_none(variables, key) for key in _OF_THE_INVENTORY}
+        audited = _or_failure(compared, variables) if declared else variables.get(result)
+        if seen["vllm_base_url"] is None and variables.get("vllm_error"):
+            # Nobody could be asked, and the inventory knows why there is no address.
+            audited = {"failed": True, "msg": variables["vllm_error"]["msg"]}
         return {
             "name": to_text(name),
             "result": audited,
-            "variables": {key: variables.get(key) for key in _OF_THE_INVENTORY},
+            "variables": seen,
             "findings": (variables.get(findings) or {}).get("findings"),
         }
 
-    return wrap_var(report(map(site, sites), to_text(generated_at)))
+    source = "inventory" if declared else "live"
+    return wrap_var(report(map(site, sites), to_text(generated_at), source))
+
+
+# A template in the variables of a host can raise anything, and is the trouble of this host alone.
+def _or_failure(compared, variables):
+    try:
+        return compared(variables)
+    except Exception as error:
+        return {"failed": True, "msg": printable(error)}
+
+
+def _or_none(variables, key):
+    try:
+        value = variables.get(key)
+        # Since ansible-core 2.19 what is undefined raises only when it is made text.
+        return value if value is None else to_text(value)
+    except Exception:
+        return None

@@ -72,7 +72,7 @@ import re
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._store import folder_of
 
-_OPTIONS = ("base_model", "is_3d_lora_weight", "state")
+_OPTIONS = ("path", "base_model", "is_3d_lora_weight", "allow_hub", "state")
 
 
 def lora_declaration(adapters: list, staged: list, served: list, versioned_names: bool = False) -> dict:
@@ -84,7 +84,8 @@ def lora_declaration(adapters: list, staged: list, served: list, versioned_names
         artifact = artifacts.get(adapter["name"])
         entry["name"] = _served_name(adapter["name"], artifact if versioned_names else None)
         if entry.get("state") != "absent":
-            entry["path"] = artifact["server_path"] if artifact else adapter["path"]
+            if artifact:
+                entry["path"] = artifact["server_path"]
             served_names[adapter["name"]] = entry["name"]
         declared.append(entry)
     names = {entry["name"] for entry in declared}

@@ -9,8 +9,8 @@ name: lora_drift
 short_description: Compare what a vLLM server was seen to serve with what is declared
 version_added: 1.0.0
 description:
-  - Tells what M(sovereign.vllm.vllm_lora_adapters) would do, by the same code and without a request, so that what the
-    inventory saw of a whole fleet can be audited in one template.
+  - Tells what M(sovereign.vllm.vllm_lora_adapters) would do, by the same code and without a request.
+    P(sovereign.vllm.drift_report#filter) does this for a fleet.
   - A server that was not seen is not compared with anything, not even with what was seen of it last. It is returned as
     unreachable or failed, like the result of a task.
   - What can only be known by asking is not known here, such as whether adapters can be loaded at all, and temporary
@@ -23,7 +23,11 @@ options:
     type: dict
     required: true
   desired:
-    description: The adapters that are declared, as M(sovereign.vllm.vllm_lora_adapters) takes them.
+    description:
+      - The adapters that are declared, as M(sovereign.vllm.vllm_lora_adapters) or the role
+        P(sovereign.vllm.lora_adapters#role) takes them.
+      - One that is to be staged from C(src) is refused, since its path on the node is known to the role alone, which
+        audits it in check mode.
     type: list
     elements: dict
     required: true
@@ -40,6 +44,8 @@ options:
     description: Fail when more adapters than this would be pruned.
     type: int
 seealso:
+  - plugin: sovereign.vllm.drift_report
+    plugin_type: filter
   - plugin: sovereign.vllm.vllm
     plugin_type: inventory
   - module: sovereign.vllm.vllm_lora_adapters
@@ -50,19 +56,16 @@ author:
 EXAMPLES = r"""
 - name: Audit one host
   ansible.builtin.debug:
-    msg: "{{ (hostvars['edge001'] | sovereign.vllm.lora_drift(lora_adapters_adapters, prune=true)).adapters
-      | rejectattr('action', 'eq', 'none') }}"
+    msg: "{{ (edge | sovereign.vllm.lora_drift(edge.lora_adapters_adapters, prune=true)).adapters
+      | rejectattr('drift', 'eq', 'none') }}"
+  vars:
+    edge: "{{ hostvars['edge001'] }}"
 
-- name: Audit the fleet, in one task on the controller
-  ansible.builtin.set_fact:
-    drift_by_host: "{{ dict(groups.vllm | zip(groups.vllm | map('extract', hostvars)
-      | map('sovereign.vllm.lora_drift', lora_adapters_adapters, prune=true))) }}"
-  run_once: true
-  delegate_to: localhost
-
-- name: Fail when anything has drifted, but not because a site is offline
+- name: Fail when this host has drifted, but not because it is offline
   ansible.builtin.assert:
-    that: drift_by_host.values() | selectattr('changed') | length == 0
+    that: (hostvars[inventory_hostname] | sovereign.vllm.lora_drift(lora_adapters_adapters)) is not changed
+
+# For a fleet in one task there is the filter sovereign.vllm.drift_report.
 """
 
 RETURN = r"""
@@ -112,19 +115,26 @@ from collections.abc import Mapping
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.sovereign.vllm.plugins.module_utils._declaration import declare_all
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option, quoted
 from ansible_collections.sovereign.vllm.plugins.module_utils._lora_adapters import LORA_ADAPTERS
-from ansible_collections.sovereign.vllm.plugins.module_utils._models import Observed
+from ansible_collections.sovereign.vllm.plugins.module_utils._models import DeclaredAdapter, Observed
 from ansible_collections.sovereign.vllm.plugins.module_utils._plan import DRIFTS, Plan, plan
 from ansible_collections.sovereign.vllm.plugins.module_utils._report import entry_result, planned
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import as_data, observed_from
 
-_OPTIONS = ("adapters", "prune", "prune_exclude", "prune_limit")
 _NOT_OBSERVED = (
     "the input is neither the variables of a host of the inventory sovereign.vllm.vllm nor the result of "
     "sovereign.vllm.vllm_base_model_info"
 )
-_VALIDATOR = ArgumentSpecValidator({name: LORA_ADAPTERS.argument_spec[name] for name in _OPTIONS})
+# What the role takes of an adapter besides. It says what an artifact has to be, and changes nothing about its path.
+_OF_THE_ROLE = {name: {"type": "raw"} for name in ("src", "remote_src", "checksum", "trained_for")}
+_ADAPTERS = LORA_ADAPTERS.argument_spec["adapters"]
+_VALIDATOR = ArgumentSpecValidator(
+    {
+        "adapters": dict(_ADAPTERS, options=dict(_ADAPTERS["options"], **_OF_THE_ROLE)),
+        **{name: LORA_ADAPTERS.argument_spec[name] for name in ("prune", "prune_exclude", "prune_limit")},
+    }
+)
 
 
 class FilterModule:
@@ -141,7 +151,7 @@ def lora_drift(observed, desired, prune=False, prune_exclude=(), prune_limit=Non
         raise _refusal(" ".join(checked.error_messages))
     pruning = checked.validated_parameters
     try:
-        declared = declare_all(pruning.pop("adapters"))
+        declared = _declared(pruning.pop("adapters"))
     except VllmError as error:
         raise _refusal(error.message) from None
     try:
@@ -149,6 +159,14 @@ def lora_drift(observed, desired, prune=False, prune_exclude=(), prune_limit=Non
     except VllmError as error:
         result = _result(None, error)
     return as_data(result)
+
+
+def _declared(adapters: list) -> tuple[DeclaredAdapter, ...]:
+    for adapter in adapters:
+        if adapter["src"] is not None and adapter["state"] != "absent":
+            problem = f"declares {quoted(adapter['name'])} by src, whose path on the node only the role knows"
+            raise invalid_option("adapters", problem, "audit it by the role in check mode")
+    return declare_all(adapters)
 
 
 def _result(decided: Plan | None, error: VllmError | None = None) -> dict:

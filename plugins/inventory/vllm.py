@@ -74,9 +74,11 @@ options:
       - Whether endpoints are left alone that were asked less than O(cache_timeout) seconds ago.
       - Besides, it remembers what each endpoint served when it was last seen, without end and also across
         C(--flush-cache), which asks all of them.
+  cache_timeout:
+    description: Seconds. V(1) asks in every run. V(0) is any age, as for every cache of Ansible, so that an endpoint is
+      asked once and never again, also when it goes away.
   cache_plugin:
-    description: Where this is kept. With the default it is forgotten when Ansible ends; use for example
-      V(ansible.builtin.jsonfile).
+    description: Where this is kept, by default until Ansible ends; use for example V(ansible.builtin.jsonfile).
 notes:
   - Adapters that an interrupted swap left under a temporary name are not shown.
 seealso:
@@ -137,8 +139,8 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._errors import Vllm
 from ansible_collections.sovereign.vllm.plugins.module_utils._requests import REQUESTS_IMPORT_ERROR
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_sites import HostsSoFar, host_sites
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import as_data
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._last_seen import look_at, recall, remember
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._listed_sites import listed_sites
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._sights import look_at, recall, remember
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._sites import Connection, problems_of
 
 _GROUPS = ("vllm", "vllm_reachable", "vllm_unreachable")

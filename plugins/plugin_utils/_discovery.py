@@ -58,8 +58,7 @@ def _most_connections() -> int | float:
 
 
 class _Fleet:
-    """Each request has a thread of its own, and the version is asked for when every endpoint has been asked what counts
-    more."""
+    """A thread for each request. Versions come last, when every endpoint has been asked what counts more."""
 
     def __init__(self, endpoints: Mapping[str, Endpoint], most: float) -> None:
         self._most = most

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import jinja2
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import UNREACHABLE_CODES
 
 VERDICTS = ("drifted", "unreachable", "failed", "in_sync")
 _TEMPLATE = Path(__file__).with_name("_drift_report.html.j2")
@@ -21,15 +22,18 @@ _CELLS = {
     "base_model": "drifted",
     "unexpected": "unexpected",
 }
+# A result tells of what an interrupted run left in a warning alone, beside warnings about converging and Ansible's own.
+_OF_LEFTOVERS = "An interrupted run left"
 
 
-def report(sites: Iterable[Mapping], generated_at: str) -> dict:
+def report(sites: Iterable[Mapping], generated_at: str, source: str) -> dict:
     """Return the report of a fleet.
 
     :param sites: of each site its ``name``, the ``result`` of its audit (of the module in check mode, or of the filter
         ``lora_drift``; None where the audit did not come to it), its ``variables`` of the inventory, and the ``findings``
         about its server.
-    :param generated_at: the time of the audit, as ISO 8601.
+    :param generated_at: the time of the report, as ISO 8601.
+    :param source: ``live`` where the sites were asked for it, ``inventory`` where it is about what the inventory saw.
     """
     rows = [_site(site) for site in sites]
     names = collections.Counter()
@@ -37,6 +41,7 @@ def report(sites: Iterable[Mapping], generated_at: str) -> dict:
         names.update({cell["name"]: cell["verdict"] != "in_sync" for cell in row["adapters"]})
     return {
         "generated_at": generated_at,
+        "source": source,
         "summary": {"sites": len(rows), **{v: sum(row["verdict"] == v for row in rows) for v in VERDICTS}},
         # What has drifted at most sites comes first, where it is seen.
         "adapters": sorted(names, key=lambda name: (-names[name], name)),
@@ -48,36 +53,45 @@ def _site(site: Mapping) -> dict:
     result, variables = site["result"] or {}, site["variables"]
     adapters = [_cell(entry) for entry in result.get("adapters") or []]
     verdict = _verdict(result, adapters)
-    now = verdict not in ("unreachable", "failed")
+    audited = verdict not in ("unreachable", "failed")
     return {
         "name": site["name"],
         "url": variables.get("vllm_base_url"),
         "version": variables.get("vllm_version"),
         "verdict": verdict,
-        "reason": "" if now else result.get("msg") or "The audit has no result for this site.",
-        "last_seen": None if now else variables.get("vllm_observed_at"),
-        "adapters": adapters if now else [],
+        "reason": _leftovers(result) if audited else _reason(result),
+        "last_seen": variables.get("vllm_observed_at"),
+        "adapters": adapters if audited else [],
         "findings": list(site["findings"] or []),
     }
 
 
 def _verdict(result: Mapping, adapters: list[dict]) -> str:
-    """A site that did not answer is unreachable whatever else is known of it: offline is neither in sync nor drifted."""
+    """A site that did not answer is unreachable whatever else is known of it: offline is neither in sync nor drifted.
+
+    Whether anything would be done does not count: an adapter that is always to be loaded anew has not drifted by that.
+    """
     if result.get("unreachable"):
         return "unreachable"
     if not result or result.get("failed") or "adapters" not in result:
         code = (result.get("error") or {}).get("code")
-        return "unreachable" if code in ("unreachable", "timeout", "tls", "dns") else "failed"
-    return "drifted" if result.get("changed") or any(c["verdict"] != "in_sync" for c in adapters) else "in_sync"
+        return "unreachable" if code in UNREACHABLE_CODES else "failed"
+    return "drifted" if any(cell["verdict"] != "in_sync" for cell in adapters) else "in_sync"
+
+
+def _reason(result: Mapping) -> str:
+    """A task in a loop has the reasons in its items."""
+    items = [item["msg"] for item in result.get("results") or [] if item.get("failed") and item.get("msg")]
+    return " ".join(items) or result.get("msg") or "The audit has no result for this site."
+
+
+def _leftovers(result: Mapping) -> str:
+    return " ".join(warning for warning in result.get("warnings") or [] if warning.startswith(_OF_LEFTOVERS))
 
 
 def _cell(entry: Mapping) -> dict:
-    return {
-        "name": entry["name"],
-        "verdict": _CELLS[entry["drift"]] if entry["action"] != "none" or entry["drift"] != "none" else "in_sync",
-        "drift": entry["drift"],
-        "path": entry.get("path"),
-    }
+    verdict = _CELLS[entry["drift"]]
+    return {"name": entry["name"], "verdict": verdict, "drift": entry["drift"], "path": entry.get("path")}
 
 
 @functools.lru_cache(maxsize=1)

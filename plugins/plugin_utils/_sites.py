@@ -43,8 +43,7 @@ class Connection:
         self._endpoint("http://localhost", options.get("api_key"))
 
     def site(self, name: str, base_url: str, api_key_env: str | None = None, variables: Mapping | None = None) -> Site:
-        """Return the site. One whose own key is missing or unusable is not asked: the key of others is none of its
-        business.
+        """Return the site. One whose own key is missing or unusable is not asked: other keys are not its business.
 
         :raises VllmError: ``invalid_request`` when the URL cannot be used.
         """

@@ -19,7 +19,7 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._operation import Operation
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._placement import runs_in_worker
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._where_it_runs import runs_in_worker
 
 
 class WorkerAction(ActionBase):

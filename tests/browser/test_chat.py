@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import urllib.error
 import urllib.request
 from pathlib import Path
 
+import pytest
 from selenium import webdriver
 
 from tests.browser.chat import Page, chat_server
@@ -37,6 +39,9 @@ def test_pick_a_site_and_an_adapter_and_ask(browser: webdriver.Chrome, tmp_path:
             with urllib.request.urlopen(url + "sites") as told:
                 body = told.read().decode()
             assert KEY not in body and server.url not in body
+            # Nor does a page whose own name was made to point here.
+            with pytest.raises(urllib.error.HTTPError, match="421"):
+                urllib.request.urlopen(urllib.request.Request(url + "sites", headers={"Host": "rebound.example"}))
 
 
 def test_a_site_that_goes_away_is_named(browser: webdriver.Chrome, tmp_path: Path, examples: Path) -> None:

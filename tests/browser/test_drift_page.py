@@ -51,7 +51,7 @@ def _fleet(count: int) -> dict:
             UNREACHABLE if number == 0 else {"adapters": entries, "changed": any(drift != "none" for drift in drifts)}
         )
         sites.append({"name": f"edge{number:03}", "result": result, "variables": variables, "findings": []})
-    return report(sites, "2026-11-23T18:50:00Z")
+    return report(sites, "2026-11-23T18:50:00Z", "live")
 
 
 def _open(browser: webdriver.Chrome, directory: Path, fleet: dict) -> None:
@@ -68,14 +68,19 @@ def _shown(browser: webdriver.Chrome) -> list[str]:
 @pytest.mark.parametrize("count", [3, 500])
 def test_all_sites_are_shown_and_can_be_filtered(browser: webdriver.Chrome, tmp_path: Path, count: int) -> None:
     fleet = _fleet(count)
+    browser.set_window_size(1280, 900)
     _open(browser, tmp_path, fleet)
     assert browser.title == "Adapters of the fleet"
     assert len(browser.find_elements(By.CSS_SELECTOR, "tbody tr")) == count
     assert len(browser.find_elements(By.CSS_SELECTOR, "thead th")) == 2 + len(NAMES)
+    # The table scrolls, so that its headings stay; the page around it does not as well.
+    assert browser.execute_script("return document.documentElement.scrollHeight <= innerHeight")
 
     browser.find_element(By.CSS_SELECTOR, "button[data-show=unreachable]").click()
     assert _shown(browser) == ["edge000"]
-    assert "Last seen 2026-11-22T07:14:00Z" in browser.find_element(By.CSS_SELECTOR, "td.reason").text
+    reason = browser.find_element(By.CSS_SELECTOR, "td.reason")
+    assert "Last seen 2026-11-22T07:14:00Z" in reason.text
+    assert reason.value_of_css_property("font-weight") == "400"
 
     browser.find_element(By.CSS_SELECTOR, "button[data-show=missing]").click()
     assert _shown(browser) == ["edge001"]

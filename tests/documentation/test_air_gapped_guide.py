@@ -32,7 +32,9 @@ def carry(tmp_path: Path) -> Path:
 
 def test_what_is_shown(carry: Path, examples: Path, tmp_path: Path) -> None:
     with StandIn() as server, Guide("air_gapped_guide", NOT_RUN) as guide:
-        shell(guide.take("cd carry"), tmp_path)
+        sums = guide.take("cd carry")
+        for _again in range(2):
+            shell(sums, tmp_path)
         check = guide.take("(cd carry")
         assert "OK" in shell(check, tmp_path)
         installed = {"ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections")}

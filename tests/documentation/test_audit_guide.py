@@ -7,12 +7,14 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from tests.support.guide import Guide, shell
 from tests.vllm_stand_in import StandIn
 
+OFF = {"node": "connect to the host via ssh", "server": "the connection was refused"}
 QUICKSTART = Path(__file__).parents[1] / "demo" / "quickstart"
 
 
@@ -43,8 +45,13 @@ def test_what_is_shown(examples: Path, tmp_path: Path) -> None:
         role |= {"lora_adapters_adapters": [declared[0], artifact], "lora_adapters_store": str(tmp_path / "store")}
         (tmp_path / "group_vars" / "vllm.yml").write_text(json.dumps(role))
         guide.write("artifacts.yml", tmp_path)
-        shell("ansible-playbook -i sites.vllm.yml artifacts.yml", tmp_path)
+        _add_sites_that_are_off(tmp_path)
+        shell("ansible-playbook -i sites.vllm.yml -i off.json artifacts.yml", tmp_path)
         assert _verdict(tmp_path) == ("drifted", "missing")
+        off = {site["name"]: (site["verdict"], site["reason"]) for site in _sites(tmp_path)[1:]}
+        assert {name: verdict for name, (verdict, _reason) in off.items()} == dict.fromkeys(OFF, "unreachable")
+        for name, reason in OFF.items():
+            assert reason in off[name][1]
         assert not (tmp_path / "store").exists()
 
         assert not server.writes
@@ -53,8 +60,28 @@ def test_what_is_shown(examples: Path, tmp_path: Path) -> None:
         shell("ansible-playbook -i sites.vllm.yml audit.yml", tmp_path)
 
 
+def _add_sites_that_are_off(directory: Path) -> None:
+    """One whose server is off, and one that ssh does not reach."""
+    ssh = directory / "ssh"
+    ssh.write_text("#!/bin/sh\nexit 255\n")
+    ssh.chmod(0o755)
+    hosts = {
+        "server": {"vllm_base_url": "http://127.0.0.1:9"},
+        "node": {
+            "ansible_connection": "ssh",
+            "ansible_ssh_executable": str(ssh),
+            "vllm_base_url": "http://127.0.0.1:9",
+        },
+    }
+    (directory / "off.json").write_text(json.dumps({"vllm": {"hosts": hosts}}))
+
+
+def _sites(directory: Path) -> list[dict[str, Any]]:
+    return json.loads((directory / "drift_report" / "drift.json").read_text())["sites"]
+
+
 def _verdict(directory: Path) -> tuple[str, str]:
-    """Of the only site, and of the adapter `second`."""
-    (site,) = json.loads((directory / "drift_report" / "drift.json").read_text())["sites"]
+    """Of the site that answers, and of the adapter `second`."""
+    site = _sites(directory)[0]
     (second,) = (adapter for adapter in site["adapters"] if adapter["name"] == "second")
     return site["verdict"], second["drift"]

@@ -167,6 +167,26 @@ def test_fewer_observations_than_debounce_asks_for_are_no_change(server, file, a
         assert [event["state"] for event in watching.next(2)] == ["unreachable", "reachable"]
 
 
+def test_observations_of_what_was_declared_before_confirm_nothing(server, file, artifacts):
+    edge = {"name": "edge1", "base_url": server.url, "timeout": 60}
+    server.faults.add(Fault("GET", "/v1/models", "silence", after=1))
+    with StandIn() as coming:
+        declare(file, edge, adapters=[sql(artifacts)])
+        with Watching(file, debounce=2) as watching:
+            observed(server, 2)
+            declare(
+                file,
+                edge,
+                {"name": "comes", "base_url": coming.url, "adapters": []},
+                adapters=[sql(artifacts, name="notes")],
+            )
+            observed(coming, 1)
+            server.faults.clear()
+            assert watching.next()[0]["state"] == "drifted"
+            # One drifted, one was answered too late, and two make a change.
+            assert len(server.log) >= 4
+
+
 def test_change_is_confirmed_faster_than_it_is_looked_for(server, file, artifacts):
     interval = 5
     declare(file, {"base_url": server.url, "adapters": [sql(artifacts)]})

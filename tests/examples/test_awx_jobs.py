@@ -8,10 +8,13 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.examples.arguments import tasks_of
 from tests.examples.awx import Awx, Job
+from tests.examples.conftest import EXAMPLES
 from tests.examples.fleet import DECLARED, KEY, SITES, Fleet
 
 AUDITED = "Compare the site with its declaration"
@@ -30,6 +33,12 @@ def awx(fleet: Fleet, tmp_path: Path) -> Awx:
     awx = Awx(tmp_path, {"VLLM_API_KEY": KEY})
     awx.update_inventory("inventory/sites.vllm.yml")
     return awx
+
+
+def audit_variables() -> dict[str, Any]:
+    """What the template of the audit sets."""
+    tasks = tasks_of(EXAMPLES / "awx" / "controller.yml")
+    return next(task.arguments["extra_vars"] for task in tasks if task.arguments.get("playbook") == "audit.yml")
 
 
 def assert_no_leak(awx: Awx, *jobs: Job) -> None:
@@ -51,7 +60,7 @@ def test_the_stored_inventory_has_every_site_and_no_key(awx: Awx) -> None:
 
 
 def test_audit_job(awx: Awx, fleet: Fleet) -> None:
-    job = awx.run("audit.yml", check=True, drift_report_fail_on=["drifted"])
+    job = awx.run("audit.yml", check=True, **audit_variables())
     audited = job.hosts("runner_on_ok", AUDITED)
     assert {site: result["changed"] for site, result in audited.items()} == {
         "edge01": False,
@@ -63,6 +72,7 @@ def test_audit_job(awx: Awx, fleet: Fleet) -> None:
     assert any("+  - name: summaries" in difference for difference in differences)
     assert job.artifacts["drift_report_drifted"] == ["edge02", "edge03"]
     assert job.artifacts["drift_report_unreachable"] == ["edge04"]
+    assert job.artifacts["drift_report_failed"] == []
     # It fails on drift, which is what notifies and what leads to the approval in the workflow.
     assert (job.status, job.rc) == ("failed", 2)
     assert not fleet.written()
@@ -89,7 +99,7 @@ def test_converge_jobs_in_slices_then_an_audit_without_drift(awx: Awx, fleet: Fl
         assert fleet.served(site) == fleet.declared
     assert first.artifacts["lora_adapters_served_names"]["edge03"] == {name: name for name in DECLARED}
 
-    audit = awx.run("audit.yml", check=True, drift_report_fail_on=["drifted"])
+    audit = awx.run("audit.yml", check=True, **audit_variables())
     assert (audit.status, audit.rc) == ("successful", 0), audit.stdout
     assert audit.artifacts["drift_report_summary"]["in_sync"] == 3
     assert_no_leak(awx, first, second, audit)

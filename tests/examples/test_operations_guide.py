@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tests.examples.fleet import KEY, Fleet
 from tests.support.guide import Guide, shell
 
 FILES = ("inventory/sites.vllm.yml", "inventory/group_vars/vllm.yml")
-NOT_RUN = {"cache: true": "see tests/integration/discovery/test_cache.py", "*/15": "is for cron"}
+NOT_RUN = {"*/15": "is for cron"}
 
 
 def test_the_files_shown_are_those_of_the_example() -> None:
@@ -29,9 +30,12 @@ def test_the_commands_shown(tmp_path: Path, examples: Path) -> None:
     files = dict.fromkeys((f"# {name}: " for name in FILES), "above")
     with Guide("operations_guide", NOT_RUN | files) as guide:
         commands = "".join(guide.take("ansible-") for _block in range(6)).splitlines()
+        cache = guide.take("cache: true").replace("/var/cache/ansible-vllm", str(tmp_path / "seen"))
     graph, host, audit, look, converge, one, reachable, waves, prune = commands
     with ExitStack() as servers:
         fleet = Fleet(tmp_path / "project", examples, servers)
+        sites = tmp_path / "project" / "inventory" / "sites.vllm.yml"
+        sites.write_text(json.dumps(yaml.safe_load(sites.read_text()) | yaml.safe_load(cache)))
 
         def run(command: str, rc: int = 0) -> str:
             shown = shell(command, tmp_path / "project", rc, {"VLLM_API_KEY": KEY}, seconds=300)
@@ -56,3 +60,9 @@ def test_the_commands_shown(tmp_path: Path, examples: Path) -> None:
         run(waves, rc=4)
         assert "1 // 0" in run(prune, rc=4)
         assert not fleet.written()
+
+        fleet.servers["edge01"].kill()
+        time.sleep(yaml.safe_load(cache)["cache_timeout"])
+        last_seen = json.loads(run(host))
+        assert (last_seen["vllm_reachable"], last_seen["vllm_stale"]) == (False, True)
+        assert "4f2a9c01d7be" in json.dumps(last_seen["vllm_lora_adapters"])

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,28 +19,35 @@ from tests.support.playbook import ANSIBLE_PLAYBOOK
 from tests.vllm_stand_in import Fault, StandIn
 
 KEY = "sk-audit-5512"
+LEFTOVER = "sql@sovereign.vllm-rehearsal"
 HOSTILE = ("{{ lookup('ansible.builtin.pipe', 'touch $PWNED') }}", "<script>document.title='pwned'</script>")
 
 
 class Fleet:
     def __init__(self, directory: Path, examples: Path) -> None:
         self.directory = directory
-        static = {"sql": str(examples / "first")}
+        static = dict.fromkeys(("sql", LEFTOVER), str(examples / "first"))
         self.in_sync = StandIn(api_key=KEY, static=static)
         drifted = dict.fromkeys(HOSTILE, str(examples / "first"))
         self.drifted = StandIn(api_key=KEY, static={"sql": str(examples / "second"), **drifted})
         self.declared = [{"name": "sql", "path": str(examples / "first")}]
+        self.options: dict[str, Any] = {}  # of the plugin, besides
+        self.more: list[dict] = []  # endpoints beside the three
+        self.plain: dict[str, dict] = {}  # hosts that do not come from the plugin, and variables of those that do
 
-    def audit(self, **variables: object) -> subprocess.CompletedProcess[str]:
+    def audit(
+        self, playbook: str = "sovereign.vllm.drift_audit", **variables: object
+    ) -> subprocess.CompletedProcess[str]:
         urls = {"edge1": self.in_sync.url, "edge2": self.drifted.url, "edge3": "http://127.0.0.1:9"}
-        endpoints = [{"name": name, "base_url": url} for name, url in urls.items()]
+        endpoints = [{"name": name, "base_url": url} for name, url in urls.items()] + self.more
         (self.directory / "group_vars").mkdir(parents=True, exist_ok=True)
-        inventory = {"plugin": "sovereign.vllm.vllm", "endpoints": endpoints, "timeout": 5}
+        inventory = {"plugin": "sovereign.vllm.vllm", "endpoints": endpoints, "timeout": 5, **self.options}
         (self.directory / "sites.vllm.yml").write_text(json.dumps(inventory))
+        (self.directory / "plain.json").write_text(json.dumps({"vllm": {"hosts": self.plain}}))
         (self.directory / "group_vars" / "vllm.yml").write_text(json.dumps({"lora_adapters_adapters": self.declared}))
         extra = {"drift_report_directory": "report", **variables}
         return subprocess.run(
-            [ANSIBLE_PLAYBOOK, "-i", "sites.vllm.yml", "sovereign.vllm.drift_audit", "-e", json.dumps(extra)],
+            [ANSIBLE_PLAYBOOK, "-i", "plain.json", "-i", "sites.vllm.yml", playbook, "-e", json.dumps(extra)],
             cwd=self.directory,
             env=dict(
                 os.environ, VLLM_API_KEY=KEY, ANSIBLE_NOCOLOR="1", ANSIBLE_SHOW_CUSTOM_STATS="1", PWNED=self.pwned
@@ -85,6 +95,15 @@ def test_every_site_gets_its_verdict(fleet: Fleet, source: str) -> None:
     unreachable = next(site for site in report["sites"] if site["name"] == "edge3")
     assert "refused" in unreachable["reason"]
     assert unreachable["adapters"] == []
+    assert "When it was last seen is not known." in fleet.page()
+    in_sync = next(site for site in report["sites"] if site["name"] == "edge1")
+    if source == "live":
+        assert in_sync["reason"] == "An interrupted run left a rehearsal of adapter 'sql' behind."
+        assert in_sync["reason"] in html.unescape(fleet.page())
+        assert "3 sites, audited" in fleet.page()
+    else:
+        assert f"seen <time>{in_sync['last_seen']}</time>" in fleet.page()
+        assert "3 sites, as the inventory saw them" in fleet.page()
     # What AWX keeps of the job.
     assert "drift_report_drifted" in run.stdout
 
@@ -136,5 +155,59 @@ def test_the_job_fails_on_what_it_is_asked_to(fleet: Fleet, fail_on: list[str], 
 
 def test_an_answer_that_is_no_model_list_is_neither_drift_nor_sync(fleet: Fleet) -> None:
     fleet.drifted.faults.add(Fault("GET", "/v1/models", "html"))
-    fleet.audit()
-    assert _verdicts(fleet.report()) == {"edge1": "in_sync", "edge2": "failed", "edge3": "unreachable"}
+    fleet.plain = {"edge4": {}}
+    fleet.options = {"from_hosts": {"pattern": "edge4", "base_url": "http://{{ nowhere }}:8000"}}
+    run = fleet.audit(drift_report_fail_on=["drifted", "failed"])
+    verdicts = {"edge1": "in_sync", "edge2": "failed", "edge3": "unreachable", "edge4": "failed"}
+    assert _verdicts(fleet.report()) == verdicts
+    reason = next(site["reason"] for site in fleet.report()["sites"] if site["name"] == "edge4")
+    assert "'nowhere' is undefined" in reason  # and not that an address is missing
+    assert run.returncode == 2
+    assert "2 could not be audited" in " ".join(run.stdout.split())
+    assert re.search(r'"drift_report_failed": \[\s*"edge2",\s*"edge4"\s*\]', run.stdout)
+
+
+REPORT = [
+    {
+        "hosts": "vllm",
+        "gather_facts": False,
+        "tasks": [{"name": "Report", "ansible.builtin.import_role": {"name": "sovereign.vllm.drift_report"}}],
+    }
+]
+
+
+def test_what_one_site_has_of_its_own_is_no_matter_of_the_others(fleet: Fleet, examples: Path) -> None:
+    """Its options for pruning, and a declaration that cannot be used."""
+    fleet.in_sync.load("extra", examples / "first")
+    undefined = {"lora_adapters_adapters": "{{ [{'name': 'sql', 'path': nowhere}] }}"}
+    staged = {"lora_adapters_adapters": [{"name": "sql", "src": "sql.tar.gz"}]}
+    fleet.plain = {"edge1": {"drift_report_prune": False}, "edge7": {"vllm_base_url": "http://{{ nowhere }}:8000"}}
+    fleet.more = [
+        {
+            "name": "edge4",
+            "base_url": fleet.in_sync.url.replace("127.0.0.1", "localhost"),
+            "vars": {"drift_report_prune_exclude": ["extra"]},
+        },
+        {"name": "edge5", "base_url": "http://127.0.0.1:10", "vars": undefined},
+        {"name": "edge6", "base_url": "http://127.0.0.1:11", "vars": staged},
+    ]
+    # As the role takes them; always loading an adapter anew is no drift.
+    fleet.declared[0] |= {"trained_for": "base", "state": "reloaded"}
+    fleet.declared.append({"name": "gone", "src": "gone.tar.gz", "state": "absent"})
+    (fleet.directory / "report.yml").write_text(json.dumps(REPORT))
+
+    run = fleet.audit("report.yml", drift_report_source="inventory")
+    assert run.returncode == 0, run.stdout + run.stderr
+    sites = {site["name"]: site for site in fleet.report()["sites"]}
+    assert {name: site["verdict"] for name, site in sites.items()} == {
+        "edge1": "in_sync",
+        "edge2": "drifted",
+        "edge3": "unreachable",
+        "edge4": "in_sync",
+        "edge5": "failed",
+        "edge6": "failed",
+        "edge7": "failed",
+    }
+    assert {cell["name"] for cell in sites["edge2"]["adapters"]} == {"sql", "gone", *HOSTILE}
+    assert "'sql' by src, whose path on the node only the role knows" in sites["edge6"]["reason"]
+    assert "neither the variables of a host" in sites["edge7"]["reason"]

@@ -36,7 +36,9 @@ class Audit:
 
     def compare(self, adapters: list[dict[str, Any]], **pruning: Any) -> tuple[TaskResult, dict, dict]:
         """Return what the module tells in check mode, and what the filter tells of the inventory and of a result."""
-        run = self.run(COMPARE, adapters=adapters, pruning=pruning)
+        run = self.run(
+            COMPARE, adapters=adapters, pruning=pruning, as_the_role=any("trained_for" in one for one in adapters)
+        )
         return run["module"], run["from inventory"].msg, run["from result"].msg
 
 
@@ -44,7 +46,7 @@ COMPARE = """
 - name: module
   sovereign.vllm.vllm_lora_adapters:
     base_url: "{{ url }}"
-    adapters: "{{ adapters }}"
+    adapters: "{{ (adapters | sovereign.vllm.lora_declaration([], [])).adapters if as_the_role else adapters }}"
     prune: "{{ pruning.prune | default(omit) }}"
     prune_exclude: "{{ pruning.prune_exclude | default(omit) }}"
     prune_limit: "{{ pruning.prune_limit | default(omit) }}"
@@ -82,6 +84,14 @@ DECLARATIONS = {
     "prune": ([{"name": "sql", "path": SERVED}], {"prune": True}),
     "prune some": ([SQL], {"prune": True, "prune_exclude": ["tenant-*"]}),
     "prune within the limit": ([], {"prune": True, "prune_limit": 3}),
+    "as the role takes them": (
+        [
+            {"name": "sql", "path": SERVED, "trained_for": "tiny"},
+            {"name": "hub", "path": "org/adapter", "allow_hub": True},
+            {"name": "summaries", "src": "/srv/summaries.tar.gz", "state": "absent"},
+        ],
+        {},
+    ),
 }
 REFUSED = {
     "prune_limit": ([SQL], {"prune": True, "prune_limit": 1}),
@@ -207,6 +217,10 @@ MISTAKES = {
     "no list": ("hostvars['edge'] | sovereign.vllm.lora_drift('sql=/srv/sql')", "adapters"),
     "unknown key": ("hostvars['edge'] | sovereign.vllm.lora_drift([{'name': 'sql', 'dir': '/srv'}])", "adapters.dir"),
     "no name": ("hostvars['edge'] | sovereign.vllm.lora_drift([{'path': '/srv/sql'}])", "name found in adapters"),
+    "src": (
+        "hostvars['edge'] | sovereign.vllm.lora_drift([{'name': 'sql', 'src': 'sql.tar.gz'}])",
+        "only the role knows",
+    ),
     "relative path": ("hostvars['edge'] | sovereign.vllm.lora_drift([{'name': 'a', 'path': 'b'}])", "Option path"),
     "twice": ("hostvars['edge'] | sovereign.vllm.lora_drift([adapter, adapter])", "'sql' more than once"),
     "prune is a word": ("hostvars['edge'] | sovereign.vllm.lora_drift([], prune='perhaps')", "prune"),

@@ -37,6 +37,7 @@ options:
     description:
       - Number of consecutive observations that must agree before a change of state is told.
       - Those after the first are made a tenth of the interval apart, so that confirming takes little time.
+      - When the declaration of the endpoint changes, they are counted anew.
     type: int
     default: 2
   repeat_after:

@@ -20,14 +20,13 @@ from yarl import URL
 
 from .....plugins.module_utils._answers import Answer
 from .....plugins.module_utils._endpoint import Endpoint
-from .....plugins.module_utils._errors import VllmError, request_error
+from .....plugins.module_utils._errors import OFFLINE_HINT, VllmError, request_error
 from ._tls import TlsContexts, UnusableCertificate
 
 #: Bytes. The cards of 10,000 adapters take about 6 MB, and hundreds of endpoints are read at once.
 BODY_LIMIT = 8 * 1024 * 1024
 _TRIED = "read what is served"
 _CLOSED = "the connection was closed before the answer was complete"
-_OFFLINE = "check that the server runs and that the address is right; nothing is known about what it serves"
 _NOT_VLLM = "check that base_url is the address of a vLLM server"
 _TLS = "check the server's certificate, ca_path, client_cert and the name in base_url"
 _PROXY = "check the proxy variables, or set use_proxy to false"
@@ -43,7 +42,7 @@ class _BodyTooLarge(Exception):
 _REASONS = (
     (UnusableCertificate, "invalid_request", "a certificate or key could not be used", _FILES),
     (_BodyTooLarge, "not_vllm", "the answer is larger than any model list", _NOT_VLLM),
-    (asyncio.TimeoutError, "timeout", "no full answer within the time-out", _OFFLINE),
+    (asyncio.TimeoutError, "timeout", "no full answer within the time-out", OFFLINE_HINT),
     ((ssl.SSLError, ssl.CertificateError), "tls", "the TLS handshake failed", _TLS),
     (
         (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError),
@@ -51,12 +50,12 @@ _REASONS = (
         "the proxy did not let the request through",
         _PROXY,
     ),
-    (socket.gaierror, "dns", "the host name could not be resolved", _OFFLINE),
-    (ConnectionRefusedError, "unreachable", "the connection was refused", _OFFLINE),
-    (ConnectionResetError, "unreachable", _CLOSED, _OFFLINE),
-    (aiohttp.ClientConnectorError, "unreachable", "there is no way to the host", _OFFLINE),
+    (socket.gaierror, "dns", "the host name could not be resolved", OFFLINE_HINT),
+    (ConnectionRefusedError, "unreachable", "the connection was refused", OFFLINE_HINT),
+    (ConnectionResetError, "unreachable", _CLOSED, OFFLINE_HINT),
+    (aiohttp.ClientConnectorError, "unreachable", "there is no way to the host", OFFLINE_HINT),
     (aiohttp.ClientResponseError, "not_vllm", "the answer is not HTTP", _NOT_VLLM),
-    ((aiohttp.ClientConnectionError, aiohttp.ClientPayloadError), "unreachable", _CLOSED, _OFFLINE),
+    ((aiohttp.ClientConnectionError, aiohttp.ClientPayloadError), "unreachable", _CLOSED, OFFLINE_HINT),
     ((aiohttp.ClientError, OSError, ValueError), "invalid_request", "the request could not be made", "check base_url"),
 )
 _PROBLEMS = (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError, _BodyTooLarge, UnusableCertificate)

@@ -31,6 +31,10 @@ class EndpointState:
         """Whether a change has been seen, but not often enough to be told."""
         return self._agreeing > 0
 
+    def stop_confirming(self) -> None:
+        """Begin anew with what is about to be told: the observations so far were of something else."""
+        self._agreeing = 0
+
     def changes(self, seen: Observation, now: float) -> tuple[str, ...]:
         """Return the states to tell, in order; none unless a change is confirmed.
 

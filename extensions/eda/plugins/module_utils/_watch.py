@@ -132,6 +132,7 @@ class _WatchedEndpoint:
         """Watch for what is declared now."""
         if target != self._target:
             self._target = target
+            self._state.stop_confirming()
             self._retargeted.set()
 
     async def run(self, delay: float) -> None:
