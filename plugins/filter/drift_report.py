@@ -112,7 +112,7 @@ _value:
             empty string.
           type: str
         last_seen:
-          description: When the inventory last saw what it serves, or null where that is not known. With RV(source=inventory)
+          description: When the inventory last saw what it serves, or null where that is not known. If C(source) is V(inventory),
             the verdict is about this time.
           type: str
         adapters:
