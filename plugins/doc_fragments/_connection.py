@@ -56,8 +56,7 @@ options:
   retry_delay:
     description:
       - Seconds before the first repetition. They double with each one, up to O(timeout), with some jitter.
-      - A C(Retry-After) is complied with instead, unless it asks for more than O(timeout), or than O(load_timeout) where
-        something is written.
+      - A C(Retry-After) is complied with instead, unless it asks for more than O(timeout).
     type: float
     default: 1.0
   use_proxy:
@@ -83,6 +82,8 @@ options:
     description:
       - Seconds that one load may take. Reading a large adapter takes long.
       - A load goes on when its client has gone, so when this has passed the list of models is polled before judging.
+      - A C(Retry-After) for a load or an unload is complied with up to this, since giving up in the middle of a swap would
+        leave a name unserved.
     type: float
     default: 300.0
   reload_strategy:
@@ -191,8 +192,7 @@ options:
   retry_delay:
     description:
       - Seconds before the first repetition. They double with each one, up to O(timeout), with some jitter.
-      - A C(Retry-After) is complied with instead, unless it asks for more than O(timeout), or than O(load_timeout) where
-        something is written.
+      - A C(Retry-After) is complied with instead, unless it asks for more than O(timeout).
     type: float
     default: 1.0
   use_proxy:

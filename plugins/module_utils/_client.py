@@ -104,6 +104,8 @@ class Client:
             "unload adapter " + quoted(shown_name(name)),
             self.endpoint.timeout,
             unload_error,
+            # To give up in the middle of a swap would leave the name unserved.
+            patience=self.endpoint.load_timeout,
         )
 
     def complete(self, model: str) -> None:
@@ -146,11 +148,16 @@ class Client:
         return self._repeat(send, may_repeat or _may_repeat_read, limit)
 
     def _post(
-        self, path: str, payload: dict, tried: str, limit: float, error_of: Callable[[Answer, str], VllmError]
+        self,
+        path: str,
+        payload: dict,
+        tried: str,
+        limit: float,
+        error_of: Callable[[Answer, str], VllmError],
+        patience: float | None = None,
     ) -> None:
         send = partial(self._transport.request, "POST", path, tried, limit, payload)
-        # A write that gives up may do so in the middle of a swap, so it waits as long as for a load.
-        answer = self._repeat(send, _may_repeat_write, max(limit, self.endpoint.load_timeout))
+        answer = self._repeat(send, _may_repeat_write, patience or limit)
         if answer.status != 200:
             raise error_of(answer, tried)
 
