@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
-from ._errors import OFFLINE_HINT, VllmError, printable, request_error
+from ._errors import NOT_VLLM_HINT, OFFLINE_HINT, VllmError, printable, request_error
 
 #: What to do about a server that answers 500.
 BROKEN_HINT = "read the server's log"
@@ -122,7 +122,7 @@ def read_error(answer: Answer, tried: str) -> VllmError:
     error = common_error(answer, tried)
     if error is None and answer.status >= 500:
         error = refusal(answer, tried, "server_error", BROKEN_HINT)
-    return error or refusal(answer, tried, "not_vllm", "check that base_url is the address of a vLLM server")
+    return error or refusal(answer, tried, "not_vllm", NOT_VLLM_HINT)
 
 
 def read_version(answer: Answer) -> str | None:

@@ -15,7 +15,7 @@ from functools import partial
 from ._answers import BROKEN_HINT, Answer, common_error, read_error, read_version
 from ._endpoint import Endpoint
 from ._errors import VllmError, quoted
-from ._model_list import read_model_list
+from ._model_list import TRIED, read_model_list
 from ._models import REHEARSAL_SUFFIX, Observed, shown_name
 from ._refusals import completion_error, load_error, runtime_lora_disabled, unload_error
 from ._transport import Transport
@@ -48,7 +48,7 @@ class Client:
 
     def observe(self) -> Observed:
         """Return what the server serves, from one GET of ``/v1/models``."""
-        return read_model_list(self._get("/v1/models", "read what is served"), self.endpoint.base_url)
+        return read_model_list(self._get("/v1/models", TRIED), self.endpoint.base_url)
 
     def version(self) -> str | None:
         """Return the version that the server names, or None where it names none."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 UNREACHABLE_CODES = frozenset(("unreachable", "timeout", "tls", "dns"))
 _RETRYABLE_CODES = frozenset(("unreachable", "timeout", "dns", "throttled", "server_error", "not_converged"))
 _DETAIL_LIMIT = 2048
-#: What to do about a server that gives no usable answer.
+#: What to do about an answer that is none of vLLM's, and about none at all.
+NOT_VLLM_HINT = "check that base_url is the address of a vLLM server"
 OFFLINE_HINT = "check that the server runs and that the address is right; nothing is known about what it serves"
 
 

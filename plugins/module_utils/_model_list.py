@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ._answers import Answer, read_error
-from ._errors import VllmError, request_error
+from ._errors import NOT_VLLM_HINT, VllmError, request_error
 from ._models import BaseModel, Observed, ServedAdapter
 
-_TRIED = "read what is served"
-_HINT = "check that base_url is the address of a vLLM server; nothing is concluded from this answer"
+#: What a list is asked for.
+TRIED = "read what is served"
+_HINT = f"{NOT_VLLM_HINT}; nothing is concluded from this answer"
 
 
 class _Malformed(Exception):
@@ -28,7 +29,7 @@ def read_model_list(answer: Answer, base_url: str) -> Observed:
     :raises VllmError: ``not_vllm`` where it is no list with at least one base model, and the error of the status.
     """
     if answer.status != 200:
-        raise read_error(answer, _TRIED)
+        raise read_error(answer, TRIED)
     try:
         cards = _cards(answer.json)
         observed = Observed(base_url, _base_models(cards), _adapters(cards))
@@ -78,4 +79,4 @@ def _adapters(cards: Sequence[dict]) -> tuple[ServedAdapter, ...]:
 def _not_a_list(answer: Answer, problem: str) -> VllmError:
     came_back = f"the server answered 200 with {problem}"
     detail = answer.without_secret(answer.body)
-    return request_error("not_vllm", _TRIED, answer.url, came_back, _HINT, http_status=200, detail=detail)
+    return request_error("not_vllm", TRIED, answer.url, came_back, _HINT, http_status=200, detail=detail)

@@ -10,10 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ._deadline import DeadlinePassed
-from ._errors import OFFLINE_HINT, VllmError, request_error
+from ._errors import NOT_VLLM_HINT, OFFLINE_HINT, VllmError, request_error
 from ._requests import requests, urllib3
-
-_NOT_VLLM = "check that base_url is the address of a vLLM server"
 
 
 class BodyTooLarge(Exception):
@@ -41,8 +39,8 @@ def _reason(problem: Exception, limit: float) -> _Reason:
     broken = requests.exceptions
     causes = tuple(_causes(problem))
     table = (
-        (BodyTooLarge, _Reason("the answer is larger than any model list", "not_vllm", _NOT_VLLM)),
-        (broken.ContentDecodingError, _Reason("the answer could not be decompressed", "not_vllm", _NOT_VLLM)),
+        (BodyTooLarge, _Reason("the answer is larger than any model list", "not_vllm", NOT_VLLM_HINT)),
+        (broken.ContentDecodingError, _Reason("the answer could not be decompressed", "not_vllm", NOT_VLLM_HINT)),
         (broken.SSLError, _tls_reason(causes)),
         (broken.ConnectTimeout, _Reason("no connection within the time-out", "timeout", unsent=True)),
         (

@@ -20,14 +20,13 @@ from yarl import URL
 
 from .....plugins.module_utils._answers import Answer
 from .....plugins.module_utils._endpoint import Endpoint
-from .....plugins.module_utils._errors import OFFLINE_HINT, VllmError, request_error
+from .....plugins.module_utils._errors import NOT_VLLM_HINT, OFFLINE_HINT, VllmError, request_error
+from .....plugins.module_utils._model_list import TRIED
 from ._tls import TlsContexts, UnusableCertificate
 
 #: Bytes. The cards of 10,000 adapters take about 6 MB, and hundreds of endpoints are read at once.
 BODY_LIMIT = 8 * 1024 * 1024
-_TRIED = "read what is served"
 _CLOSED = "the connection was closed before the answer was complete"
-_NOT_VLLM = "check that base_url is the address of a vLLM server"
 _TLS = "check the server's certificate, ca_path, client_cert and the name in base_url"
 _PROXY = "check the proxy variables, or set use_proxy to false"
 _FILES = "check the files that ca_path, client_cert and client_key name"
@@ -41,7 +40,7 @@ class _BodyTooLarge(Exception):
 # The order counts: what is more precise stands first.
 _REASONS = (
     (UnusableCertificate, "invalid_request", "a certificate or key could not be used", _FILES),
-    (_BodyTooLarge, "not_vllm", "the answer is larger than any model list", _NOT_VLLM),
+    (_BodyTooLarge, "not_vllm", "the answer is larger than any model list", NOT_VLLM_HINT),
     (asyncio.TimeoutError, "timeout", "no full answer within the time-out", OFFLINE_HINT),
     ((ssl.SSLError, ssl.CertificateError), "tls", "the TLS handshake failed", _TLS),
     (
@@ -54,7 +53,7 @@ _REASONS = (
     (ConnectionRefusedError, "unreachable", "the connection was refused", OFFLINE_HINT),
     (ConnectionResetError, "unreachable", _CLOSED, OFFLINE_HINT),
     (aiohttp.ClientConnectorError, "unreachable", "there is no way to the host", OFFLINE_HINT),
-    (aiohttp.ClientResponseError, "not_vllm", "the answer is not HTTP", _NOT_VLLM),
+    (aiohttp.ClientResponseError, "not_vllm", "the answer is not HTTP", NOT_VLLM_HINT),
     ((aiohttp.ClientConnectionError, aiohttp.ClientPayloadError), "unreachable", _CLOSED, OFFLINE_HINT),
     ((aiohttp.ClientError, OSError, ValueError), "invalid_request", "the request could not be made", "check base_url"),
 )
@@ -164,7 +163,7 @@ def _error(problem: Exception, url: str) -> VllmError:
     )
     # OpenSSL's own words for a refused certificate hold nothing that was sent.
     why = next((cause.verify_message for cause in causes if getattr(cause, "verify_message", None)), None)
-    return request_error(code, _TRIED, url, f"{came_back} ({why})" if why else came_back, hint)
+    return request_error(code, TRIED, url, f"{came_back} ({why})" if why else came_back, hint)
 
 
 def _causes(problem: BaseException) -> Iterator[BaseException]:
