@@ -53,6 +53,8 @@ def test_the_server_sees_the_store_under_another_path(new_site: NewSite, tmp_pat
         lora_adapters_keep=0,
     )
     assert run[KEEP]["removed"] == []
+    run = converge(site, {"name": "sql", "path": site.server.served()["sql"]}, lora_adapters_keep=0)
+    assert not run.of(KEEP) and version in versions(site), "what is declared by path is not the role's to remove"
 
 
 def test_nothing_is_removed_while_a_node_that_shares_the_store_is_silent(new_site: NewSite, tmp_path: Path) -> None:
@@ -95,7 +97,6 @@ def served_by_a_new_server(arguments: list[str]) -> Iterator[Server]:
 def test_a_reboot_without_a_controller(new_site: NewSite, tmp_path: Path) -> None:
     site = new_site()
     boot, units = tmp_path / "etc" / "lora.env", tmp_path / "units"
-    boot.parent.mkdir()
     options = {
         "lora_adapters_boot_file": str(boot),
         "lora_adapters_boot_unit": "vllm.service",
@@ -105,7 +106,7 @@ def test_a_reboot_without_a_controller(new_site: NewSite, tmp_path: Path) -> Non
     source = site.artifact("sql")
     adapters = [{"name": name, "src": source} for name in names]
     converge(site, *adapters, {"name": "gone", "state": "absent"}, **options)
-    assert f"EnvironmentFile={boot}\n" in (units / "vllm.service.d" / "lora-adapters.conf").read_text(encoding="utf-8")
+    assert f"EnvironmentFile=-{boot}\n" in (units / "vllm.service.d" / "lora-adapters.conf").read_text(encoding="utf-8")
     assert changed(converge(site, *adapters, {"name": "gone", "state": "absent"}, **options)) == []
 
     # As a shell reads it, and then splits it as systemd does.
