@@ -13,7 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.lifecycle.from_the_artifact import KEEP, ROLE, FromTheArtifact, changed, converge, store, variables, versions
+from tests.lifecycle.from_the_artifact import (
+    KEEP,
+    ROLE,
+    STAGE,
+    FromTheArtifact,
+    changed,
+    converge,
+    store,
+    variables,
+    versions,
+)
 from tests.support.playbook import AS_MODULE, Run, run_playbook
 from tests.support.server import Server
 from tests.support.site import Site
@@ -137,8 +147,10 @@ def test_a_name_that_cannot_be_an_argument(new_site: NewSite, tmp_path: Path) ->
 def test_one_bad_artifact_of_several_is_named_and_nothing_is_loaded(new_site: NewSite) -> None:
     site = new_site()
     good, bad = site.artifact("good"), site.artifact("bad", "dora")
-    run = converge(site, {"name": "good", "src": good}, {"name": "bad", "src": bad}, rc=2)
+    adapters = ({"name": name, "src": src} for name, src in (("good", good), ("bad", bad), ("unset", "")))
+    run = converge(site, *adapters, rc=2)
     assert "vLLM does not serve DoRA" in run.output
+    assert "path must be the directory of an adapter" in run.output and "Traceback" not in run.output
     assert site.server.served() == {}
 
 
@@ -150,13 +162,19 @@ def test_what_is_listed_but_does_not_answer_fails(new_site: NewSite) -> None:
     assert "EngineCore is gone" in run.output
 
 
-def test_an_offline_server_is_unreachable_before_anything_is_written(new_site: NewSite) -> None:
+def test_an_offline_server_is_unreachable_before_anything_is_written(new_site: NewSite, tmp_path: Path) -> None:
     site = new_site()
     source = site.artifact("sql")
     site.watched.kill()
     run = converge(site, {"name": "sql", "src": source}, lora_adapters_retries=0, rc=4)
     assert run.recap["site"]["unreachable"] == 1
     assert not store(site).exists()
+    site.watched.restart()
+    nobody = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+    off = {**nobody, "lora_adapters_delegate_to": "localhost"}
+    given = variables(site, ({"name": "sql", "src": source},), {})
+    run = run_playbook(ROLE, {"site": {**site.host, **off}}, tmp_path, variables=given, rc=4)
+    assert run.of(STAGE)["site"].status == "unreachable", "a node that ssh does not reach is no bad artifact"
 
 
 def test_the_gateway_switches_while_both_names_are_served(new_site: NewSite, tmp_path: Path) -> None:
