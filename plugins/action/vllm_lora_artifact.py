@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from ansible import constants as C
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact_files import ArtifactError
@@ -30,6 +30,8 @@ class ActionModule(ActionBase):
             if result.get("staged") is False and not self._task.check_mode:
                 shipped = self._ship(shippable(source, digest, C.DEFAULT_LOCAL_TMP))
                 self._run_module(result, task_vars, src=shipped, checksum=digest)
+        except AnsibleConnectionFailure:
+            raise  # Ansible's own UNREACHABLE
         except (AnsibleError, ArtifactError, ValueError) as error:
             raise AnsibleActionFail(str(error)) from None
         finally:

@@ -36,7 +36,7 @@ def place_artifact(options: Mapping, check_mode: bool, set_attributes: Callable[
     def finish(top: str) -> bool:
         return bool([path for path in _everything_in(top) if set_attributes(path)])
 
-    digest = _digest_of_valid(options) if options["src"] else checked_digest("digest", options["digest"])
+    digest = _digest_of_valid(options) if options["src"] is not None else checked_digest("digest", options["digest"])
     target = version_directory(options["store"], options["name"], digest)
     home, version = os.path.split(target)
     before = [os.path.join(home, one) for one in versions(home)]

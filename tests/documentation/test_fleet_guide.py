@@ -68,14 +68,12 @@ def _look_audit_and_converge(guide: Guide, directory: Path, servers: dict[str, S
         "edge01": "drifted",
         "edge02": "drifted",
         "edge03": "unreachable",
-        "harbour": "failed",  # until its key is given
+        "harbour": "drifted",  # which only its own key can tell
     }
-    key = directory / "inventory" / "host_vars" / "harbour.yml"
-    key.write_text(key.read_text() + f"lora_adapters_api_key: {KEYS['HARBOUR_KEY']}\n")
     run(converge)
     assert sorted(Server(servers["harbour"].url, KEYS["HARBOUR_KEY"]).served()) == ["customs", "sql"]
     assert sorted(Server(servers["edge02"].url, KEYS["VLLM_API_KEY"]).served()) == ["sql"]
-    run(guide.take("ansible-playbook -i inventory sovereign.vllm.drift_audit -e"))
+    run(audit)
     report = json.loads((directory / "drift_report" / "drift.json").read_text())["summary"]
     assert (report["in_sync"], report["unreachable"]) == (3, 1)
 

@@ -13,7 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.lifecycle.from_the_artifact import KEEP, ROLE, FromTheArtifact, changed, converge, store, variables, versions
+from tests.lifecycle.from_the_artifact import (
+    KEEP,
+    ROLE,
+    STAGE,
+    FromTheArtifact,
+    changed,
+    converge,
+    store,
+    variables,
+    versions,
+)
 from tests.support.playbook import AS_MODULE, Run, run_playbook
 from tests.support.server import Server
 from tests.support.site import Site
@@ -53,6 +63,8 @@ def test_the_server_sees_the_store_under_another_path(new_site: NewSite, tmp_pat
         lora_adapters_keep=0,
     )
     assert run[KEEP]["removed"] == []
+    run = converge(site, {"name": "sql", "path": site.server.served()["sql"]}, lora_adapters_keep=0)
+    assert not run.of(KEEP) and version in versions(site), "what is declared by path is not the role's to remove"
 
 
 def test_nothing_is_removed_while_a_node_that_shares_the_store_is_silent(new_site: NewSite, tmp_path: Path) -> None:
@@ -95,7 +107,6 @@ def served_by_a_new_server(arguments: list[str]) -> Iterator[Server]:
 def test_a_reboot_without_a_controller(new_site: NewSite, tmp_path: Path) -> None:
     site = new_site()
     boot, units = tmp_path / "etc" / "lora.env", tmp_path / "units"
-    boot.parent.mkdir()
     options = {
         "lora_adapters_boot_file": str(boot),
         "lora_adapters_boot_unit": "vllm.service",
@@ -105,7 +116,7 @@ def test_a_reboot_without_a_controller(new_site: NewSite, tmp_path: Path) -> Non
     source = site.artifact("sql")
     adapters = [{"name": name, "src": source} for name in names]
     converge(site, *adapters, {"name": "gone", "state": "absent"}, **options)
-    assert f"EnvironmentFile={boot}\n" in (units / "vllm.service.d" / "lora-adapters.conf").read_text(encoding="utf-8")
+    assert f"EnvironmentFile=-{boot}\n" in (units / "vllm.service.d" / "lora-adapters.conf").read_text(encoding="utf-8")
     assert changed(converge(site, *adapters, {"name": "gone", "state": "absent"}, **options)) == []
 
     # As a shell reads it, and then splits it as systemd does.
@@ -136,8 +147,10 @@ def test_a_name_that_cannot_be_an_argument(new_site: NewSite, tmp_path: Path) ->
 def test_one_bad_artifact_of_several_is_named_and_nothing_is_loaded(new_site: NewSite) -> None:
     site = new_site()
     good, bad = site.artifact("good"), site.artifact("bad", "dora")
-    run = converge(site, {"name": "good", "src": good}, {"name": "bad", "src": bad}, rc=2)
+    adapters = ({"name": name, "src": src} for name, src in (("good", good), ("bad", bad), ("unset", "")))
+    run = converge(site, *adapters, rc=2)
     assert "vLLM does not serve DoRA" in run.output
+    assert "path must be the directory of an adapter" in run.output and "Traceback" not in run.output
     assert site.server.served() == {}
 
 
@@ -149,13 +162,19 @@ def test_what_is_listed_but_does_not_answer_fails(new_site: NewSite) -> None:
     assert "EngineCore is gone" in run.output
 
 
-def test_an_offline_server_is_unreachable_before_anything_is_written(new_site: NewSite) -> None:
+def test_an_offline_server_is_unreachable_before_anything_is_written(new_site: NewSite, tmp_path: Path) -> None:
     site = new_site()
     source = site.artifact("sql")
     site.watched.kill()
     run = converge(site, {"name": "sql", "src": source}, lora_adapters_retries=0, rc=4)
     assert run.recap["site"]["unreachable"] == 1
     assert not store(site).exists()
+    site.watched.restart()
+    nobody = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+    off = {**nobody, "lora_adapters_delegate_to": "localhost"}
+    given = variables(site, ({"name": "sql", "src": source},), {})
+    run = run_playbook(ROLE, {"site": {**site.host, **off}}, tmp_path, variables=given, rc=4)
+    assert run.of(STAGE)["site"].status == "unreachable", "a node that ssh does not reach is no bad artifact"
 
 
 def test_the_gateway_switches_while_both_names_are_served(new_site: NewSite, tmp_path: Path) -> None:
