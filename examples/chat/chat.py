@@ -5,7 +5,8 @@
     python3 chat.py -i sites.vllm.yml --port 8080
 
 Needs ansible-core with the collection, and nothing else. The browser speaks to this program alone, which speaks to the
-sites: their addresses come from the inventory, their key from VLLM_API_KEY, and neither reaches the browser.
+sites: their addresses come from the inventory, their keys from the environment, and neither reaches the browser. The key is in
+VLLM_API_KEY, or for a site with a key of its own in the variable that its host variable chat_key_env names.
 """
 
 from __future__ import annotations
@@ -70,14 +71,17 @@ class Sites:
         if model not in served:
             raise LookupError(model)
         url, limit = variables["vllm_base_url"], {"model": model, "max_tokens": _TOKENS}
+        key = os.environ.get(variables.get("chat_key_env", "VLLM_API_KEY"))
         try:
-            said = _post(url + "/v1/chat/completions", dict(limit, messages=[{"role": "user", "content": question}]))
+            said = _post(
+                url + "/v1/chat/completions", dict(limit, messages=[{"role": "user", "content": question}]), key
+            )
             return said["choices"][0]["message"]["content"]
         except urllib.error.HTTPError as error:
             # A base model without a chat template can still go on with a text.
             if error.code not in (400, 404):
                 raise
-            return _post(url + "/v1/completions", dict(limit, prompt=question))["choices"][0]["text"]
+            return _post(url + "/v1/completions", dict(limit, prompt=question), key)["choices"][0]["text"]
 
 
 def _text(decoded: dict) -> object:
@@ -85,10 +89,10 @@ def _text(decoded: dict) -> object:
     return decoded.get("__ansible_unsafe", decoded)
 
 
-def _post(url: str, body: dict) -> dict:
+def _post(url: str, body: dict, key: str | None) -> dict:
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    if os.environ.get("VLLM_API_KEY"):
-        request.add_header("Authorization", "Bearer " + os.environ["VLLM_API_KEY"])
+    if key:
+        request.add_header("Authorization", "Bearer " + key)
     with urllib.request.urlopen(request, timeout=_LONGEST_WAIT) as answer:
         return json.load(answer)
 

@@ -22,12 +22,23 @@ _PATIENCE = 120  # seconds, a last resort
 
 
 @contextmanager
-def chat_server(directory: Path, endpoints: Mapping[str, str], api_key: str | None = None) -> Iterator[str]:
-    """Start the example on an inventory of these endpoints, and yield its address."""
+def chat_server(
+    directory: Path, endpoints: Mapping[str, str], api_key: str | None = None, own_keys: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """Start the example on an inventory of these endpoints, and yield its address.
+
+    own_keys: of the endpoints that have a key of their own, by name.
+    """
     inventory = directory / "sites.vllm.yml"
-    listed = [{"name": name, "base_url": url} for name, url in endpoints.items()]
+    listed: list[dict] = [{"name": name, "base_url": url} for name, url in endpoints.items()]
+    variables = {name: f"KEY_OF_{name}" for name in own_keys or {}}
+    for endpoint in listed:
+        if endpoint["name"] in variables:
+            named = variables[endpoint["name"]]
+            endpoint |= {"api_key_env": named, "vars": {"chat_key_env": named}}
     inventory.write_text(json.dumps({"plugin": "sovereign.vllm.vllm", "endpoints": listed, "timeout": 5}))
     environment = dict(os.environ, **({"VLLM_API_KEY": api_key} if api_key else {}))
+    environment |= {variables[name]: key for name, key in (own_keys or {}).items()}
     command = [sys.executable, CHAT, "-i", inventory, "--port", "0"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -21,9 +21,9 @@ MARKUP = "<b id=injected>x</b>"
 
 def test_pick_a_site_and_an_adapter_and_ask(browser: webdriver.Chrome, tmp_path: Path, examples: Path) -> None:
     static = {"sql": examples / "first", MARKUP: examples / "second"}
-    with StandIn(api_key=KEY, static=static) as server, StandIn(api_key=KEY) as other:
+    with StandIn(api_key=KEY, static=static) as server, StandIn(api_key="sk-oslo") as other:
         endpoints = {"berlin": server.url, "oslo": other.url, "paris": "http://127.0.0.1:9"}
-        with chat_server(tmp_path, endpoints, KEY) as url:
+        with chat_server(tmp_path, endpoints, KEY, {"oslo": "sk-oslo"}) as url:
             page = Page(browser, url)
             sites = page.sites()
             assert sites == {"berlin": True, "oslo": True, "paris (unreachable, last seen never)": False}
@@ -33,6 +33,8 @@ def test_pick_a_site_and_an_adapter_and_ask(browser: webdriver.Chrome, tmp_path:
             assert (answer, who) == (Server(server.url, KEY).complete("sql", tokens=48), "sql at berlin")
             assert page.ask("berlin", "tiny", "Audit")[0] != answer
             assert page.ask("berlin", MARKUP, "Audit")[1] == f"{MARKUP} at berlin"
+            assert page.ask("oslo", "tiny", "Audit")[1] == "tiny at oslo"
+            assert KEY not in str([request.headers for request in other.log])
             assert not browser.find_elements("id", "injected")
             # The browser gets neither the key nor an address of a site.
             assert KEY not in browser.page_source and server.url not in browser.page_source

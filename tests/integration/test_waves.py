@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,15 +117,18 @@ def test_a_wave_that_fails_gives_names_gateway_and_statistic_back(new_site: NewS
     assert "Could not match supplied host pattern" not in output
 
 
-def test_each_site_says_why_it_failed_and_whether_it_is_back(new_site: NewSite, tmp_path: Path) -> None:
+def test_each_site_says_why_it_failed_and_whether_it_is_back(
+    new_site: NewSite, tmp_path: Path, jinja: str, ran: Path
+) -> None:
     stuck, unread, refused, keyed = (new_site() for _site in range(4))
     gone = {site: site.artifact("gone") for site in (stuck, unread, refused)}
     for site, path in gone.items():
         site.server.load("sql", path)
+        site.server.load(jinja, path)
         site.watched.clear_log()
     keyed.watched.clear_log()
     shutil.rmtree(gone[stuck])  # so that it cannot be loaded again
-    stuck.watched.faults.add(MUTE)
+    stuck.watched.faults.add(replace(MUTE, text=f"EngineCore is gone {jinja}"))
     boot_file(unread).mkdir(parents=True)  # which nobody can read as a file
     good, bad = refused.artifact("good"), refused.artifact("bad", "dora")
     output = roll_out(
@@ -144,7 +148,8 @@ def test_each_site_says_why_it_failed_and_whether_it_is_back(new_site: NewSite, 
     assert boot_file(unread).is_dir() and not unread.watched.writes
     assert "vLLM does not serve DoRA" in said(output, "refused")
     assert said(output, "refused").endswith("It serves again what it served before.")
-    assert refused.server.served() == {"sql": gone[refused]}
+    assert refused.server.served() == dict.fromkeys(("sql", jinja), gone[refused])
+    assert not ran.exists(), "what a server says is never evaluated"
     assert "'nowhere' is undefined" in said(output, "keyed")
     assert not keyed.watched.log, "a site with a key of its own never gets that of the fleet instead"
     assert "Could not match supplied host pattern" not in output
