@@ -41,7 +41,12 @@ class TestFromTheArtifact(FromTheArtifact):
         return new_site()
 
 
-class TestWithKeyAsModule(FromTheArtifact):
+class TestWithKeyAsModule:
+    """Those that lead through every task of the role; in the others nothing is sent in another way."""
+
+    test_an_archive_is_staged_and_served_and_answers = FromTheArtifact.test_an_archive_is_staged_and_served_and_answers
+    test_a_new_name_for_a_new_artifact = FromTheArtifact.test_a_new_name_for_a_new_artifact
+
     @pytest.fixture
     def site(self, new_site: NewSite) -> Site:
         return new_site(host=AS_MODULE, api_key="role-key")
