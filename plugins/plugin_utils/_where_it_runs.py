@@ -35,7 +35,8 @@ def _becomes_somebody_else(action: ActionBase) -> bool:
         return False
     try:
         user = pwd.getpwnam(become.get_option("become_user", playcontext=action._play_context))
-    except KeyError:
+    # Nobody of that name here, or a way to become somebody that has no default.
+    except (KeyError, TypeError):
         return True
     return user.pw_uid != os.geteuid()
 

@@ -79,7 +79,9 @@ def test_not_in_the_worker_for_a_host_behind_ssh(tmp_path: Path) -> None:
     assert KEY not in output
 
 
-def test_as_a_module_for_another_user(tmp_path: Path) -> None:
+def test_as_a_module_for_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whoever we are does not follow from a variable.
+    monkeypatch.setenv("LOGNAME", "nobody")
     with StandIn(api_key=KEY) as server:
         output = _run(tmp_path, {"become": True, "become_user": "nobody", "become_method": "su"}, {}, server.url)
         # Whether this machine lets us become that user does not matter: the worker must not have asked in our own name.
