@@ -94,7 +94,7 @@ options:
         nothing has changed. If a later one fails, the old artifact is loaded again. The name is missing for the time
         of two requests, about 20 milliseconds. Requests in flight finish on the old weights.
       - V(in_place) is one request without a gap (vLLM 0.15 and later). Until the adapter is unloaded, vLLM then reads
-        it from disk at every step, which makes generating about three times slower, requests in flight go on with
+        it from disk at every step, which makes generating two to three times slower, requests in flight go on with
         mixed weights, and removing the directory kills the server.
     type: str
     choices: [replace, in_place]
