@@ -25,8 +25,6 @@ nox.options.default_venv_backend = "none"
 nox.options.error_on_external_run = False
 # Of sessions that take their tests one after the other: tools/run_steps.sh runs two of them side by side.
 ONE_CORE = ["one-core"]
-
-
 # Files of tests/integration whose subject is what a server does, or this project's own tools.
 ABOUT_SERVERS = ("test_swap", "test_hostile_answers", "test_refusing", "test_certificates", "test_bench", "test_readme")
 

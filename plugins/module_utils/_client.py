@@ -14,7 +14,7 @@ from functools import partial
 
 from ._answers import BROKEN_HINT, Answer, common_error, read_error, read_version
 from ._endpoint import Endpoint
-from ._errors import VllmError, quoted
+from ._errors import VllmError, quoted, settling
 from ._model_list import TRIED, read_model_list
 from ._models import REHEARSAL_SUFFIX, Observed, shown_name
 from ._refusals import completion_error, load_error, runtime_lora_disabled, unload_error
@@ -91,9 +91,12 @@ class Client:
             self._post(_LOAD_ROUTE, payload, tried, self.endpoint.load_timeout, load_error)
         except VllmError as error:
             # From 0.18 on a bad artifact is answered 500 like a broken engine; only /health tells the two apart.
-            if error.code == "artifact_rejected" and error.http_status >= 500 and not self._outlived(error):
-                error.code = "server_error"
-                error.advise(f"{BROKEN_HINT}, since /health says that its engine is dead")
+            if error.code == "artifact_rejected" and error.http_status >= 500:
+                with settling(error):
+                    healthy = self.healthy()
+                if not healthy:
+                    error.code = "server_error"
+                    error.advise(f"{BROKEN_HINT}, since /health says that its engine is dead")
             raise
 
     def unload(self, name: str) -> None:
@@ -125,12 +128,6 @@ class Client:
                 return observed
             time.sleep(min(left, max(_SHORTEST_PAUSE, self._pause(turn))))
             turn = min(turn + 1, _SLOWEST_TURN)
-
-    def _outlived(self, error: VllmError) -> bool:
-        try:
-            return self.healthy()
-        except VllmError as gone:
-            raise gone.tell_of(error) from None
 
     def _probe_load_route(self) -> Answer:
         tried = "find the route that loads adapters"

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 #: No usable HTTP answer: these make a host UNREACHABLE, and never mean that anything is absent.
 UNREACHABLE_CODES = frozenset(("unreachable", "timeout", "tls", "dns"))
 _RETRYABLE_CODES = frozenset(("unreachable", "timeout", "dns", "throttled", "server_error", "not_converged"))
@@ -71,12 +74,6 @@ class VllmError(Exception):
         self.sentence = self.sentence.replace(self.hint, hint)
         self.hint = hint
 
-    def tell_of(self, cause: VllmError) -> VllmError:
-        """Return this error, which came up while ``cause`` was being settled, with what is known of that."""
-        self.add(f"before that: {cause.message.rstrip('.')}")
-        self.detail = self.detail or cause.detail
-        return self
-
     @property
     def is_unreachable(self) -> bool:
         """Whether no usable HTTP answer came."""
@@ -96,6 +93,17 @@ class VllmError(Exception):
             "hint": self.hint,
             "retryable": self.retryable,
         }
+
+
+@contextlib.contextmanager
+def settling(cause: VllmError) -> Iterator[None]:
+    """Have an error that comes up while ``cause`` is being settled tell of that as well."""
+    try:
+        yield
+    except VllmError as error:
+        error.add(f"before that: {cause.message.rstrip('.')}")
+        error.detail = error.detail or cause.detail
+        raise error from None
 
 
 def request_error(code: str, tried: str, url: str, came_back: str, hint: str, **more: object) -> VllmError:

@@ -61,7 +61,7 @@ def _statuses_for_strangers(client: Client) -> dict[str, int | None]:
 
 
 def _wait(client: Client, seconds: float) -> None:
-    """Return when ``/health`` answers 200 and the list names a base model: a server that starts answers neither.
+    """Return when the engine lives and the list names a base model: a server that starts gives neither answer.
 
     :raises VllmError: what stood in the way last; at once where waiting cannot help.
     """

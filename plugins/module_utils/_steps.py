@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 
 from ._client import Client
-from ._errors import VllmError, quoted, request_error
-from ._models import REHEARSAL_SUFFIX, Observed, normalised, shown_name
+from ._errors import VllmError, quoted, request_error, settling
+from ._models import REHEARSAL_SUFFIX, normalised, shown_name
 
 # Answers that say that nothing was done, so that the list has nothing to add.
 _NOTHING_WAS_DONE = frozenset(("unauthorized", "forbidden", "runtime_lora_disabled", "throttled", "tls", "dns"))
@@ -52,10 +52,8 @@ def _was_loaded(client: Client, name: str, path: str, error: VllmError, started:
     if error.outcome_unknown:
         left = client.endpoint.load_timeout - (time.monotonic() - started)
         patience = max(left, client.endpoint.timeout)
-    try:
+    with settling(error):
         return client.poll(lambda observed: observed.serves(name, path), patience).serves(name, path)
-    except VllmError as unread:
-        raise unread.tell_of(error) from None
 
 
 def unload(client: Client, name: str) -> None:
@@ -70,20 +68,14 @@ def unload(client: Client, name: str) -> None:
         except VllmError as error:
             if error.code in _NOTHING_WAS_DONE or error.unsent:
                 raise
-            served = _observe_after(client, error).adapter(name)
+            with settling(error):
+                served = client.observe().adapter(name)
             if served is None:
                 return
             if last or not (error.outcome_unknown or error.code == "server_error"):
                 raise
             if not error.outcome_unknown:
                 _bring_back(client, name, served.root, error)
-
-
-def _observe_after(client: Client, error: VllmError) -> Observed:
-    try:
-        return client.observe()
-    except VllmError as unread:
-        raise unread.tell_of(error) from None
 
 
 def _bring_back(client: Client, name: str, root: str, refused: VllmError) -> None:
