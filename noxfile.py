@@ -23,10 +23,11 @@ from tools.session_steps import COLLECTIONS, INSTALLED, TREE, installed, measure
 # The environments are made by tools/environments.py.
 nox.options.default_venv_backend = "none"
 nox.options.error_on_external_run = False
-# Of sessions that take their tests one after the other: tools/run_steps.sh runs two of them side by side.
-ONE_CORE = ["one-core"]
+# Of sessions that wait more than they compute: tools/run_steps.sh runs three of them side by side.
+PATIENT = ["patient"]
 # Files of tests/integration whose subject is what a server does, or this project's own tools.
-ABOUT_SERVERS = ("test_swap", "test_hostile_answers", "test_refusing", "test_certificates", "test_bench", "test_readme")
+ABOUT_SERVERS = ("test_swap", "test_hostile_answers", "test_refusing", "test_certificates", "test_fleet")
+ABOUT_SERVERS += ("test_bench", "test_demo", "test_readme")
 
 # What GitHub reads, and nobody can try elsewhere.
 GITHUB_SCHEMAS = {
@@ -81,13 +82,13 @@ def integration(session: nox.Session, name: str) -> None:
     pytest(session, core(name), "-n", "auto", *left_out, "tests/integration", **installed(session))
 
 
-@nox.session(tags=ONE_CORE)
+@nox.session(tags=PATIENT)
 def release(session: nox.Session) -> None:
     """The tarball for Galaxy: its contents, its bytes, and what Galaxy's own importer says."""
     pytest(session, made.importer(), "--timeout", "900", "tests/release")
 
 
-@nox.session
+@nox.session(tags=PATIENT)
 def faults(session: nox.Session) -> None:
     """Every fault at every operation, and a random run, by playbooks on the stand-in."""
     options = ("--timeout", "900", "-n", "2", "--dist", "loadfile")
@@ -113,20 +114,20 @@ def documentation(session: nox.Session) -> None:
     pytest(session, newest(), "--timeout", "300", "-n", "auto", "tests/documentation", **installed(session))
 
 
-@nox.session(tags=ONE_CORE)
+@nox.session(tags=PATIENT)
 def molecule(session: nox.Session) -> None:
     """The roles' scenarios, on the stand-in and without containers."""
     installed(session)
     run(session, newest(), "molecule", "test", "--all", *session.posargs, ANSIBLE_COLLECTIONS_PATH=INSTALLED)
 
 
-@nox.session
+@nox.session(tags=PATIENT)
 def eda(session: nox.Session) -> None:
     """Event source and healing rulebook, by a real ansible-rulebook (Java 17)."""
     pytest(session, made.rulebook(), "-n", "auto", "--dist", "loadfile", "tests/eda", **installed(session))
 
 
-@nox.session(tags=ONE_CORE)
+@nox.session(tags=PATIENT)
 def browser(session: nox.Session) -> None:
     """The report's page and the chat example in headless Chromium (as root, installs it from Debian)."""
     if not (shutil.which("chromium") and shutil.which("chromedriver")):
@@ -135,7 +136,7 @@ def browser(session: nox.Session) -> None:
     pytest(session, newest(), "tests/browser", **installed(session))
 
 
-@nox.session(tags=ONE_CORE)
+@nox.session(tags=PATIENT)
 def examples(session: nox.Session) -> None:
     """The examples for AWX, AWS, Kubernetes and one machine, as far as they run without these."""
     where = made.examples()
@@ -143,7 +144,7 @@ def examples(session: nox.Session) -> None:
     pytest(session, where, "--timeout", "900", "tests/examples", **installed(session))
 
 
-@nox.session(tags=ONE_CORE)
+@nox.session(tags=PATIENT)
 @nox.parametrize("name", SANITY, ids=SANITY)
 def sanity(session: nox.Session, name: str) -> None:
     """ansible-test sanity, without a file of exceptions."""
@@ -164,13 +165,13 @@ def ansible_test_sanity(session: nox.Session, name: str) -> None:
     run(session, core(name), "python", "tools/run_sanity.py", collection, *session.posargs)
 
 
-@nox.session(tags=ONE_CORE)
+@nox.session(tags=PATIENT)
 def contract(session: nox.Session) -> None:
     """One suite on the stand-in and on the real server: same statuses, same shapes."""
     pytest(session, newest(), "--timeout", "900", "tests/contract")
 
 
-@nox.session(tags=ONE_CORE)
+@nox.session(tags=PATIENT)
 def conformance(session: nox.Session) -> None:
     """Playbooks on the real server, of any release: `-- --vllm 0.14.1`."""
     pytest(session, newest(), "--timeout", "900", "tests/conformance", **installed(session))

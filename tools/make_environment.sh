@@ -25,5 +25,6 @@ if ! [ -e "$directory/.complete" ]; then
     # shellcheck disable=SC2086
     "$(tools/find_python.sh $pythons)" -m venv "$directory"
 fi
-"$directory/bin/pip" install -qq "$@"
+# Most of what is installed is never imported, and compiling it takes as long as the rest.
+"$directory/bin/pip" install -qq --no-compile "$@"
 echo "$wanted" >"$directory/.complete"

@@ -4,8 +4,8 @@
 #
 # usage: run_steps.sh NOX
 # Runs all of nox's default sessions, goes on after a failure so that one run shows all of them, and sums up at the end.
-# That is what nox does, too, but for a log of each session, the times, how many tests there were, and two at a time of
-# those that leave a core idle.
+# That is what nox does, too, but for a log of each session, the times, how many tests there were, and three at a time of
+# those that wait more than they compute.
 set -uo pipefail
 
 nox=$1
@@ -30,13 +30,13 @@ export nox logs
 export -f step
 
 all=$(sessions)
-one_core=$(sessions --tags one-core)
+patient=$(sessions --tags patient)
 failed=0
-for session in $(grep -vxF "$one_core" <<<"$all"); do
+for session in $(grep -vxF "$patient" <<<"$all"); do
     step "$session" || failed=1
 done
 # The dear ones first, so that none is left running alone for long.
-tac <<<"$one_core" | xargs -P 2 -I SESSION bash -c 'step "$1"' step SESSION || failed=1
+tac <<<"$patient" | xargs -P 3 -I SESSION bash -c 'step "$1"' step SESSION || failed=1
 
 printf '\n=== Summary\n'
 for session in $all; do

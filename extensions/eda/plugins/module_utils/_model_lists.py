@@ -46,7 +46,7 @@ _REASONS = (
     (
         (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError),
         "unreachable",
-        "the proxy did not let the request through",
+        "no answer came through the proxy",
         _PROXY,
     ),
     (socket.gaierror, "dns", "the host name could not be resolved", OFFLINE_HINT),
