@@ -13,6 +13,8 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
+# tools/make_environment.sh leaves compiling to the first import.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: nox ## List the targets and the sessions
