@@ -17,7 +17,7 @@ import nox
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from tools import environments as made
-from tools.environments import BETWEEN, BUILD, ENDS, MATRIX, NEWEST, OLDEST_HOST, PROJECT, SANITY, core, newest
+from tools.environments import BETWEEN, BUILD, ENDS, MATRIX, NEWEST, OLDEST_HOST, PROJECT, core, newest
 from tools.session_steps import COLLECTIONS, INSTALLED, TREE, installed, measure_coverage, pytest, run, tree
 
 # The environments are made by tools/environments.py.
@@ -145,7 +145,7 @@ def examples(session: nox.Session) -> None:
 
 
 @nox.session(tags=PATIENT)
-@nox.parametrize("name", SANITY, ids=SANITY)
+@nox.parametrize("name", ENDS, ids=ENDS)
 def sanity(session: nox.Session, name: str) -> None:
     """ansible-test sanity, without a file of exceptions."""
     ansible_test_sanity(session, name)

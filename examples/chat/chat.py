@@ -4,7 +4,7 @@
 
     python3 chat.py -i sites.vllm.yml --port 8080
 
-Needs ansible-core with the collection, and nothing else. The browser speaks to this program alone, which speaks to the
+Needs ansible-core, requests and the collection, and nothing else. The browser speaks to this program alone, which speaks to the
 sites: their addresses come from the inventory, their keys from the environment, and neither reaches the browser. The key is in
 VLLM_API_KEY, or for a site with a key of its own in the variable that its host variable chat_key_env names.
 """
@@ -130,9 +130,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         length = int(self.headers.get("Content-Length") or 0)
         if not 0 < length <= _LONGEST_QUESTION:
-            self._json(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE if length else HTTPStatus.LENGTH_REQUIRED, {"problem": "Too long."}
-            )
+            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if length else HTTPStatus.LENGTH_REQUIRED
+            self._json(status, {"problem": "Too long." if length else "There is no question."})
             return
         try:
             asked = json.loads(self.rfile.read(length))

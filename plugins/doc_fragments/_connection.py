@@ -28,18 +28,6 @@ options:
     description: Whether the certificate of the server is verified.
     type: bool
     default: true
-  ca_path:
-    description:
-      - File or directory with the certificates of the authorities that are trusted, instead of those that come with the
-        Python library requests, which are not always the system's.
-      - If not set, E(REQUESTS_CA_BUNDLE) can name a file for everything that uses requests.
-    type: path
-  client_cert:
-    description: File with the client certificate, and with its key unless O(client_key) names another file.
-    type: path
-  client_key:
-    description: File with the key of the client certificate.
-    type: path
   timeout:
     description:
       - Seconds that one answer may take.
@@ -53,16 +41,6 @@ options:
         anything else.
     type: int
     default: 2
-  retry_delay:
-    description:
-      - Seconds before the first repetition. They double with each one, up to O(timeout), with some jitter.
-      - A C(Retry-After) is complied with instead, unless it asks for more than O(timeout).
-    type: float
-    default: 1.0
-  use_proxy:
-    description: Whether the proxy variables of the environment are heeded.
-    type: bool
-    default: true
   unreachable_as:
     description:
       - How a server that gives no usable answer is reported.
@@ -73,6 +51,33 @@ options:
     default: unreachable
 requirements:
   - requests, on the host that runs the module, or in Ansible's own Python where the task runs on the controller
+"""
+
+    # The options that modules and inventory have alike.
+    SHARED = r"""
+options:
+  ca_path:
+    description:
+      - File or directory with the certificates of the authorities that are trusted, instead of those that come with the
+        Python library requests, which are not always the system's.
+      - If not set, E(REQUESTS_CA_BUNDLE) can name a file for everything that uses requests.
+    type: path
+  client_cert:
+    description: File with the client certificate, and with its key unless O(client_key) names another file.
+    type: path
+  client_key:
+    description: File with the key of the client certificate.
+    type: path
+  retry_delay:
+    description:
+      - Seconds before the first repetition. They double with each one, up to O(timeout), with some jitter.
+      - A C(Retry-After) is complied with instead, unless it asks for more than O(timeout).
+    type: float
+    default: 1.0
+  use_proxy:
+    description: Whether the proxy variables of the environment are heeded.
+    type: bool
+    default: true
 """
 
     # The options of modules that load adapters.
@@ -165,18 +170,6 @@ options:
     description: Whether the certificates of the servers are verified.
     type: bool
     default: true
-  ca_path:
-    description:
-      - File or directory with the certificates of the authorities that are trusted, instead of those that come with the
-        Python library requests, which are not always the system's.
-      - If not set, E(REQUESTS_CA_BUNDLE) can name a file for everything that uses requests.
-    type: path
-  client_cert:
-    description: File with the client certificate, and with its key unless O(client_key) names another file.
-    type: path
-  client_key:
-    description: File with the key of the client certificate.
-    type: path
   timeout:
     description:
       - Seconds that one server may take for all its answers.
@@ -189,16 +182,6 @@ options:
       - Each time adds up to another O(timeout) to what a dead site costs.
     type: int
     default: 0
-  retry_delay:
-    description:
-      - Seconds before the first repetition. They double with each one, up to O(timeout), with some jitter.
-      - A C(Retry-After) is complied with instead, unless it asks for more than O(timeout).
-    type: float
-    default: 1.0
-  use_proxy:
-    description: Whether the proxy variables of the environment are heeded.
-    type: bool
-    default: true
 requirements:
   - requests, in Ansible's own Python
 """

@@ -9,8 +9,8 @@ name: drift_page
 short_description: Show a drift report as one HTML page
 version_added: 1.0.0
 description:
-  - Makes a page from what P(sovereign.vllm.drift_report#filter) returns. It needs no other file, no script and no network,
-    and can be read on a phone and in print.
+  - Makes a page from what P(sovereign.vllm.drift_report#filter) returns. It needs no other file and no network,
+    and can be read on a phone, in print, and without scripts, which then lacks only the filter of its rows.
 positional: title
 options:
   _input:

@@ -114,13 +114,14 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.sovereign.vllm.plugins.module_utils._declaration import declare_all
+from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.sovereign.vllm.plugins.module_utils._declaration import check_prune_limit, declare_all
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option, quoted
 from ansible_collections.sovereign.vllm.plugins.module_utils._lora_adapters import LORA_ADAPTERS
 from ansible_collections.sovereign.vllm.plugins.module_utils._models import DeclaredAdapter, Observed
 from ansible_collections.sovereign.vllm.plugins.module_utils._plan import DRIFTS, Plan, plan
 from ansible_collections.sovereign.vllm.plugins.module_utils._report import entry_result, planned
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import as_data, observed_from
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import observed_from
 
 _NOT_OBSERVED = (
     "the input is neither the variables of a host of the inventory sovereign.vllm.vllm nor the result of "
@@ -152,13 +153,14 @@ def lora_drift(observed, desired, prune=False, prune_exclude=(), prune_limit=Non
     pruning = checked.validated_parameters
     try:
         declared = _declared(pruning.pop("adapters"))
+        check_prune_limit(pruning["prune_limit"])
     except VllmError as error:
         raise _refusal(error.message) from None
     try:
         result = _result(plan(declared, _observed(observed), **pruning))
     except VllmError as error:
         result = _result(None, error)
-    return as_data(result)
+    return wrap_var(result)
 
 
 def _declared(adapters: list) -> tuple[DeclaredAdapter, ...]:

@@ -25,6 +25,7 @@ description:
   - What servers say is data, never a template, whatever they call their models.
 extends_documentation_fragment:
   - sovereign.vllm._connection.inventory
+  - sovereign.vllm._connection.shared
   - ansible.builtin.constructed
   - ansible.builtin.inventory_cache
 options:
@@ -71,9 +72,8 @@ options:
     default: 1000
   cache:
     description:
-      - Whether endpoints are left alone that were asked less than O(cache_timeout) seconds ago.
-      - Besides, it remembers what each endpoint served when it was last seen, without end and also across
-        C(--flush-cache), which asks all of them.
+      - Whether to leave alone the endpoints that were asked less than O(cache_timeout) seconds ago.
+      - What each endpoint served when it was last seen is kept without end, also by C(--flush-cache), which asks all.
   cache_timeout:
     description: Seconds. V(1) asks in every run. V(0) is any age, as for every cache of Ansible, so that an endpoint is
       asked once and never again, also when it goes away.
@@ -133,12 +133,12 @@ from collections.abc import Mapping
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible.utils.unsafe_proxy import wrap_var
 from ansible.utils.vars import combine_vars
 from ansible_collections.sovereign.vllm.plugins.module_utils._argspec import connection_spec
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option
 from ansible_collections.sovereign.vllm.plugins.module_utils._requests import REQUESTS_IMPORT_ERROR
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_sites import HostsSoFar, host_sites
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import as_data
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._last_seen import look_at, recall, remember
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._listed_sites import listed_sites
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._sites import Connection, problems_of
@@ -234,7 +234,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             state = "vllm_reachable" if variables["vllm_reachable"] else "vllm_unreachable"
             for group in ("vllm", state):
                 self.inventory.add_host(site.name, group=group)
-            for name, value in {**site.variables, **as_data(variables)}.items():
+            for name, value in {**site.variables, **wrap_var(variables)}.items():
                 self.inventory.set_variable(site.name, name, value)
             self._construct(site.name)
 

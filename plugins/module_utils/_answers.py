@@ -75,7 +75,7 @@ def came_back(answer: Answer) -> str:
     """Say what came back, on one line."""
     message = printable(" ".join(words(answer).message.split()))
     if message.startswith("<"):
-        return f"{answer.status} came back with a page of HTML"
+        return f"the server answered {answer.status} with a page of HTML"
     said = " and said '%s'" % (message[:_SHOWN] + ("…" if len(message) > _SHOWN else "")) if message else ""
     return f"the server answered {answer.status}{said}"
 
@@ -106,7 +106,7 @@ def common_error(answer: Answer, tried: str) -> VllmError | None:
             answer, tried, "forbidden", "give the proxy its password in the proxy variables, or set use_proxy to false"
         )
     if status == 429:
-        wait = f" after {printable(answer.retry_after)}" if answer.retry_after else ""
+        wait = f" (Retry-After: {printable(answer.retry_after)})" if answer.retry_after else ""
         return refusal(answer, tried, "throttled", f"try again later{wait}, or raise retries")
     if status in (502, 503, 504):
         return refusal(answer, tried, "unreachable", OFFLINE_HINT, outcome_unknown=True)

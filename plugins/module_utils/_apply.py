@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ._client import Client
 from ._errors import VllmError, quoted, request_error
@@ -19,7 +19,7 @@ class Applied:
     """What became of a plan: the list as it was read last, and the failures by name."""
 
     observed: Observed
-    failures: dict[str, VllmError] = field(default_factory=dict)
+    failures: dict[str, VllmError]
 
 
 def apply(plan: Plan, client: Client, reload_strategy: str) -> Applied:
@@ -83,11 +83,13 @@ def _is_lost(entry: Entry, observed: Observed) -> bool:
 def _not_converged(entry: Entry, observed: Observed) -> VllmError:
     """The server said yes, but its list does not show it."""
     adapter = observed.adapter(entry.name)
-    shown = f"from {quoted(adapter.root)} for base model {quoted(adapter.parent)}" if adapter else "not at all"
+    shown = "/v1/models does not list it afterwards"
+    if adapter:
+        shown = f"/v1/models lists it from {quoted(adapter.root)} for base model {quoted(adapter.parent)} afterwards"
     return request_error(
         "not_converged",
         f"{'keep' if entry.action == 'none' else entry.action} adapter {quoted(entry.name)}",
         observed.url,
-        f"/v1/models shows it {shown} afterwards",
+        shown,
         NOT_CONVERGED_HINT,
     )

@@ -84,7 +84,7 @@ def open_artifact(path: str, max_size=None) -> Iterator[Listing]:
 
 def _check_options(path, max_rank, base_model, checksum):
     if not path or "\0" in path:
-        raise ValueError("path must be the directory of an adapter.")
+        raise ValueError("path must be the directory or archive of an adapter.")
     if max_rank is not None and max_rank < 1:
         raise ValueError(f"max_rank must be 1 or more, and is {max_rank}.")
     if base_model is not None and not base_model.strip("/ "):

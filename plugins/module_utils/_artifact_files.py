@@ -72,7 +72,7 @@ def _require_directory(root, path):
     try:
         is_directory = stat.S_ISDIR(os.stat(root).st_mode)
     except (FileNotFoundError, NotADirectoryError):
-        raise ArtifactError(f"There is no directory {path} on this host.") from None
+        raise ArtifactError(f"There is no directory or archive {path} on this host.") from None
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read: {error.strerror}.") from None
     if not is_directory:

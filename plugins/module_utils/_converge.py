@@ -13,7 +13,7 @@ from ._client import Client
 from ._errors import VllmError, quoted
 from ._models import DeclaredAdapter, Observed, ServedAdapter, shown_name
 from ._plan import Plan, plan
-from ._report import planned, served
+from ._report import LEFTOVER_WARNING, planned, served
 from ._version import cache_risk, require_load_in_place, require_supported
 
 _IN_PLACE_WARNING = (
@@ -70,10 +70,7 @@ def converge(
 
 
 def _warnings(decided: Plan, reload_strategy: str) -> tuple[str, ...]:
-    warnings = [
-        f"An interrupted run left a rehearsal of adapter {quoted(shown_name(leftover.name))} behind."
-        for leftover in decided.leftovers
-    ]
+    warnings = [f"{LEFTOVER_WARNING} {quoted(shown_name(leftover.name))} behind." for leftover in decided.leftovers]
     if decided.reloads and reload_strategy == "in_place":
         warnings.append(_IN_PLACE_WARNING)
     return tuple(warnings)

@@ -48,6 +48,12 @@ def declare_all(adapters: Iterable[Mapping]) -> tuple[DeclaredAdapter, ...]:
     return declared
 
 
+def check_prune_limit(limit: int | None) -> None:
+    """See that at most so many adapters could be meant. Raises VllmError: ``invalid_request``."""
+    if limit is not None and limit < 0:
+        raise invalid_option("prune_limit", "must not be negative", "give 0 or more, or leave it out for no limit")
+
+
 def _check_text(option: str, value: str) -> None:
     if not value.strip():
         raise invalid_option(option, "is empty", "give it a value")

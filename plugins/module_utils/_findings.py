@@ -39,7 +39,7 @@ DEVELOPMENT_ROUTES = ("/reset_prefix_cache", "/server_info")
 def findings(exposure: Exposure) -> list[dict]:
     """Return ``{id, severity, message, fix}`` for all that is to be mended, the worst first."""
     found = [*_findings_of_exposure(exposure), *_findings_of_release(exposure.version)]
-    return sorted(found, key=lambda finding: ("high", "medium", "low").index(finding["severity"]))
+    return sorted(found, key=lambda finding: ("high", "medium").index(finding["severity"]))
 
 
 def _finding(identifier: str, severity: str, message: str, fix: str) -> dict:
@@ -53,11 +53,11 @@ def _findings_of_exposure(exposure: Exposure) -> list[dict]:
         message = "Anybody who reaches the server can use it"
         message += ", and load and unload adapters." if exposure.runtime_lora else "."
         found.append(_finding("no_key", severity, message, "Start the server with --api-key or VLLM_API_KEY."))
-    if exposure.stranger.get(ALIAS_ROUTE) == 405 and exposure.auth_required:
+    if exposure.stranger[ALIAS_ROUTE] == 405 and exposure.auth_required:
         message = "The route /adapters loads and unloads adapters without the key."
         fix = "Block /adapters and all below it in a proxy in front of the server."
         found.append(_finding("adapters_alias_open", "high", message, fix))
-    open_routes = [route for route in DEVELOPMENT_ROUTES if exposure.stranger.get(route) in (200, 405)]
+    open_routes = [route for route in DEVELOPMENT_ROUTES if exposure.stranger[route] in (200, 405)]
     if open_routes:
         message = f"Development routes answer without a key: {', '.join(open_routes)}."
         found.append(_finding("development_routes", "high", message, "Start the server without VLLM_SERVER_DEV_MODE."))

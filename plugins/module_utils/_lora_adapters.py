@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from ._argspec import adapter_spec, connection_spec, write_spec
 from ._client import Client
 from ._converge import Converged, converge
-from ._declaration import declare, declare_all
-from ._errors import invalid_option
+from ._declaration import check_prune_limit, declare, declare_all
 from ._operation import Operation, failure
 from ._report import adapter_card, diff, entry_result, joined_failure
 
@@ -25,8 +24,7 @@ def _one_adapter(client: Client, options: Mapping, check_mode: bool) -> dict:
 
 
 def _whole_node(client: Client, options: Mapping, check_mode: bool) -> dict:
-    if options["prune_limit"] is not None and options["prune_limit"] < 0:
-        raise invalid_option("prune_limit", "must not be negative", "give 0 or more, or leave it out for no limit")
+    check_prune_limit(options["prune_limit"])
     converged = converge(
         client,
         declare_all(options["adapters"]),

@@ -106,5 +106,5 @@ def _everything_in(top: str) -> Iterator[str]:
 
 
 def _diff(before: list[str], after: list[str]) -> dict:
-    titles = {"before_header": "versions in the store", "after_header": "versions in the store then"}
+    titles = {"before_header": "versions in the store before", "after_header": "versions in the store after"}
     return {**titles, "before": "".join(f"{one}\n" for one in before), "after": "".join(f"{one}\n" for one in after)}

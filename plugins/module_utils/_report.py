@@ -18,6 +18,10 @@ def planned(plan: Plan) -> dict[str, ServedAdapter | None]:
     return {entry.name: entry.after for entry in plan.entries}
 
 
+#: How the warning about a name that a killed run left begins: results tell of it in no other way.
+LEFTOVER_WARNING = "An interrupted run left a rehearsal of adapter"
+
+
 def served(plan: Plan, observed: Observed) -> dict[str, ServedAdapter | None]:
     """Return what is served by name, as read back."""
     return {entry.name: observed.adapter(entry.name) for entry in plan.entries}
@@ -26,8 +30,8 @@ def served(plan: Plan, observed: Observed) -> dict[str, ServedAdapter | None]:
 def diff(entries: Sequence[Entry], after: dict[str, ServedAdapter | None]) -> dict:
     """Return what is served before and after, as YAML."""
     return {
-        "before_header": "served now",
-        "after_header": "served then",
+        "before_header": "served before",
+        "after_header": "served after",
         "before": _served_as_yaml(entry.before for entry in entries),
         "after": _served_as_yaml(after[entry.name] for entry in entries),
     }

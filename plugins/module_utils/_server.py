@@ -22,7 +22,7 @@ _SHORTEST_LOOK = 0.1
 
 def _server(client: Client, options: Mapping, check_mode: bool) -> dict:
     if options["wait"]:
-        if options["wait_timeout"] <= 0:
+        if not options["wait_timeout"] > 0:
             raise invalid_option("wait_timeout", "must be more than 0", "give a number of seconds")
         _wait(client, options["wait_timeout"])
     healthy = client.healthy()
@@ -81,13 +81,13 @@ def _wait(client: Client, seconds: float) -> None:
             if not error.retryable and error.code != "not_vllm":
                 raise
         if time.monotonic() + _PAUSE >= until:
-            error.add(f"it was waited for {seconds:g} seconds")
+            error.add(f"waited {seconds:g} seconds for it")
             raise error
         time.sleep(_PAUSE)
 
 
 def _unhealthy(client: Client) -> VllmError:
-    came_back = "/health does not answer 200"
+    came_back = "/health answers with a server error"
     return request_error("server_error", "wait for the server", client.endpoint.base_url, came_back, "read its log")
 
 

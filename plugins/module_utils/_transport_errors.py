@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ._deadline import DeadlinePassed
-from ._errors import NOT_VLLM_HINT, OFFLINE_HINT, VllmError, request_error
+from ._errors import NOT_VLLM_HINT, OFFLINE_HINT, PROXY_HINT, TLS_HINT, VllmError, request_error
 from ._requests import requests, urllib3
 
 
@@ -51,13 +51,13 @@ def _reason(problem: Exception, limit: float) -> _Reason:
             broken.ProxyError,
             _Reason(
                 "no answer came through the proxy",
-                hint="check the proxy variables, or set use_proxy to false",
+                hint=PROXY_HINT,
                 unsent=_stopped_at_proxy(causes),
             ),
         ),
         (socket.gaierror, _Reason("the host name could not be resolved", "dns", unsent=True)),
         (ConnectionRefusedError, _Reason("the connection was refused", unsent=True)),
-        (urllib3.exceptions.NewConnectionError, _Reason("there is no way to the host", unsent=True)),
+        (urllib3.exceptions.NewConnectionError, _Reason("no connection to the host could be made", unsent=True)),
         (
             (broken.ConnectionError, broken.ChunkedEncodingError),
             _Reason("the connection was closed before the answer was complete"),
@@ -101,6 +101,6 @@ def _tls_reason(causes: Sequence[BaseException]) -> _Reason:
     return _Reason(
         f"the TLS handshake failed ({why})",
         "tls",
-        "check the server's certificate, ca_path, client_cert and the name in base_url",
+        TLS_HINT,
         unsent=True,
     )

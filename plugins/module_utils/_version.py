@@ -63,17 +63,13 @@ def cache_risk(version: str | None, same_path: bool) -> str:
     """
     parsed = parse_version(version)
     since, until = PREFIX_CACHE_BY_NAME
-    cure = "give a new artifact a new name, or turn prefix caching off"
     if parsed and parsed < since:
         return ""
-    if same_path:
-        return (
-            "vLLM keys its prefix cache by name and path, so prompts seen before can still be answered from the old "
-            f"weights; {cure}."
-        )
-    if parsed and parsed < until:
-        return (
-            f"vLLM {version} keys its prefix cache by the adapter's name alone, so prompts seen before can still be "
-            f"answered from the old weights; {cure}."
-        )
-    return ""
+    by_name = bool(parsed) and parsed < until
+    if not (by_name or same_path):
+        return ""
+    key = "the adapter's name alone" if by_name else "the adapter's name and path"
+    return (
+        f"vLLM keys its prefix cache by {key}, so prompts seen before can still be answered from the old weights; "
+        "give a new artifact a new name, or turn prefix caching off."
+    )

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - sovereign.vllm._attributes.write
   - sovereign.vllm._attributes.actiongroup
   - sovereign.vllm._connection
+  - sovereign.vllm._connection.shared
   - sovereign.vllm._connection.write
   - sovereign.vllm._connection.adapter
 notes:
@@ -120,8 +121,8 @@ diff:
   returned: always, unless nothing could be tried or the server went away
   type: dict
   sample:
-    before_header: served now
-    after_header: served then
+    before_header: served before
+    after_header: served after
     before: |
       adapters: []
     after: |
@@ -136,11 +137,7 @@ msg:
   sample: "Could not read what is served at http://edge1:8000/v1/models: the connection was refused; check that the
     server runs and that the address is right; nothing is known about what it serves."
 error:
-  description:
-    - The failure for machines. C(code) is one of those in the
-      R(errors guide,ansible_collections.sovereign.vllm.docsite.errors_guide), C(http_status) that of the answer or null,
-      C(detail) are the server's own words, at most 2 kB, and C(hint) is what to do.
-    - C(retryable) tells whether the same task can succeed later without anybody changing anything.
+  description: The failure for machines, with the keys of RV(sovereign.vllm.vllm_lora_adapters#module:error).
   returned: on failure
   type: dict
   sample:

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - sovereign.vllm._attributes.write
   - sovereign.vllm._attributes.actiongroup
   - sovereign.vllm._connection
+  - sovereign.vllm._connection.shared
   - sovereign.vllm._connection.write
 options:
   adapters:
@@ -165,8 +166,8 @@ diff:
   returned: always, unless nothing could be tried or the server went away
   type: dict
   sample:
-    before_header: served now
-    after_header: served then
+    before_header: served before
+    after_header: served after
     before: |
       adapters: []
     after: |
@@ -188,23 +189,23 @@ error:
     code:
       description: What kind of failure it is. The R(errors guide,ansible_collections.sovereign.vllm.docsite.errors_guide) has all codes.
       type: str
-      sample: unreachable
+      sample: artifact_not_found
     http_status:
       description: Status of the answer, or null if there was none.
       type: int
       sample: 404
     detail:
-      description: The own words of the server, at most 2 kB.
+      description: The server's own words, at most 2 kB.
       type: str
       sample: "Loading lora sql failed: No adapter found for /srv/adapters/sql"
     hint:
       description: What to do.
       type: str
-      sample: check that the path exists on the node
+      sample: check that the path exists on the node, as seen from inside the server's container
     retryable:
       description: Whether the same task can succeed later without anybody changing anything.
       type: bool
-      sample: true
+      sample: false
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - sovereign.vllm._attributes.info
   - sovereign.vllm._attributes.actiongroup
   - sovereign.vllm._connection
+  - sovereign.vllm._connection.shared
 attributes:
   check_mode:
     details: Nothing is asked in check mode, since what is to be asked may not be served yet.
@@ -54,14 +55,10 @@ msg:
   description: What was tried, where, what came back, and what to do.
   returned: on failure
   type: str
-  sample: "Could not ask 'sql' for a token at http://edge1:8000/v1/completions: it was answered 500; read the server's
-    log."
+  sample: "Could not ask 'sql' for a token at http://edge1:8000/v1/completions: the server answered 500 and
+    said 'EngineCore encountered an issue.'; read the server's log."
 error:
-  description:
-    - The failure for machines. C(code) is one of those in the
-      R(errors guide,ansible_collections.sovereign.vllm.docsite.errors_guide), C(http_status) that of the answer or null,
-      C(detail) are the server's own words, at most 2 kB, and C(hint) is what to do.
-    - C(retryable) tells whether the same task can succeed later without anybody changing anything.
+  description: The failure for machines, with the keys of RV(sovereign.vllm.vllm_lora_adapters#module:error).
   returned: on failure
   type: dict
   sample:

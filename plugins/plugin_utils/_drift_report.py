@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jinja2
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import UNREACHABLE_CODES
+from ansible_collections.sovereign.vllm.plugins.module_utils._report import LEFTOVER_WARNING
 
 VERDICTS = ("drifted", "unreachable", "failed", "in_sync")
 _TEMPLATE = Path(__file__).with_name("_drift_report.html.j2")
@@ -22,8 +23,6 @@ _CELLS = {
     "base_model": "drifted",
     "unexpected": "unexpected",
 }
-# A result tells of what an interrupted run left in a warning alone, beside warnings about converging and Ansible's own.
-_OF_LEFTOVERS = "An interrupted run left"
 
 
 def report(sites: Iterable[Mapping], generated_at: str, source: str) -> dict:
@@ -86,7 +85,7 @@ def _reason(result: Mapping) -> str:
 
 
 def _leftovers(result: Mapping) -> str:
-    return " ".join(warning for warning in result.get("warnings") or [] if warning.startswith(_OF_LEFTOVERS))
+    return " ".join(warning for warning in result.get("warnings") or [] if warning.startswith(LEFTOVER_WARNING))
 
 
 def _cell(entry: Mapping) -> dict:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping
 
 from ansible.module_utils.common.parameters import remove_values
-from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 from ansible_collections.sovereign.vllm.plugins.module_utils._models import BaseModel, Observed, ServedAdapter
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._discovery import Answered
@@ -50,11 +49,6 @@ def host_variables(
         }
     variables = {"vllm_base_url": base_url, "vllm_reachable": error is None, "vllm_error": error, **seen}
     return remove_values(variables, [api_key]) if api_key else variables
-
-
-def as_data(told: Mapping) -> dict:
-    """Return it marked so that no template in it is ever evaluated, whatever a server calls its models."""
-    return wrap_var(dict(told))
 
 
 def observed_from(url: str | None, base_models: object, adapters: object) -> Observed:

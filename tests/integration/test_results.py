@@ -25,7 +25,7 @@ def listed(*adapters: dict[str, Any]) -> str:
 
 def changing(before: list[dict[str, Any]], after: list[dict[str, Any]], **values: Any) -> dict[str, Any]:
     """A result of a module that declares adapters."""
-    diff = {"before_header": "served now", "after_header": "served then"}
+    diff = {"before_header": "served before", "after_header": "served after"}
     diff |= {"before": listed(*before), "after": listed(*after)}
     return {"changed": before != after, "diff": diff, "cache_risk": False, **values}
 

@@ -155,7 +155,7 @@ def test_one_bad_artifact_of_several_is_named_and_nothing_is_loaded(new_site: Ne
     adapters = ({"name": name, "src": src} for name, src in (("good", good), ("bad", bad), ("unset", "")))
     run = converge(site, *adapters, rc=2)
     assert "vLLM does not serve DoRA" in run.output
-    assert "path must be the directory of an adapter" in run.output and "Traceback" not in run.output
+    assert "path must be the directory or archive of an adapter" in run.output and "Traceback" not in run.output
     assert site.server.served() == {}
 
 

@@ -119,7 +119,7 @@ def test_waits_no_longer_than_told(new_site: NewSite) -> None:
     site.watched.kill()
     run = site.run(INFO + "    wait: true\n    wait_timeout: 2\n", rc=4)
     assert run["server"].code == "unreachable"
-    assert "it was waited for 2 seconds" in run["server"].msg
+    assert "waited 2 seconds for it" in run["server"].msg
 
 
 def test_silent_server_is_given_up_in_time(new_site: NewSite) -> None:

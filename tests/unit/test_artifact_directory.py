@@ -47,7 +47,7 @@ LINK_LEAVES = "is a symbolic link that leaves the directory"
 ODD_NAME = "has a name with a backslash, a control character or bytes that are not UTF-8"
 
 CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "no directory": (shutil.rmtree, "There is no directory "),
+    "no directory": (shutil.rmtree, "There is no directory or archive "),
     "a file": (lambda path: (shutil.rmtree(path), path.touch()), "is neither a directory nor a tar or zip archive"),
     "name with a newline": (odd_name(b"a\nb"), f"'a\\nb' {ODD_NAME}"),
     "name with a backslash": (odd_name(b"a\\b"), ODD_NAME),

@@ -67,7 +67,7 @@ def test_a_bad_artifact_is_no_failure(tmp_path: Path) -> None:
     result, _memory = run_module(tmp_path, path=str(tmp_path / "nothing"))
     assert not result.get("failed")
     assert result["valid"] is False
-    assert result["problems"] == [f"There is no directory {tmp_path}/nothing on this host."]
+    assert result["problems"] == [f"There is no directory or archive {tmp_path}/nothing on this host."]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from .....plugins.module_utils._declaration import declare_all
+from .....plugins.module_utils._declaration import check_prune_limit, declare_all
 from .....plugins.module_utils._endpoint import Endpoint
 from .....plugins.module_utils._errors import VllmError, printable, quoted
 from .....plugins.module_utils._models import DeclaredAdapter
@@ -127,6 +127,7 @@ def _endpoint(where: str, options: Mapping, environment: Mapping[str, str]) -> D
     try:
         endpoint = Endpoint(options["base_url"], environment.get(variable or _KEY_VARIABLE) or None, **reached)
         declared = declare_all(adapters)
+        check_prune_limit(options.get("prune_limit"))
     except VllmError as problem:
         raise _Malformed(f"{where}: {problem.message.rstrip('.')}") from None
     pruning = {option: options[option] for option in PRUNE_OPTIONS if option in options}

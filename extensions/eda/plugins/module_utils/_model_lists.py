@@ -20,15 +20,20 @@ from yarl import URL
 
 from .....plugins.module_utils._answers import Answer
 from .....plugins.module_utils._endpoint import Endpoint
-from .....plugins.module_utils._errors import NOT_VLLM_HINT, OFFLINE_HINT, VllmError, request_error
+from .....plugins.module_utils._errors import (
+    NOT_VLLM_HINT,
+    OFFLINE_HINT,
+    PROXY_HINT,
+    TLS_HINT,
+    VllmError,
+    request_error,
+)
 from .....plugins.module_utils._model_list import TRIED
 from ._tls import TlsContexts, UnusableCertificate
 
 #: Bytes. The cards of 10,000 adapters take about 6 MB, and hundreds of endpoints are read at once.
 BODY_LIMIT = 8 * 1024 * 1024
 _CLOSED = "the connection was closed before the answer was complete"
-_TLS = "check the server's certificate, ca_path, client_cert and the name in base_url"
-_PROXY = "check the proxy variables, or set use_proxy to false"
 _FILES = "check the files that ca_path, client_cert and client_key name"
 _RESOLVING_THREADS = 256
 
@@ -42,17 +47,17 @@ _REASONS = (
     (UnusableCertificate, "invalid_request", "a certificate or key could not be used", _FILES),
     (_BodyTooLarge, "not_vllm", "the answer is larger than any model list", NOT_VLLM_HINT),
     (asyncio.TimeoutError, "timeout", "no full answer within the time-out", OFFLINE_HINT),
-    ((ssl.SSLError, ssl.CertificateError), "tls", "the TLS handshake failed", _TLS),
+    (ssl.SSLError, "tls", "the TLS handshake failed", TLS_HINT),
     (
         (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError),
         "unreachable",
         "no answer came through the proxy",
-        _PROXY,
+        PROXY_HINT,
     ),
     (socket.gaierror, "dns", "the host name could not be resolved", OFFLINE_HINT),
     (ConnectionRefusedError, "unreachable", "the connection was refused", OFFLINE_HINT),
     (ConnectionResetError, "unreachable", _CLOSED, OFFLINE_HINT),
-    (aiohttp.ClientConnectorError, "unreachable", "there is no way to the host", OFFLINE_HINT),
+    (aiohttp.ClientConnectorError, "unreachable", "no connection to the host could be made", OFFLINE_HINT),
     (aiohttp.ClientResponseError, "not_vllm", "the answer is not HTTP", NOT_VLLM_HINT),
     ((aiohttp.ClientConnectionError, aiohttp.ClientPayloadError), "unreachable", _CLOSED, OFFLINE_HINT),
     ((aiohttp.ClientError, OSError, ValueError), "invalid_request", "the request could not be made", "check base_url"),
