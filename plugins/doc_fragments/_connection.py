@@ -23,6 +23,8 @@ options:
       - Key of the server, sent as bearer token.
       - If not set, the environment variable E(VLLM_API_KEY) is used. It is looked up on the controller, where AWX
         injects it, and then on the host that runs the module. The task keyword C(environment) wins over both.
+      - A host with the variable C(vllm_api_key_env), as the inventory P(sovereign.vllm.vllm#inventory) sets it for an
+        endpoint with a key of its own, has its key in the variable of the controller that is named there, and in no other.
     type: str
   validate_certs:
     description: Whether the certificate of the server is verified.
@@ -71,7 +73,7 @@ options:
   retry_delay:
     description:
       - Seconds before the first repetition. They double with each one, up to O(timeout), with some jitter.
-      - A C(Retry-After) is complied with instead, unless it asks for more than O(timeout).
+      - A C(Retry-After) is complied with instead. One that asks for more than O(timeout) ends the repetitions.
     type: float
     default: 1.0
   use_proxy:
@@ -86,7 +88,8 @@ options:
   load_timeout:
     description:
       - Seconds that one load may take. Reading a large adapter takes long.
-      - A load goes on when its client has gone, so when this has passed the list of models is polled before judging.
+      - A load goes on when its client has gone. When its answer is lost, or is a 5xx that is not vLLM's own, the list of
+        models is polled until this has passed, and at least for O(timeout), before judging.
       - A C(Retry-After) for a load or an unload is complied with up to this, since giving up in the middle of a swap would
         leave a name unserved.
     type: float
@@ -97,9 +100,9 @@ options:
       - V(replace) loads the new artifact under a temporary name, which validates it while the served one is
         untouched, then unloads and loads the real name, and unloads the temporary one. If the first step fails,
         nothing has changed. If a later one fails, the old artifact is loaded again. The name is missing for the time
-        of two requests, about 20 milliseconds. Requests in flight finish on the old weights.
+        of two requests, tens of milliseconds for a small adapter. Requests in flight finish on the old weights.
       - V(in_place) is one request without a gap (vLLM 0.15 and later). Until the adapter is unloaded, vLLM then reads
-        it from disk at every step, which makes generating two to three times slower, requests in flight go on with
+        it from disk at every step, which makes generating about two to three times slower, requests in flight go on with
         mixed weights, and removing the directory kills the server.
     type: str
     choices: [replace, in_place]

@@ -48,7 +48,7 @@ options:
     default: true
   prune_exclude:
     description: With O(declared), names that may be served without being declared, as globs, on hosts that have no
-      variable C(drift_report_prune_exclude) of their own.
+      variable C(drift_report_prune_exclude) of their own. If empty, those in C(lora_adapters_prune_exclude) of each host.
     type: list
     elements: str
     default: []
@@ -154,13 +154,16 @@ def drift_report(
     def compared(variables):
         pruning = [
             variables.get("drift_report_prune", prune),
-            variables.get("drift_report_prune_exclude", prune_exclude),
+            variables.get(
+                "drift_report_prune_exclude", prune_exclude or variables.get("lora_adapters_prune_exclude", ())
+            ),
         ]
         return lora_drift(variables, variables.get(declared, []), *pruning)
 
     def site(name):
         variables = hostvars[name]
         seen = {key: _or_none(variables, key) for key in _OF_THE_INVENTORY}
+        seen["vllm_base_url"] = seen["vllm_base_url"] or _or_none(variables, "lora_adapters_base_url")
         audited = _or_failure(compared, variables) if declared else variables.get(result)
         if seen["vllm_base_url"] is None and variables.get("vllm_error"):
             # Nobody could be asked, and the inventory knows why there is no address.

@@ -56,14 +56,17 @@ author:
 EXAMPLES = r"""
 - name: Audit one host
   ansible.builtin.debug:
-    msg: "{{ (edge | sovereign.vllm.lora_drift(edge.lora_adapters_adapters, prune=true)).adapters
-      | rejectattr('drift', 'eq', 'none') }}"
+    msg: "{{ audit.msg or audit.adapters | rejectattr('drift', 'eq', 'none') }}"
   vars:
     edge: "{{ hostvars['edge001'] }}"
+    audit: "{{ edge | sovereign.vllm.lora_drift(edge.lora_adapters_adapters, prune=true) }}"
 
-- name: Fail when this host has drifted, but not because it is offline
+- name: Fail when this host has drifted or cannot meet its declaration, but not because it is offline
   ansible.builtin.assert:
-    that: (hostvars[inventory_hostname] | sovereign.vllm.lora_drift(lora_adapters_adapters)) is not changed
+    that: audit is not changed and audit is not failed
+    fail_msg: "{{ audit.msg or 'It has drifted.' }}"
+  vars:
+    audit: "{{ hostvars[inventory_hostname] | sovereign.vllm.lora_drift(lora_adapters_adapters) }}"
 
 # For a fleet in one task there is the filter sovereign.vllm.drift_report.
 """

@@ -40,8 +40,8 @@ options:
         C(vars).
       - C(name) is the name of the host. Without it, that is the host in the URL, so several servers of one node need
         names.
-      - C(api_key_env) names the environment variable with the key of this server, instead of O(api_key). If it is not
-        set, the server is not asked.
+      - C(api_key_env) names the environment variable with the key of this server, for all modules as well, which have
+        the name from the host variable C(vllm_api_key_env). If it is not set, the server is not asked.
       - C(vars) are further variables of the host.
       - Names and URLs take ranges, as in any inventory, such as C([001:200]). A range in the URL goes in step with the
         same range in the name, or else with the one at the same place.
@@ -93,7 +93,6 @@ author:
 EXAMPLES = r"""
 # 20-fleet.vllm.yml, in a directory with 10-hosts.yml, which is read first
 plugin: sovereign.vllm.vllm
-
 endpoints:
   # 199 sites that are named by the host in the URL
   - http://edge[001:199]:8000
@@ -110,12 +109,13 @@ endpoints:
 # and those on hosts that are managed over SSH as well
 from_hosts:
   pattern: inference:!retired
-  base_url: http://{{ ansible_host }}:{{ vllm_port | default(8000) }}
+  base_url: http://{{ ansible_host | default(inventory_hostname) }}:{{ vllm_port | default(8000) }}
 
 timeout: 5
 
-# what was seen of a site that is offline
+# ask in every run, and keep what was seen last of a site that is offline
 cache: true
+cache_timeout: 1
 cache_plugin: ansible.builtin.jsonfile
 cache_connection: ~/.cache/ansible-vllm
 

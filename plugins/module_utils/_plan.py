@@ -161,6 +161,6 @@ def _refuse_above_limit(doomed: list[ServedAdapter], limit: int | None, observed
             "prune_limit",
             "prune",
             observed.url,
-            f"{len(doomed)} adapters would be unloaded, more than the prune_limit of {limit}: {names}",
+            f"more adapters would be unloaded than the prune_limit of {limit}, namely {len(doomed)}: {names}",
             "declare or exclude those that shall stay, or raise prune_limit",
         )

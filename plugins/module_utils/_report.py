@@ -69,12 +69,12 @@ def entry_result(entry: Entry, adapter: ServedAdapter | None, failure: VllmError
     }
 
 
-def joined_failure(failures: dict[str, VllmError], total: int) -> VllmError:
+def joined_failure(failures: dict[str, VllmError], total: int, kind: str = "adapters") -> VllmError:
     """Return one error that lists all failures, with the code of the first that no retry can cure, if there is one."""
     errors = list(failures.values())
     if len(errors) == 1 and total == 1:
         return errors[0]
     first = next((e for e in errors if not e.retryable), errors[0])
     listed = " ".join(error.message for error in errors)
-    message = f"{len(errors)} of {total} adapters failed: {listed}"
+    message = f"{len(errors)} of {total} {kind} failed: {listed}"
     return VllmError(first.code, message, first.http_status, first.detail, first.hint)

@@ -26,7 +26,7 @@ def _smoke_test(client: Client, options: Mapping, check_mode: bool) -> dict:
             if error.is_unreachable:
                 raise
             failures[model] = error
-    result = failure(joined_failure(failures, len(models))) if failures else {"changed": False}
+    result = failure(joined_failure(failures, len(models), "models")) if failures else {"changed": False}
     return {**result, "answered": [model for model in models if model not in failures]}
 
 

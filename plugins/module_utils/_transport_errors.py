@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ._deadline import DeadlinePassed
-from ._errors import NOT_VLLM_HINT, OFFLINE_HINT, PROXY_HINT, TLS_HINT, VllmError, request_error
+from ._errors import NOT_VLLM_HINT, OFFLINE_HINT, PROXY_HINT, TLS_HINT, VllmError, printable, request_error
 from ._requests import requests, urllib3
 
 
@@ -66,8 +66,10 @@ def _reason(problem: Exception, limit: float) -> _Reason:
     for kinds, reason in table:
         if any(isinstance(cause, kinds) for cause in causes):
             return reason
+    # What requests says of a file that is not there; of a header that it refuses, it would repeat the key.
+    why = f" ({printable(str(problem))})" if type(problem) is OSError else ""
     return _Reason(
-        "the request could not be made",
+        f"the request could not be made{why}",
         "invalid_request",
         "check base_url and the files that ca_path, client_cert and client_key name",
         unsent=True,

@@ -71,20 +71,20 @@ EXAMPLES = r"""
 
 RETURN = r"""
 action:
-  description: What was done, or in check mode would be done.
-  returned: success
+  description: What was done, or tried where it failed, or in check mode would be done.
+  returned: always, unless nothing could be tried or the server went away
   type: str
   sample: load
   choices: [none, load, reload, replace, unload]
 drift:
-  description: How the server differed from the declaration. Of V(reloaded), V(none) if the path was the same.
-  returned: success
+  description: How the server differed from the declaration. With O(state=reloaded), V(none) if it was served from the same path.
+  returned: always, unless nothing could be tried or the server went away
   type: str
   sample: missing
   choices: [none, missing, path, base_model, unexpected]
 adapter:
   description: The adapter as it is served now, or in check mode would be. Empty if it is not.
-  returned: success
+  returned: always, unless nothing could be tried or the server went away
   type: dict
   contains:
     name:

@@ -127,7 +127,7 @@ adapters:
       type: str
       sample: sql
     action:
-      description: What was done, or in check mode would be done.
+      description: What was done, or tried where it failed, or in check mode would be done.
       type: str
       choices: [none, load, reload, replace, unload]
       sample: load

@@ -46,8 +46,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 answered:
-  description: The models that answered.
-  returned: always, unless the server is unreachable
+  description: The models that answered. Empty in check mode.
+  returned: always, unless nothing could be asked
   type: list
   elements: str
   sample: [sql, summaries]

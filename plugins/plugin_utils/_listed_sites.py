@@ -13,6 +13,7 @@ from dataclasses import replace
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import NAMES
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._ranges import expand, expand_in_step
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._site_key import NAMED_BY
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._sites import Connection, Site, check_keys, shortened
 
 # What an address is made of when it has been checked: scheme, host, port, path.
@@ -55,7 +56,7 @@ def _check_values(option: str, entry: Mapping) -> None:
     name = entry.get("name", "unnamed")
     if not name.strip() or not name.isprintable():
         raise invalid_option(f"{option}.name", "is empty or has invisible characters", "give a name, or leave it out")
-    taken = [variable for variable in entry.get("vars", {}) if variable in NAMES]
+    taken = [variable for variable in entry.get("vars", {}) if variable in {*NAMES, NAMED_BY}]
     if taken:
         problem = f"has {shortened(taken)}, which the inventory sets by itself"
         raise invalid_option(f"{option}.vars", problem, "choose another name")

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from ansible_collections.sovereign.vllm.plugins.module_utils._argspec import endpoint_of
 from ansible_collections.sovereign.vllm.plugins.module_utils._endpoint import Endpoint
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option, quoted
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._site_key import NAMED_BY, key_in
 
 _SHOWN = 5
 
@@ -50,21 +50,14 @@ class Connection:
         endpoint = self._endpoint(base_url, None)
         problem = None
         try:
-            endpoint = self._endpoint(base_url, _key(api_key_env) if api_key_env else self._options.get("api_key"))
+            endpoint = self._endpoint(base_url, key_in(api_key_env) if api_key_env else self._options.get("api_key"))
         except VllmError as error:
             problem = error
-        return Site(name, endpoint.base_url, None if problem else endpoint, problem, variables or {})
+        named = {NAMED_BY: api_key_env} if api_key_env else {}
+        return Site(name, endpoint.base_url, None if problem else endpoint, problem, {**(variables or {}), **named})
 
     def _endpoint(self, base_url: str, api_key: str | None) -> Endpoint:
         return endpoint_of({**self._options, "base_url": base_url, "api_key": api_key})
-
-
-def _key(variable: str) -> str:
-    key = os.environ.get(variable)
-    if not key:
-        problem = f"names the environment variable {quoted(variable)}, which is not set"
-        raise invalid_option("api_key_env", problem, "set it where Ansible runs; the server was not asked")
-    return key
 
 
 def check_keys(option: str, entry: object, kinds: Mapping[str, type], required: Iterable[str]) -> None:

@@ -18,7 +18,9 @@ from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
-from ansible_collections.sovereign.vllm.plugins.module_utils._operation import Operation
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
+from ansible_collections.sovereign.vllm.plugins.module_utils._operation import Operation, failure
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._site_key import NAMED_BY, key_in
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._where_it_runs import runs_in_worker
 
 
@@ -34,16 +36,27 @@ class WorkerAction(ActionBase):
         result = super().run(tmp, task_vars)
         environment: dict = {}
         self._compute_environment_string(environment)
+        try:
+            args = {**self._key_of_site(environment, task_vars), **self._task.args}
+        except VllmError as error:
+            return {**result, **failure(error), "failed": True}
         if runs_in_worker(self, task_vars):
             # As a module has it: the keyword `environment` reaches the options and the proxy and certificate variables.
             with _set(environment):
-                result.update(self._run_in_worker())
+                result.update(self._run_in_worker(args))
         else:
-            result.update(self._run_module(environment, task_vars))
+            result.update(self._run_module(args, environment, task_vars))
         return result
 
-    def _run_in_worker(self) -> dict:
-        validation = ModuleArgumentSpecValidator(self.operation.argument_spec).validate(_decrypted(self._task.args))
+    def _key_of_site(self, environment: dict, task_vars: dict) -> dict:
+        """Return the option with the key of a host that has one of its own, unless the task gives one."""
+        named = self._templar.template(task_vars.get(NAMED_BY))
+        if not named or "api_key" in self._task.args or "VLLM_API_KEY" in environment:
+            return {}
+        return {"api_key": key_in(named)}
+
+    def _run_in_worker(self, args: dict) -> dict:
+        validation = ModuleArgumentSpecValidator(self.operation.argument_spec).validate(_decrypted(args))
         if validation.error_messages:
             kind = f"Unsupported parameters for ({self._task.action}) module: "
             unsupported = isinstance(validation.errors[0], UnsupportedError)
@@ -51,11 +64,10 @@ class WorkerAction(ActionBase):
         result = self.operation.result(validation.validated_parameters, self._task.check_mode)
         return remove_values(result, validation._no_log_values)
 
-    def _run_module(self, environment: dict, task_vars: dict) -> dict:
-        args = dict(self._task.args)
+    def _run_module(self, args: dict, environment: dict, task_vars: dict) -> dict:
         for option, spec in self.operation.argument_spec.items():
-            variable = spec.get("fallback", (None, [None]))[1][0]
-            if option not in args and variable not in environment and os.environ.get(variable or ""):
+            variable = spec.get("fallback", (None, [""]))[1][0]
+            if option not in args and variable not in environment and os.environ.get(variable):
                 args[option] = os.environ[variable]
         return self._execute_module(module_args=args, task_vars=task_vars, wrap_async=self._task.async_val)
 

@@ -82,6 +82,8 @@ def _verdicts(report: dict) -> dict[str, str]:
 
 @pytest.mark.parametrize("source", ["live", "inventory"])
 def test_every_site_gets_its_verdict(fleet: Fleet, source: str) -> None:
+    fleet.in_sync.load("extra", fleet.declared[0]["path"])
+    fleet.plain = {"edge1": {"lora_adapters_prune_exclude": ["ext*"]}}
     run = fleet.audit(drift_audit_source=source)
     assert run.returncode == 0, run.stdout + run.stderr
     report = fleet.report()
@@ -151,6 +153,18 @@ def test_the_job_fails_on_what_it_is_asked_to(fleet: Fleet, fail_on: list[str], 
     assert run.returncode == rc, run.stdout + run.stderr
     assert ("Of 3 sites, 1 have drifted" in run.stdout) == (rc == 2)
     assert fleet.report()["summary"]["sites"] == 3
+
+
+def test_what_cannot_be_audited_from_here_is_said_to_be_so(fleet: Fleet) -> None:
+    fleet.declared = [{"name": "sql", "src": "sql.tar.gz"}]
+    # To its node an address of its own, and here the address of somebody else.
+    fleet.plain = {"node": {"lora_adapters_base_url": fleet.in_sync.url, "lora_adapters_adapters": []}}
+    run = fleet.audit(drift_report_fail_on=["failed"])
+    reasons = {site["name"]: site["reason"] for site in fleet.report()["sites"] if site["verdict"] == "failed"}
+    assert set(reasons) == {"edge1", "edge2", "edge3", "node"} and run.returncode == 2
+    assert "audit it by ansible-playbook sovereign.vllm.converge --check --diff" in reasons["edge1"]
+    assert f"at {fleet.in_sync.url} as its node sees it" in reasons["node"]
+    assert [request.path for request in fleet.in_sync.log].count("/v1/models") == 1, "the inventory's own"
 
 
 def test_an_answer_that_is_no_model_list_is_neither_drift_nor_sync(fleet: Fleet) -> None:

@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.guide import shell
-from tests.support.playbook import IN_WORKER
+from tests.support.playbook import AS_MODULE, IN_WORKER
 from tests.vllm_stand_in import Fault, StandIn
 
 FLEET = {"VLLM_API_KEY": "sk-of-the-fleet"}
@@ -46,6 +49,25 @@ def test_the_audit_speaks_to_a_site_as_the_role_does(examples: Path, tmp_path: P
         assert [finding["id"] for finding in sites["own"]["findings"]] == ["adapters_alias_open"]
         assert "'nowhere' is undefined" in sites["unresolved"]["reason"] and not unresolved.log
         assert "0.25" in sites["silent"]["reason"]
+        assert "sk-own" not in output and FLEET["VLLM_API_KEY"] not in output
+
+
+@pytest.mark.parametrize("how", [IN_WORKER, AS_MODULE], ids=["in the worker", "as a module"])
+def test_a_site_that_the_inventory_asks_by_a_key_of_its_own_is_sent_no_other(tmp_path: Path, how: dict) -> None:
+    with StandIn(api_key="sk-own") as own, StandIn() as unset:
+        endpoints = [
+            {"name": "own", "base_url": own.url, "api_key_env": "OWN_KEY", "vars": how},
+            {"name": "unset", "base_url": unset.url, "api_key_env": "NOT_SET", "vars": how},
+        ]
+        (tmp_path / "sites.vllm.yml").write_text(json.dumps({"plugin": "sovereign.vllm.vllm", "endpoints": endpoints}))
+        task = {"name": "See", "sovereign.vllm.vllm_base_model_info": {"base_url": "{{ vllm_base_url }}"}}
+        play = [{"hosts": "vllm", "gather_facts": False, "tasks": [task]}]
+        (tmp_path / "see.yml").write_text(json.dumps(play))
+        output = shell("ansible-playbook -i sites.vllm.yml see.yml -vvvv", tmp_path, 2, FLEET | {"OWN_KEY": "sk-own"})
+        assert {request.headers["authorization"] for request in own.log} == {"Bearer sk-own"}
+        assert re.search(r"own +: ok=1 ", output) and re.search(r"unset +: ok=0 .*failed=1", output)
+        assert "api_key_env names the environment variable 'NOT_SET', which is not set" in " ".join(output.split())
+        assert not unset.log
         assert "sk-own" not in output and FLEET["VLLM_API_KEY"] not in output
 
 
