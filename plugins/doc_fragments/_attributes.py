@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What modules say about check mode, diff mode, platforms and the action group."""
+"""What modules say about check mode, diff mode, async, platforms and the action group."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ attributes:
     description: Can run in C(check_mode) and return changed status prediction without modifying target.
   diff_mode:
     description: Returns details on what has changed, or possibly needs changing, in C(diff_mode).
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: full
   platform:
     description: Target OS/families that can be operated against.
     support: full

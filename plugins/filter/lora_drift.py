@@ -125,6 +125,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._models import Decl
 from ansible_collections.sovereign.vllm.plugins.module_utils._plan import DRIFTS, Plan, plan
 from ansible_collections.sovereign.vllm.plugins.module_utils._report import entry_result, planned
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import observed_from
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._plain import plain
 
 _NOT_OBSERVED = (
     "the input is neither the variables of a host of the inventory sovereign.vllm.vllm nor the result of "
@@ -150,7 +151,7 @@ def lora_drift(observed, desired, prune=False, prune_exclude=(), prune_limit=Non
     """Return what the module would do, or why that is not known."""
     options = {"adapters": desired, "prune": prune, "prune_exclude": prune_exclude, "prune_limit": prune_limit}
     # The validator copies what it gets, and with lazy containers of ansible-core 2.19 that would be half of Ansible.
-    checked = _VALIDATOR.validate({name: _plain(value) for name, value in options.items()})
+    checked = _VALIDATOR.validate(plain(options))
     if checked.error_messages:
         raise _refusal(" ".join(checked.error_messages))
     pruning = checked.validated_parameters
@@ -218,12 +219,6 @@ def _reason(error: object, given: Mapping) -> VllmError:
     code = error.get("code") or ("unreachable" if given.get("unreachable") else "server_error")
     message = error.get("msg") or given.get("msg") or "The server was not seen."
     return VllmError(code, message, error.get("http_status"), error.get("detail") or "", error.get("hint") or "")
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _refusal(problem: str) -> AnsibleFilterError:

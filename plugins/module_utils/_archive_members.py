@@ -43,7 +43,7 @@ def tar_members(path: str, opened: contextlib.ExitStack) -> Iterator[Member]:
 
     :raises ArtifactError: when a member is neither file nor directory, and at the end when it was cut off.
     """
-    archive = opened.enter_context(tarfile.open(path, "r:*", tarinfo=_SoberTarInfo))  # noqa: SIM115
+    archive = opened.enter_context(tarfile.open(path, "r:*", tarinfo=_BoundedTarInfo))  # noqa: SIM115
     for entry in archive:
         if not (entry.isdir() or entry.isreg()):
             _refuse(entry.name, "a link" if entry.issym() or entry.islnk() else "neither a file nor a directory")
@@ -62,7 +62,7 @@ def _read_to_the_end(archive: tarfile.TarFile) -> None:
         raise ArtifactError("The archive goes on behind its end: pack it anew.")
 
 
-class _SoberTarInfo(tarfile.TarInfo):
+class _BoundedTarInfo(tarfile.TarInfo):
     """A header of a tar archive that is not believed about the size of what extends it."""
 
     _EXTENSIONS = (
@@ -91,7 +91,7 @@ def zip_members(path: str, opened: contextlib.ExitStack) -> Iterator[Member]:
 
     :raises ArtifactError: when a member is neither file nor directory, or encrypted.
     """
-    archive = opened.enter_context(zipfile.ZipFile(opened.enter_context(_FrugalReader(io.FileIO(path)))))
+    archive = opened.enter_context(zipfile.ZipFile(opened.enter_context(_BoundedReader(io.FileIO(path)))))
     for entry in archive.infolist():
         kind = stat.S_IFMT(entry.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -102,7 +102,7 @@ def zip_members(path: str, opened: contextlib.ExitStack) -> Iterator[Member]:
         yield Member(entry.filename, entry.file_size, None if is_directory else functools.partial(archive.open, entry))
 
 
-class _FrugalReader(io.BufferedReader):
+class _BoundedReader(io.BufferedReader):
     """Does not read a table of contents that is larger than any."""
 
     def read(self, size=-1):

@@ -15,13 +15,17 @@ description:
     shows changed content as drift, and an older version stays whole beside it.
   - The artifact is written beside its place, read back, and renamed, so that its place holds all of it or nothing. What
     a killed run has left behind is removed by the next one for the same adapter.
-  - Archives are tar archives, compressed or not, and zip archives, with the files at the top or in one directory. A
-    member that is a link, a device or encrypted, that leaves the archive or occurs twice, refuses the whole archive.
+  - Archives are tar archives, compressed or not, and zip archives, with the files at the top or in one directory. An
+    archive is refused as a whole if a member is a link, a device or encrypted, leaves the archive, or occurs twice.
   - Nothing is served by this. Give RV(server_path) to M(sovereign.vllm.vllm_lora_adapters).
 extends_documentation_fragment:
   - ansible.builtin.files
   - sovereign.vllm._attributes
   - sovereign.vllm._attributes.write
+attributes:
+  async:
+    support: none
+    details: What it sends from the controller it sends as part of the task.
 options:
   name:
     description:

@@ -20,7 +20,7 @@ description:
     make no sense.
 notes:
   - The checks follow vLLM 0.32.0. Older releases refuse less, and serve some of what is listed here wrongly.
-  - What takes the base model itself is not checked, such as whether it has the modules that the adapter changes.
+  - Checks that need the base model itself are not made, such as whether it has the modules that the adapter changes.
 extends_documentation_fragment:
   - sovereign.vllm._attributes
   - sovereign.vllm._attributes.info
@@ -104,7 +104,7 @@ problems:
       train the adapter with a smaller rank."
 digest:
   description:
-    - The SHA-256 of all files below O(path), of what C(sha256sum) prints for their relative names in the order of their
+    - The SHA-256 of what C(sha256sum) prints for all files below O(path), by relative name, in the order of the names'
       bytes. Times, owners, modes and empty directories do not count; a link inside the directory counts as a copy.
     - On the host, C(cd PATH && find -L . -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum -- | sha256sum)
       prints the same digits.

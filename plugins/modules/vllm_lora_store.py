@@ -40,7 +40,7 @@ options:
     type: int
     default: 2
 notes:
-  - A server dies when the directory of an adapter is gone that it lists and has evicted. Leave the store alone while a
+  - A server dies when it needs an adapter that it has evicted and whose directory is gone. Leave the store alone while a
     server that reads from it does not answer.
 seealso:
   - module: sovereign.vllm.vllm_lora_artifact

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ansible's ranges of hosts, such as C([001:200]), C([a:f]) and C([01:10:3]), in names and URLs."""
+"""Ansible's ranges of hosts, such as ``[001:200]``, ``[a:f]`` and ``[01:10:3]``, in names and URLs."""
 
 from __future__ import annotations
 

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from ansible.errors import AnsibleActionFail
-from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
+from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator, ValidationResult
 from ansible.module_utils.common.parameters import remove_values
-from ansible.module_utils.errors import UnsupportedError
+from ansible.module_utils.errors import RequiredError, UnsupportedError
 from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 from ansible_collections.sovereign.vllm.plugins.module_utils._operation import Operation, failure
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._plain import plain
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site_key import NAMED_BY, key_in
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._where_it_runs import runs_in_worker
 
@@ -36,17 +36,19 @@ class WorkerAction(ActionBase):
         result = super().run(tmp, task_vars)
         environment: dict = {}
         self._compute_environment_string(environment)
+        in_worker = runs_in_worker(self, task_vars)
         try:
             args = {**self._key_of_site(environment, task_vars), **self._task.args}
-        except VllmError as error:
-            return {**result, **failure(error), "failed": True}
-        if runs_in_worker(self, task_vars):
             # As a module has it: the keyword `environment` reaches the options and the proxy and certificate variables.
             with _set(environment):
-                result.update(self._run_in_worker(args))
-        else:
-            result.update(self._run_module(args, environment, task_vars))
-        return result
+                validation = ModuleArgumentSpecValidator(self.operation.argument_spec).validate(plain(args))
+                self._refuse(validation, in_worker)
+                if in_worker:
+                    done = self.operation.result(validation.validated_parameters, self._task.check_mode)
+                    return {**result, **remove_values(done, validation._no_log_values)}
+        except VllmError as error:
+            return {**result, **failure(error), "failed": True}
+        return {**result, **self._run_module(args, environment, task_vars)}
 
     def _key_of_site(self, environment: dict, task_vars: dict) -> dict:
         """Return the option with the key of a host that has one of its own, unless the task gives one."""
@@ -55,14 +57,16 @@ class WorkerAction(ActionBase):
             return {}
         return {"api_key": key_in(named)}
 
-    def _run_in_worker(self, args: dict) -> dict:
-        validation = ModuleArgumentSpecValidator(self.operation.argument_spec).validate(_decrypted(args))
-        if validation.error_messages:
+    def _refuse(self, validation: ValidationResult, in_worker: bool) -> None:
+        """Raise VllmError for options that the module would not take. What is missing may be in the host's environment."""
+        problems = [one for one in validation.errors.errors if in_worker or not isinstance(one, RequiredError)]
+        if problems:
             kind = f"Unsupported parameters for ({self._task.action}) module: "
-            unsupported = isinstance(validation.errors[0], UnsupportedError)
-            raise AnsibleActionFail((kind if unsupported else "") + validation.errors.msg)
-        result = self.operation.result(validation.validated_parameters, self._task.check_mode)
-        return remove_values(result, validation._no_log_values)
+            unsupported = isinstance(problems[0], UnsupportedError)
+            hint = f"see ansible-doc {self._task.action}"
+            raise VllmError(
+                "invalid_request", f"{kind if unsupported else ''}{str(problems[0]).rstrip('.')}; {hint}.", hint=hint
+            )
 
     def _run_module(self, args: dict, environment: dict, task_vars: dict) -> dict:
         for option, spec in self.operation.argument_spec.items():
@@ -70,15 +74,6 @@ class WorkerAction(ActionBase):
             if option not in args and variable not in environment and os.environ.get(variable):
                 args[option] = os.environ[variable]
         return self._execute_module(module_args=args, task_vars=task_vars, wrap_async=self._task.async_val)
-
-
-def _decrypted(value: object) -> object:
-    """Return ``value`` with text in place of ``!vault``, which is a type of its own up to ansible-core 2.18."""
-    if isinstance(value, Mapping):
-        return {key: _decrypted(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_decrypted(item) for item in value]
-    return str(value) if hasattr(value, "__ENCRYPTED__") else value
 
 
 @contextlib.contextmanager

@@ -78,6 +78,7 @@ def test_a_task_comes_out_alike_both_ways(new_site: NewSite, tmp_path: Path) -> 
     assert any("in_place" in warning for warning in worker["warned"].warnings)
     assert "no_such_option" in worker["mistyped"].msg
     assert "gone" in worker["mischosen"].msg
+    assert worker["mistyped"].code == worker["mischosen"].code == "invalid_request"
     assert worker["environment wins"].code == "unauthorized"
     assert worker["tried again"]["attempts"] == 1
     assert [entry["name"] for entry in worker["pruned"]["adapters"]] == ["first"]

@@ -1,0 +1,18 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Values as a module would have them, in place of what Ansible has on the controller."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def plain(value: object) -> object:
+    """Return it as dictionaries, lists and text: not lazy or tagged, as since ansible-core 2.19, nor ``!vault``, which before is
+    a type of its own."""
+    if isinstance(value, Mapping):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, str) or hasattr(value, "__ENCRYPTED__") else value
