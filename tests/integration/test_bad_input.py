@@ -54,17 +54,3 @@ def test_refused_before_anything_is_written(new_site: NewSite, options: list[str
         assert message.isprintable() and message.endswith("."), case
         assert "hunter2" not in json.dumps(run[case].values), case
     assert "Traceback" not in run.output
-
-
-def test_relative_path_is_let_through_where_a_hub_is_allowed(new_site: NewSite) -> None:
-    """The stand-in has no hub to ask, and says so as vLLM does that is offline."""
-    site = new_site()
-    run = site.run(
-        """
-        - name: load
-          sovereign.vllm.vllm_lora_adapter: {name: sql, path: org/sql, allow_hub: true}
-        """,
-        rc=2,
-    )
-    assert [request.body["lora_path"] for request in site.watched.writes] == ["org/sql"]
-    assert run["load"].code == "artifact_not_found"

@@ -15,15 +15,14 @@ from tests.vllm_stand_in import Fault
 from .conftest import NewSite
 
 
-@pytest.mark.parametrize("ending", ["", "/", "/v1", "/v1/"])
-def test_base_url_from_the_environment_with_any_ending(new_site: NewSite, ending: str) -> None:
+def test_the_environment_gives_the_address_and_no_password(new_site: NewSite, tmp_path: Path) -> None:
+    """The address may end as clients of OpenAI write it. What a netrc file holds for the host is not sent."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password hunter2\n", encoding="utf-8")
     site = new_site()
-    site.run(
-        "- sovereign.vllm.vllm_base_model_info:",
-        defaults={},
-        environment={"VLLM_BASE_URL": site.watched.url + ending},
-    )
+    environment = {"VLLM_BASE_URL": f"{site.watched.url}/v1/", "NETRC": str(tmp_path / "netrc")}
+    site.run("- sovereign.vllm.vllm_base_model_info:", defaults={}, environment=environment)
     assert site.asked == ["GET /v1/models"]
+    assert ["authorization" in request.headers for request in site.watched.log] == [False]
 
 
 @pytest.mark.parametrize(("use_proxy", "asked"), [(True, []), (False, ["GET /v1/models"])])
@@ -52,23 +51,22 @@ def test_write_whose_answer_got_lost_behind_a_proxy_is_settled_by_the_list(new_s
     assert site.server.served() == {"sql": path}
 
 
-def test_password_of_a_netrc_file_is_not_sent(new_site: NewSite, tmp_path: Path) -> None:
-    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password hunter2\n", encoding="utf-8")
-    site = new_site()
-    site.run("- sovereign.vllm.vllm_base_model_info:", environment={"NETRC": str(tmp_path / "netrc")})
-    assert ["authorization" in request.headers for request in site.watched.log] == [False]
-
-
 def test_only_what_is_needed_is_sent(new_site: NewSite) -> None:
-    """Servers ignore fields that they do not know, and `load_inplace` sticks to an adapter that was not even there."""
+    """Servers ignore fields that they do not know, and `load_inplace` sticks to an adapter that was not even there.
+
+    The stand-in has no hub to ask for a relative path, and says so as vLLM does that is offline.
+    """
     site = new_site()
     first = site.artifact("first")
-    site.run(
+    run = site.run(
         """
         - sovereign.vllm.vllm_lora_adapter: {name: plain, path: "{{ artifacts }}/first/", base_model: tiny}
         - sovereign.vllm.vllm_lora_adapter: {name: moe, path: "{{ artifacts }}/first", is_3d_lora_weight: true}
         - sovereign.vllm.vllm_lora_adapter: {name: new, path: "{{ artifacts }}/first", reload_strategy: in_place}
         - sovereign.vllm.vllm_lora_adapter: {name: new, state: absent}
+        - name: from a hub
+          sovereign.vllm.vllm_lora_adapter: {name: hub, path: org/sql, allow_hub: true}
+          ignore_errors: true
         """
     )
     assert [request.body for request in site.watched.writes] == [
@@ -76,7 +74,9 @@ def test_only_what_is_needed_is_sent(new_site: NewSite) -> None:
         {"lora_name": "moe", "lora_path": first, "is_3d_lora_weight": True},
         {"lora_name": "new", "lora_path": first},
         {"lora_name": "new"},
+        {"lora_name": "hub", "lora_path": "org/sql"},
     ]
+    assert run["from a hub"].code == "artifact_not_found"
 
 
 def test_without_requests_the_usual_message(new_site: NewSite, tmp_path: Path) -> None:

@@ -9,8 +9,7 @@ import json
 from email.utils import formatdate
 from pathlib import Path
 
-import pytest
-
+from tests.support.playbook import run_playbook
 from tests.support.site import run_on_all
 from tests.vllm_stand_in import Fault
 
@@ -23,13 +22,19 @@ SMALL = json.dumps({"object": "list", "data": [BASE]}).encode()
 LARGE = SMALL + b" " * (40 << 20)  # a well-formed list all the same
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirect_leads_nowhere(new_site: NewSite, status: int) -> None:
+def test_redirect_leads_nowhere(new_site: NewSite, tmp_path: Path) -> None:
     """Neither to another host nor to another port of this one, where the controller may reach what others may not."""
-    site, other = new_site(api_key="sesame"), new_site()
-    site.artifact("sql")
+    sites = {f"answers-{status}": new_site(api_key="sesame") for status in (301, 302, 303, 307, 308)}
+    other = new_site()
     target = f"{other.watched.url}{LIST}"
     other.watched.clear_log()
+    for name, site in sites.items():
+        site.artifact("sql")
+        status = int(name[-3:])
+        site.watched.faults.add(
+            Fault("GET", LIST, "redirect", times=1, status=status, location=target),
+            Fault("POST", "/v1/load_lora_adapter", "redirect", status=status, location=target),
+        )
     tasks = """
         - name: info
           sovereign.vllm.vllm_base_model_info:
@@ -38,13 +43,12 @@ def test_redirect_leads_nowhere(new_site: NewSite, status: int) -> None:
           sovereign.vllm.vllm_lora_adapter: {name: sql, path: "{{ artifacts }}/sql"}
           ignore_errors: true
     """
-    site.watched.faults.add(
-        Fault("GET", LIST, "redirect", times=1, status=status, location=target),
-        Fault("POST", "/v1/load_lora_adapter", "redirect", status=status, location=target),
-    )
-    run = site.run(tasks)
-    assert [(result.status, result.code) for result in run.results] == [("failed", "not_vllm")] * 2
-    assert f"it points to {target}" in run["info"].msg
+    hosts = {name: site.host for name, site in sites.items()}
+    run = run_playbook(tasks, hosts, tmp_path / "run", **site.connection)
+    for task in ("info", "load"):
+        outcomes = {name: (result.status, result.code) for name, result in run.of(task).items()}
+        assert outcomes == dict.fromkeys(sites, ("failed", "not_vllm"))
+    assert [name for name, info in run.of("info").items() if f"it points to {target}" not in info.msg] == []
     assert other.watched.log == []
 
 

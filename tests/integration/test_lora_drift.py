@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.vllm_stand_in import Fault, StandIn, write_adapter
 
 KEYS = ("changed", "adapters", "summary")
 SQL = {"name": "sql", "path": "/srv/sql"}
+Cases = Mapping[str, tuple[list[dict[str, Any]], dict[str, Any]]]  # adapters, and what is said of pruning
 
 
 class Audit:
@@ -34,34 +36,30 @@ class Audit:
             tasks, {"localhost": host}, self._directory / "run", rc=rc, options=options, variables=variables
         )
 
-    def compare(self, adapters: list[dict[str, Any]], **pruning: Any) -> tuple[TaskResult, dict, dict]:
-        """Return what the module tells in check mode, and what the filter tells of the inventory and of a result."""
-        run = self.run(
-            COMPARE, adapters=adapters, pruning=pruning, as_the_role=any("trained_for" in one for one in adapters)
-        )
-        return run["module"], run["from inventory"].msg, run["from result"].msg
+    def compare(self, cases: Cases) -> Iterator[tuple[str, TaskResult, dict, dict]]:
+        """For each case what the module tells in check mode, and what the filter tells of the inventory and a result."""
+        tasks = [INFO, *(task for case, how in cases.items() for task in compared(case, *how))]
+        run = self.run("\n".join(f"- {json.dumps(task)}" for task in tasks))
+        for case in cases:
+            module, inventory, result = (run[f"{case}: {told}"] for told in ("module", "from inventory", "from result"))
+            yield case, module, inventory.msg, result.msg
 
 
-COMPARE = """
-- name: module
-  sovereign.vllm.vllm_lora_adapters:
-    base_url: "{{ url }}"
-    adapters: "{{ (adapters | sovereign.vllm.lora_declaration([], [])).adapters if as_the_role else adapters }}"
-    prune: "{{ pruning.prune | default(omit) }}"
-    prune_exclude: "{{ pruning.prune_exclude | default(omit) }}"
-    prune_limit: "{{ pruning.prune_limit | default(omit) }}"
-  check_mode: true
-  ignore_errors: true
-- name: info
-  sovereign.vllm.vllm_base_model_info: {base_url: "{{ url }}"}
-  register: info
-- name: from inventory
-  ansible.builtin.debug:
-    msg: "{{ hostvars['edge'] | sovereign.vllm.lora_drift(adapters, **pruning) }}"
-- name: from result
-  ansible.builtin.debug:
-    msg: "{{ info | sovereign.vllm.lora_drift(adapters, **pruning) }}"
-"""
+INFO = {"sovereign.vllm.vllm_base_model_info": {"base_url": "{{ url }}"}, "register": "info"}
+
+
+def compared(case: str, adapters: list[dict[str, Any]], pruning: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The tasks of one case."""
+    given = {"adapters": adapters, "pruning": pruning}
+    declared = "adapters"
+    if any("trained_for" in adapter for adapter in adapters):
+        declared = "(adapters | sovereign.vllm.lora_declaration([], [])).adapters"
+    options = {"base_url": "{{ url }}", "adapters": f"{{{{ {declared} }}}}", **pruning}
+    module = {"sovereign.vllm.vllm_lora_adapters": options, "check_mode": True, "ignore_errors": True}
+    yield {"name": f"{case}: module", "vars": given, **module}
+    for told, seen in (("from inventory", "hostvars['edge']"), ("from result", "info")):
+        template = f"{{{{ {seen} | sovereign.vllm.lora_drift(adapters, **pruning) }}}}"
+        yield {"name": f"{case}: {told}", "vars": given, "ansible.builtin.debug": {"msg": template}}
 
 
 @pytest.fixture
@@ -100,33 +98,30 @@ REFUSED = {
 }
 
 
-def declared(audit: Audit, tmp_path: Path, adapters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def served_from(directory: Path, adapters: list[dict[str, Any]]) -> list[dict[str, Any]]:
     text = json.dumps(adapters)
     for name in ("sql", "summaries"):
         before, found, after = text.partition(f'name": "{name}"')
-        text = before + found + after.replace(SERVED, str(tmp_path / name), 1)
+        text = before + found + after.replace(SERVED, str(directory / name), 1)
     return json.loads(text)
 
 
-@pytest.mark.parametrize("case", DECLARATIONS)
-def test_same_as_the_module_in_check_mode(audit: Audit, tmp_path: Path, case: str) -> None:
-    adapters, pruning = DECLARATIONS[case]
-    module, from_inventory, from_result = audit.compare(declared(audit, tmp_path, adapters), **pruning)
-    assert module.status == "ok"
-    for told in (from_inventory, from_result):
-        assert {key: told[key] for key in KEYS} == {key: module[key] for key in KEYS}
-        assert (told["unreachable"], told["failed"], told["msg"], told["error"]) == (False, False, "", None)
+def test_same_as_the_module_in_check_mode(audit: Audit, tmp_path: Path) -> None:
+    cases = {case: (served_from(tmp_path, adapters), pruning) for case, (adapters, pruning) in DECLARATIONS.items()}
+    for case, module, *both in audit.compare(cases):
+        assert module.status == "ok", case
+        for told in both:
+            assert {key: told[key] for key in KEYS} == {key: module[key] for key in KEYS}, case
+            assert (told["unreachable"], told["failed"], told["msg"], told["error"]) == (False, False, "", None), case
 
 
-@pytest.mark.parametrize("code", REFUSED)
-def test_what_the_module_refuses_is_told(audit: Audit, code: str) -> None:
-    adapters, pruning = REFUSED[code]
-    module, from_inventory, from_result = audit.compare(adapters, **pruning)
-    assert (module.status, module.code) == ("failed", code)
-    assert from_inventory["msg"] == module.msg
-    for told in (from_inventory, from_result):
-        assert (told["error"]["code"], told["failed"], told["unreachable"]) == (code, True, False)
-        assert (told["changed"], told["adapters"]) == (False, [])
+def test_what_the_module_refuses_is_told(audit: Audit) -> None:
+    for code, module, *both in audit.compare(REFUSED):
+        assert (module.status, module.code) == ("failed", code)
+        assert both[0]["msg"] == module.msg
+        for told in both:
+            assert (told["error"]["code"], told["failed"], told["unreachable"]) == (code, True, False)
+            assert (told["changed"], told["adapters"]) == (False, [])
 
 
 UNSEEN = """
@@ -147,12 +142,23 @@ UNSEEN = """
 - name: of a host that ssh did not reach
   ansible.builtin.debug:
     msg: "{{ {'unreachable': true, 'msg': 'No route.'} | sovereign.vllm.lora_drift(adapters) }}"
+- name: of what was last seen
+  ansible.builtin.debug:
+    msg: "{{ last_seen | sovereign.vllm.lora_drift(adapters) }}"
 """
+LAST_SEEN = {
+    "vllm_base_url": "http://edge:8000",
+    "vllm_reachable": False,
+    "vllm_error": {"code": "unauthorized", "msg": "Refused."},
+    "vllm_base_models": [{"id": "tiny", "root": None, "max_model_len": 256, "aliases": []}],
+    "vllm_lora_adapters": [],
+    "vllm_stale": True,
+}
 
 
 def test_nothing_is_planned_for_what_was_not_seen(audit: Audit) -> None:
     audit.server.kill()
-    run = audit.run(UNSEEN, adapters=[SQL])
+    run = audit.run(UNSEEN, adapters=[SQL], last_seen=LAST_SEEN)
     for task in ("from inventory", "from result"):
         told = run[task].msg
         assert (told["unreachable"], told["failed"], told["changed"], told["adapters"]) == (True, False, False, [])
@@ -163,20 +169,7 @@ def test_nothing_is_planned_for_what_was_not_seen(audit: Audit) -> None:
     assert (otherwise["failed"], otherwise["changed"], otherwise["msg"]) == (True, False, "No such module.")
     by_ssh = run["of a host that ssh did not reach"].msg
     assert (by_ssh["unreachable"], by_ssh["changed"], by_ssh["msg"]) == (True, False, "No route.")
-
-
-def test_last_seen_state_is_not_planned_against(tmp_path: Path) -> None:
-    variables = {
-        "vllm_base_url": "http://edge:8000",
-        "vllm_reachable": False,
-        "vllm_error": {"code": "unauthorized", "msg": "Refused."},
-        "vllm_base_models": [{"id": "tiny", "root": None, "max_model_len": 256, "aliases": []}],
-        "vllm_lora_adapters": [],
-        "vllm_stale": True,
-    }
-    tasks = "- name: told\n  ansible.builtin.debug: {msg: '{{ seen | sovereign.vllm.lora_drift(adapters) }}'}\n"
-    options = {"seen": variables, "adapters": [SQL]}
-    told = run_playbook(tasks, {"localhost": IN_WORKER}, tmp_path, variables=options)["told"].msg
+    told = run["of what was last seen"].msg
     assert (told["changed"], told["adapters"], told["failed"], told["unreachable"]) == (False, [], True, False)
     assert (told["error"]["code"], told["msg"]) == ("unauthorized", "Refused.")
 

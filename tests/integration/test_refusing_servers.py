@@ -78,32 +78,28 @@ def test_too_old(new_site: NewSite, tmp_path: Path) -> None:
     assert sites["v0.6"].watched.writes == []
 
 
-def test_engine_that_died_is_not_a_bad_artifact(new_site: NewSite) -> None:
-    """From 0.18 on both are answered 500; only /health tells the two apart."""
-    site = new_site()
-    site.artifact("sql")
-    site.watched.faults.add(
-        Fault(
-            "POST", "/v1/load", "answer", status=500, json={"error": {"message": "EngineCore encountered an issue."}}
+def test_refused_load_is_told_from_a_server_that_went_with_it(new_site: NewSite, tmp_path: Path) -> None:
+    """From 0.18 on, a bad artifact and an engine that died are both answered 500; only /health tells the two apart, and
+    not behind a proxy that hides it."""
+    died = {"error": {"message": "EngineCore encountered an issue."}}
+    faults = {
+        "engine-died": (
+            Fault("POST", "/v1/load", "answer", status=500, json=died),
+            Fault("GET", "/health", "answer", status=503),
         ),
-        Fault("GET", "/health", "answer", status=503),
-    )
-    load = site.run(LOAD, rc=2)["load"]
-    assert (load.code, load["error"]["hint"][:21]) == ("server_error", "read the server's log")
-
-
-def test_refusal_is_told_also_when_the_server_went_with_it(new_site: NewSite) -> None:
-    site = new_site()
-    site.artifact("sql", "rank64")
-    site.watched.faults.add(Fault("POST", "/v1/load", "die_after"))
-    load = site.run(LOAD, rc=4)["load"]
-    assert load.code == "unreachable"
-    assert "before that: Could not load adapter 'sql'" in load.msg
-    assert "LoRA rank 64" in load.msg
-
-
-def test_health_that_a_proxy_hides_says_nothing_about_the_engine(new_site: NewSite) -> None:
-    site = new_site()
-    site.artifact("sql", "rank64")
-    site.watched.faults.add(Fault("GET", "/health", "answer", status=404))
-    assert site.run(LOAD, rc=2)["load"].code == "artifact_rejected"
+        "server-gone": (Fault("POST", "/v1/load", "die_after"),),
+        "health-hidden": (Fault("GET", "/health", "answer", status=404),),
+    }
+    sites = {name: new_site() for name in faults}
+    for name, site in sites.items():
+        site.artifact("sql", "first" if name == "engine-died" else "rank64")
+        site.watched.faults.add(*faults[name])
+    loaded = run_on_all(sites, LOAD, tmp_path / "run", rc=None).of("load")
+    assert {name: (result.status, result.code) for name, result in loaded.items()} == {
+        "engine-died": ("failed", "server_error"),
+        "server-gone": ("unreachable", "unreachable"),
+        "health-hidden": ("failed", "artifact_rejected"),
+    }
+    assert loaded["engine-died"]["error"]["hint"].startswith("read the server's log")
+    assert "before that: Could not load adapter 'sql'" in loaded["server-gone"].msg
+    assert "LoRA rank 64" in loaded["server-gone"].msg

@@ -75,21 +75,16 @@ def test_findings(new_site: NewSite, tmp_path: Path) -> None:
             assert all(finding.values())
 
 
-def test_page_to_log_in_keeps_strangers_out(new_site: NewSite) -> None:
-    """A proxy in front of the server, which lets requests with the key through."""
-    site = new_site()
-    # The list is read once with the key, and once as a stranger.
-    site.watched.faults.add(Fault("GET", "/v1/models", "redirect", after=1))
-    assert site.run(INFO)["server"]["auth_required"]
-
-
 def test_whoever_gets_no_list_does_not_get_in(new_site: NewSite, tmp_path: Path) -> None:
-    sites = {f"answers-{status}": new_site() for status in (404, 429, 500, 503)}
-    for name, site in sites.items():
-        site.watched.faults.add(Fault("GET", "/v1/models", "answer", after=1, status=int(name[-3:])))
-    for result in run_on_all(sites, INFO, tmp_path / "run").of("server").values():
-        assert result["auth_required"]
-        assert [finding["id"] for finding in result["findings"]] == ["adapters_alias_open"]
+    """The list is read once with the key, and once as a stranger, whom a proxy may lead to a page to log in."""
+    answers = {f"answers-{status}": {"kind": "answer", "status": status} for status in (404, 429, 500, 503)}
+    answers["page-to-log-in"] = {"kind": "redirect"}
+    sites = {name: new_site() for name in answers}
+    for name, answer in answers.items():
+        sites[name].watched.faults.add(Fault("GET", "/v1/models", after=1, **answer))
+    for name, result in run_on_all(sites, INFO, tmp_path / "run").of("server").items():
+        assert result["auth_required"], name
+        assert [finding["id"] for finding in result["findings"]] == ["adapters_alias_open"], name
 
 
 def test_sick_server_is_told(new_site: NewSite) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -67,7 +66,7 @@ def test_killed_in_the_middle_of_a_swap(new_site: NewSite, tmp_path: Path) -> No
     assert site.server.served() == {"sql": str(site.artifacts / "new")}
 
 
-@pytest.mark.parametrize("profile", ["0.9", "0.32", "rust"])
+@pytest.mark.parametrize("profile", ["0.9", "rust"])
 def test_two_runs_at_once_lose_no_name(new_site: NewSite, tmp_path: Path, profile: str) -> None:
     """One of them may fail; the next run finds whatever is left to do. Before 0.10 a name can be listed twice."""
     site = serving_old(new_site(profile=profile, load_delay=0.2))
@@ -82,23 +81,12 @@ def test_two_runs_at_once_lose_no_name(new_site: NewSite, tmp_path: Path, profil
     assert site.server.served() == dict.fromkeys(("sql", "tickets"), f"{site.artifacts}/new")
 
 
-@pytest.mark.parametrize(
-    ("fault", "writes"),
-    [
-        (Fault("POST", LOAD, "reset", times=1, effect=True), ["load sql"]),
-        (Fault("POST", LOAD, "short_body", times=1, effect=True), ["load sql"]),
-        (Fault("POST", LOAD, "answer", times=1, effect=True, status=502), ["load sql"]),
-        # A proxy that throttles did not let the request through: it is sent again.
-        (Fault("POST", LOAD, "answer", times=1, status=429, headers={"Retry-After": "0"}), ["load sql", "load sql"]),
-    ],
-    ids=["reset", "cut short", "bad gateway", "throttled"],
-)
-def test_lost_answer_to_a_load_is_settled_by_the_list(new_site: NewSite, fault: Fault, writes: list[str]) -> None:
+def test_lost_answer_to_a_load_is_settled_by_the_list(new_site: NewSite) -> None:
     site = new_site()
     path = site.artifact("sql")
-    site.watched.faults.add(fault)
+    site.watched.faults.add(Fault("POST", LOAD, "reset", times=1, effect=True))
     run = site.run("- name: load\n  sovereign.vllm.vllm_lora_adapter: {name: sql, path: '{{ artifacts }}/sql'}")
-    assert posts(site) == writes
+    assert posts(site) == ["load sql"]
     assert run["load"].changed
     assert site.server.served() == {"sql": path}
 
@@ -127,12 +115,10 @@ def test_slow_load_is_waited_for(new_site: NewSite) -> None:
     assert site.server.served() == {"sql": path}
 
 
-@pytest.mark.parametrize("replicas", [{"replicas": 3}, {}], ids=["load balancer", "server that ignores it"])
-def test_yes_that_the_list_does_not_show_is_a_failure(new_site: NewSite, replicas: dict[str, Any]) -> None:
-    site = new_site(**replicas)
+def test_yes_that_the_list_does_not_show_is_a_failure(new_site: NewSite) -> None:
+    site = new_site()
     site.artifact("sql")
-    if not replicas:
-        site.watched.faults.add(Fault("POST", LOAD, "ignored"))
+    site.watched.faults.add(Fault("POST", LOAD, "ignored"))
     task = "- name: load\n  sovereign.vllm.vllm_lora_adapter: {name: sql, path: '{{ artifacts }}/sql'}"
     run = site.run(task, rc=2)
     assert run["load"].code == "not_converged"

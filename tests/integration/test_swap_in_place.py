@@ -38,16 +38,17 @@ def test_refused_where_the_server_would_ignore_it(new_site: NewSite) -> None:
     assert "option reload_strategy is in_place, which vLLM '0.14.1' ignores" in run["move"].msg
 
 
-@pytest.mark.parametrize("example", ["rank64", "oversized"])
-def test_refusal_leaves_the_old_weights(new_site: NewSite, example: str) -> None:
+def test_refusal_leaves_the_old_weights(new_site: NewSite, tmp_path: Path) -> None:
     # With a tensor larger than the layer the list is right and the weights are wrong until they are loaded anew.
-    site = serving_old(new_site())
-    said_before = site.server.complete("sql")
-    site.artifact("new", example)
-    run = site.run(TASK)
-    assert (run["move"].status, run["move"].changed) == ("failed", False)
-    assert site.server.served() == {"sql": str(site.artifacts / "old")}
-    assert site.server.complete("sql") == said_before
+    sites = {example: serving_old(new_site()) for example in ("rank64", "oversized")}
+    said_before = {example: site.server.complete("sql") for example, site in sites.items()}
+    for example, site in sites.items():
+        site.artifact("new", example)
+    moved = run_on_all(sites, TASK, tmp_path / "run").of("move")
+    for example, site in sites.items():
+        assert (moved[example].status, moved[example].changed) == ("failed", False), example
+        assert site.server.served() == {"sql": str(site.artifacts / "old")}, example
+        assert site.server.complete("sql") == said_before[example], example
 
 
 @pytest.mark.parametrize("profile", ["0.17", "0.32"])

@@ -1,6 +1,9 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Inside the worker exactly where the task would run on the controller anyway; elsewhere the module, with its key."""
+"""Inside the worker exactly where the task would run on the controller anyway; elsewhere the module, with its key.
+
+A host that is local without more is in test_worker_and_module.py.
+"""
 
 from __future__ import annotations
 
@@ -43,12 +46,11 @@ def _run(directory: Path, task: dict, host: dict, url: str) -> str:
 @pytest.mark.parametrize(
     ("task", "host"),
     [
-        ({}, {}),
         ({}, {"ansible_python_interpreter": "auto_silent"}),
         ({"delegate_to": "localhost"}, {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}),
         ({"become": True, "become_user": getpass.getuser()}, {}),
     ],
-    ids=["local", "discovered", "delegated", "becomes-nobody-else"],
+    ids=["discovered", "delegated", "becomes-nobody-else"],
 )
 def test_in_the_worker(tmp_path: Path, task: dict, host: dict) -> None:
     with StandIn(api_key=KEY) as server:

@@ -150,7 +150,7 @@ MUTATIONS = (
         "_client",
         'return outcome.unsent and outcome.code != "tls" and outcome.is_unreachable',
         "return outcome.is_unreachable",
-        _playbook("swap.py::test_lost_answer_to_a_load_is_settled_by_the_list[reset]"),
+        _playbook("swap.py::test_lost_answer_to_a_load_is_settled_by_the_list"),
     ),
     Mutation(
         "a server that has gone ends the run",
