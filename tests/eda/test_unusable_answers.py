@@ -5,15 +5,14 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.vllm_stand_in import Fault, StandIn
+from tests.vllm_stand_in import Fault
 
 from .source import helper_of_source
-from .watching import PATIENCE, Watching, declare, observed
+from .watching import PATIENCE, Watching, declare, endpoints, observed
 
 UNUSABLE = {
     "captive portal": (Fault("GET", "/v1", "html"), "not_vllm"),
@@ -39,42 +38,35 @@ UNUSABLE = {
 }
 
 
-def test_unusable_answers(file, artifacts):
-    with ExitStack() as stack:
-        servers = {case: stack.enter_context(StandIn()) for case in UNUSABLE}
-        declared = {"name": "sql", "path": str(artifacts["first"])}
-        for server in servers.values():
-            server.load("sql", artifacts["first"])
-            server.clear_log()
-        # Nothing of what is served could be found in the answers, and pruning is on: the most that a wrong conclusion
-        # can do. Only what never comes is waited for in vain; all the rest has time, also beside endless answers.
-        endpoints = (
-            {"name": case, "base_url": servers[case].url, "timeout": 1 if code == "timeout" else PATIENCE}
-            for case, (_fault, code) in UNUSABLE.items()
-        )
-        declare(file, *endpoints, adapters=[declared], prune=True)
-        watching = stack.enter_context(Watching(file))
-        for server in servers.values():
-            observed(server, 1)
+def test_unusable_answers(servers, file, artifacts):
+    usual = servers(UNUSABLE)
+    for server in usual.values():
+        server.load("sql", artifacts["first"])
+    # Only what never comes is waited for in vain: all the rest has time, beside answers without an end.
+    patience = {case: 1 if code == "timeout" else PATIENCE for case, (_fault, code) in UNUSABLE.items()}
+    declared = {"name": "sql", "path": str(artifacts["first"])}
+    # Nothing of what is served could be found in the answers, and pruning is on: the most that a wrong conclusion can do.
+    where = (endpoint | {"timeout": patience[endpoint["name"]]} for endpoint in endpoints(usual))
+    declare(file, *where, adapters=[declared], prune=True)
+    with Watching(file) as watching:
         for case, (fault, _code) in UNUSABLE.items():
-            servers[case].faults.add(fault)
-        events = {event["endpoint"]: event for event in watching.next(len(servers))}
+            observed(usual[case], 1)
+            usual[case].faults.add(fault)
+        events = {event["endpoint"]: event for event in watching.next(len(usual))}
         assert {case: (event["state"], event.get("error", {}).get("code")) for case, event in events.items()} == {
             case: ("unreachable", code) for case, (_fault, code) in UNUSABLE.items()
         }
         for case, event in events.items():
-            told = f"Endpoint '{case}': Could not read what is served at {servers[case].url}/v1/models: "
-            assert event["msg"].startswith(told)
+            assert event["msg"].startswith(f"Endpoint '{case}': Could not read what is served at {usual[case].url}/")
             assert "\n" not in event["msg"]
-        for server in servers.values():
+        for server in usual.values():
             server.faults.clear()
-        assert {event["endpoint"]: event["state"] for event in watching.next(len(servers))} == dict.fromkeys(
-            servers, "reachable"
-        )
-        for server in servers.values():
+        states = {event["endpoint"]: event["state"] for event in watching.next(len(usual))}
+        assert states == dict.fromkeys(usual, "reachable")
+        for server in usual.values():
             observed(server, 1)
         assert watching.events == []
-        assert {case: server.writes for case, server in servers.items() if server.writes} == {}
+    assert [case for case, server in usual.items() if server.writes] == []
 
 
 _SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
