@@ -4,22 +4,27 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.documentation.failures import FAILURES, SQL
+from tests.documentation.failures import FAILURES, SQL, Failure
 from tests.integration.conftest import NewSite
 from tests.support.guide import GUIDES, Guide
-from tests.support.site import Site
+from tests.support.playbook import IN_WORKER
+from tests.support.site import Site, run_on_all
 
 GUIDE = (GUIDES / "errors_guide.rst").read_text(encoding="utf-8")
 SECTION = re.compile(
     r"^``(\w+)``\n\^+\n+\.\. code-block:: text\n\n((?: {3}[^\n]+\n)+)\n(.*?)(?=^``|^[^\n]+\n-+\n|\Z)", re.M | re.S
 )
 SHOWN = {code: (" ".join(sentence.split()), text) for code, sentence, text in SECTION.findall(GUIDE)}
+CONVERGE = """
+- name: converge
+  sovereign.vllm.vllm_lora_adapters:
+  args: "{{ options }}"
+"""
 
 
 def test_every_code_is_shown() -> None:
@@ -34,23 +39,22 @@ def test_every_code_is_shown() -> None:
     assert list(SHOWN) == list(FAILURES)
 
 
-@pytest.mark.parametrize("code", FAILURES)
-def test_the_sentence_shown_is_the_one_printed(code: str, new_site: NewSite, examples: Path) -> None:
-    failure = FAILURES[code]
-    settings = dict(failure.settings)
-    if "static" in settings:
-        settings["static"] = {name: examples / example for name, example in settings["static"].items()}
-    site = new_site(**settings)
-    site.artifact("sql")
-    site.artifact("rank64", "rank64")
-    if failure.fault:
-        site.watched.faults.add(failure.fault)
-    result = _converge(site, {"adapters": [SQL], **failure.options})
-    sentence, explained = SHOWN[code]
-    assert _as_shown(result.msg, site) == sentence
-    assert result["error"]["code"] == code
-    assert (result.status == "unreachable") == ("Ansible's UNREACHABLE" in explained)
-    assert result["error"]["retryable"] == ("May pass by itself" in explained)
+def test_the_sentences_shown_are_the_ones_printed(new_site: NewSite, examples: Path, tmp_path: Path) -> None:
+    sites = {code: _failing(failure, new_site, examples) for code, failure in FAILURES.items()}
+    run = run_on_all(sites, CONVERGE, tmp_path / "run", rc=None, options=["--forks", str(len(sites))])
+    printed = {
+        code: (
+            result["error"]["code"],
+            _as_shown(result.msg, sites[code]),
+            result.status == "unreachable",
+            result["error"]["retryable"],
+        )
+        for code, result in run.of("converge").items()
+    }
+    assert printed == {
+        code: (code, sentence, "Ansible's UNREACHABLE" in explained, "May pass by itself" in explained)
+        for code, (sentence, explained) in SHOWN.items()
+    }
 
 
 @pytest.mark.parametrize(("key", "rc"), [("sk-right", 0), ("sk-wrong", 2)])
@@ -66,10 +70,17 @@ def test_the_rescue_shown_passes_over_what_may_pass_by_itself(key: str, rc: int,
     site.run(tasks, rc=rc, variables=variables, environment={"VLLM_API_KEY": key}, defaults={"retries": 0})
 
 
-def _converge(site: Site, options: dict):
-    options = {"base_url": "{{ url }}", "retries": 0, **options}
-    run = site.run(f"- {{name: converge, sovereign.vllm.vllm_lora_adapters: {json.dumps(options)}}}", rc=None)
-    return run["converge"]
+def _failing(failure: Failure, new_site: NewSite, examples: Path) -> Site:
+    settings = dict(failure.settings)
+    if "static" in settings:
+        settings["static"] = {name: examples / example for name, example in settings["static"].items()}
+    options = {"retries": 0, "adapters": [SQL], **failure.options}
+    site = new_site(host={**IN_WORKER, "options": options}, **settings)
+    site.artifact("sql")
+    site.artifact("rank64", "rank64")
+    if failure.fault:
+        site.watched.faults.add(failure.fault)
+    return site
 
 
 def _as_shown(sentence: str, site: Site) -> str:

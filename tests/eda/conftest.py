@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.vllm_stand_in import StandIn, write_adapter
+
+NewServers = Callable[..., dict[str, StandIn]]
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +24,13 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def server() -> Iterator[StandIn]:
     with StandIn(base_models=("tiny", "tiny-alias")) as server:
         yield server
+
+
+@pytest.fixture
+def servers() -> Iterator[NewServers]:
+    """Call it with names and the settings of a StandIn, and get one of these for each name."""
+    with ExitStack() as stack:
+        yield lambda names, **settings: {name: stack.enter_context(StandIn(**settings)) for name in names}
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.support.asking import eventually
 from tests.support.certificates import context_of, write_certificate
 from tests.vllm_stand_in import Fault, StandIn
 
-from .watching import PATIENCE, Watching, declare, observed
+from .watching import PATIENCE, Watching, declare, endpoints, observed
 
 KEY = "sk-edge-4f2a9c01d7be"
 
@@ -52,23 +52,24 @@ def test_no_key_at_all(keyed, file):
         assert watching.next()[0]["error"]["code"] == "unauthorized"
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        Fault("GET", "/v1", "answer", status=401, json={"error": f"Bearer {KEY} is wrong"}),
-        Fault("GET", "/v1", "answer", status=500, json={"error": {"message": f"{KEY} " * 500}}),
-        Fault("GET", "/v1", "answer", status=200, text=f"<html>{KEY}</html>"),
-        Fault("GET", "/v1", "redirect", location=f"https://portal.example.org/?key={KEY}"),
-    ],
-    ids=lambda fault: fault.kind + str(fault.status),
-)
-def test_key_is_never_repeated_when_the_server_repeats_it(keyed, file, caplog, fault):
+ECHOES = {
+    "in a refusal": Fault("GET", "/v1", "answer", status=401, json={"error": f"Bearer {KEY} is wrong"}),
+    "again and again": Fault("GET", "/v1", "answer", status=500, json={"error": {"message": f"{KEY} " * 500}}),
+    "in a page": Fault("GET", "/v1", "answer", status=200, text=f"<html>{KEY}</html>"),
+    "in an address": Fault("GET", "/v1", "redirect", location=f"https://portal.example.org/?key={KEY}"),
+}
+
+
+def test_key_is_never_repeated_when_the_server_repeats_it(servers, file, caplog, monkeypatch):
+    monkeypatch.setenv("EDGE_KEY", KEY)
     caplog.set_level(logging.DEBUG)
-    keyed.faults.add(fault)
-    declare(file, {"base_url": keyed.url, "adapters": [], "api_key_env": "EDGE_KEY"})
+    keyed = servers(ECHOES, api_key=KEY)
+    for name, fault in ECHOES.items():
+        keyed[name].faults.add(fault)
+    declare(file, *endpoints(keyed), adapters=[], api_key_env="EDGE_KEY")
     with Watching(file) as watching:
-        events = watching.next()
-    assert KEY not in str(events)
+        events = {event["endpoint"]: event for event in watching.next(len(ECHOES))}
+    assert {name: KEY in str(event) for name, event in events.items()} == dict.fromkeys(ECHOES, False)
     assert KEY not in caplog.text
 
 
@@ -83,16 +84,22 @@ def test_key_is_never_repeated_as_the_name_of_an_adapter(keyed, file, artifacts,
     assert KEY not in caplog.text
 
 
-@pytest.mark.parametrize("name", ["{{ 7 * 7 }}", "{% raw %}", "{# x", "{{{{ 7 * 7 }}}}", "{{%{#", "a\x1b[2Jb\nc\u202e"])
-def test_names_that_a_server_makes_up_are_text_and_nothing_else(server, file, artifacts, name):
+HOSTILE_NAMES = ("{{ 7 * 7 }}", "{% raw %}", "{# x", "{{{{ 7 * 7 }}}}", "{{%{#", "a\x1b[2Jb\nc\u202e")
+
+
+def test_names_that_a_server_makes_up_are_text_and_nothing_else(servers, file, artifacts):
     """What an event holds becomes extra variables of a playbook, which Ansible renders as templates."""
-    server.load(name, artifacts["first"])
-    declare(file, {"base_url": server.url, "adapters": [], "prune": True})
+    making_up = servers(f"edge{number}" for number in range(len(HOSTILE_NAMES)))
+    for server, name in zip(making_up.values(), HOSTILE_NAMES, strict=True):
+        server.load(name, artifacts["first"])
+    declare(file, *endpoints(making_up), adapters=[], prune=True)
     with Watching(file) as watching:
-        (event,) = watching.next()
-    for text in (event["difference"][0]["name"], event["msg"]):
-        assert not {"{{", "{%", "{#"} & {text[at : at + 2] for at in range(len(text))}
-        assert text.isprintable()
+        events = watching.next(len(HOSTILE_NAMES))
+    assert {event["endpoint"] for event in events} == set(making_up)
+    for event in events:
+        for text in (event["difference"][0]["name"], event["msg"]):
+            assert not {"{{", "{%", "{#"} & {text[at : at + 2] for at in range(len(text))}, event["endpoint"]
+            assert text.isprintable(), event["endpoint"]
 
 
 def test_event_stays_small_whatever_a_server_lists(server, file):
@@ -127,30 +134,34 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
     return Tls(tmp_path_factory.mktemp("certificates"))
 
 
-@pytest.mark.parametrize(
-    ("options", "code"),
-    [
-        ({"ca_path": "certificate", "client_cert": "client"}, None),
-        ({"ca_path": "certificate", "client_cert": "client", "client_key": "client"}, None),
-        ({"validate_certs": False, "client_cert": "client"}, None),
-        ({"client_cert": "client"}, "tls"),
-        ({"ca_path": "other", "client_cert": "client"}, "tls"),
-        ({"ca_path": "missing", "client_cert": "client"}, "invalid_request"),
-        ({"ca_path": "no_pem"}, "invalid_request"),
-        ({"ca_path": "certificate", "client_cert": "no_pem"}, "invalid_request"),
-    ],
-)
-def test_certificates(file, tls, options, code):
-    files = {n: str(getattr(tls, str(v), "/nonexistent.pem")) for n, v in options.items() if n != "validate_certs"}
-    with StandIn(ssl_context=tls.context) as server:
-        declare(file, {"base_url": server.url, "adapters": [], **options, **files})
-        with Watching(file) as watching:
-            if code:
-                (event,) = watching.next()
-                assert (event["state"], event["error"]["code"]) == ("unreachable", code)
-            else:
-                observed(server)
-                assert watching.events == []
+# Names of the options' files in Tls, and the code of the error.
+CERTIFICATES = {
+    "good": ({"ca_path": "certificate", "client_cert": "client"}, None),
+    "good with its key": ({"ca_path": "certificate", "client_cert": "client", "client_key": "client"}, None),
+    "not verified": ({"validate_certs": False, "client_cert": "client"}, None),
+    "of nobody known": ({"client_cert": "client"}, "tls"),
+    "of somebody else": ({"ca_path": "other", "client_cert": "client"}, "tls"),
+    "authority is missing": ({"ca_path": "missing", "client_cert": "client"}, "invalid_request"),
+    "authority is no PEM": ({"ca_path": "no_pem"}, "invalid_request"),
+    "client's is no PEM": ({"ca_path": "certificate", "client_cert": "no_pem"}, "invalid_request"),
+}
+
+
+def test_certificates(servers, file, tls):
+    secure = servers(CERTIFICATES, ssl_context=tls.context)
+    options = {
+        name: {n: str(getattr(tls, v, "/nonexistent.pem")) if isinstance(v, str) else v for n, v in given.items()}
+        for name, (given, _code) in CERTIFICATES.items()
+    }
+    declare(file, *(endpoint | options[endpoint["name"]] for endpoint in endpoints(secure)), adapters=[])
+    refused = {name: ("unreachable", code) for name, (_options, code) in CERTIFICATES.items() if code}
+    with Watching(file) as watching:
+        events = {event["endpoint"]: event for event in watching.next(len(refused))}
+        assert {name: (event["state"], event.get("error", {}).get("code")) for name, event in events.items()} == refused
+        for name in set(CERTIFICATES) - set(refused):
+            observed(secure[name])
+        assert watching.events == []
+    assert "the TLS handshake failed (self-signed certificate)" in events["of nobody known"]["msg"]
 
 
 def test_client_certificate_that_the_server_refuses(file, tls):
@@ -162,13 +173,6 @@ def test_client_certificate_that_the_server_refuses(file, tls):
     # TLS 1.3 lets a server refuse after the handshake, which can look like a connection that is closed.
     assert event["state"] == "unreachable"
     assert event["error"]["code"] in ("tls", "unreachable")
-
-
-def test_why_a_certificate_was_refused_is_said(file, tls):
-    with StandIn(ssl_context=tls.context) as server:
-        declare(file, {"base_url": server.url, "adapters": []})
-        with Watching(file) as watching:
-            assert "the TLS handshake failed (self-signed certificate)" in watching.next()[0]["msg"]
 
 
 def test_renewed_certificate_is_taken_without_a_restart(file, tls, tmp_path):

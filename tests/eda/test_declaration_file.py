@@ -54,22 +54,28 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_malformed_file_is_told_and_the_last_good_one_stays(server, tmp_path, artifacts, case):
-    written, problem = REFUSED[case]
-    text = written if isinstance(written, str) else json.dumps({"endpoints": written})
+@pytest.mark.parametrize(("written", "problem"), REFUSED.values(), ids=REFUSED)
+def test_malformed_file_is_refused(tmp_path, written, problem):
     file = tmp_path / "declaration.yml"
+    file.write_text(written if isinstance(written, str) else json.dumps({"endpoints": written}))
+    reader = helper_of_source("_declaration_file")
+    sentence = rf"^Could not use the declaration '{re.escape(str(file))}': .*{re.escape(problem)}.*\.$"
+    with pytest.raises(reader.VllmError, match=sentence):
+        reader.read_declaration(file, {})
+
+
+def test_malformed_file_is_told_and_the_last_good_one_stays(server, file, artifacts):
     good = {"name": "edge1", "base_url": server.url, "adapters": [{"name": "sql", "path": str(artifacts["first"])}]}
     server.load("sql", artifacts["first"])
     declare(file, good)
     with Watching(file) as watching:
         observed(server, 1)
-        file.write_text(text)
+        declare(file, good | {"purge": True})
         (event,) = watching.next()
-        assert event["state"] == "rejected"
-        assert event["file"] == str(file)
-        assert event["msg"].startswith(f"Could not use the declaration '{file}': ")
-        assert problem in event["msg"]
+        assert (event["state"], event["file"]) == ("rejected", str(file))
+        assert event["msg"].startswith(
+            f"Could not use the declaration '{file}': endpoint 1 has the unknown option 'purge'"
+        )
         assert event["msg"].endswith(". The last good one stays in force.")
         server.unload("sql")
         assert watching.next()[0]["state"] == "drifted"

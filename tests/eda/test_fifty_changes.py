@@ -8,14 +8,12 @@ import random
 from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
-
 from tests.support.asking import eventually
 from tests.vllm_stand_in import Fault, StandIn
 
 from .watching import PATIENCE, Watching, declare, observed
 
-SEEDS = (1, 20261123)
+SEED = 940  # every kind of event and of drift is among its changes
 ENDPOINTS, ROUNDS = 5, 10
 
 
@@ -102,9 +100,8 @@ class Site:
         self.usable = True
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_events_are_those_of_the_changes(file: Path, artifacts: dict[str, Path], seed: int):
-    chance = random.Random(seed)
+def test_events_are_those_of_the_changes(file: Path, artifacts: dict[str, Path]):
+    chance = random.Random(SEED)
     with ExitStack() as stack:
         sites = [Site(f"edge{n}", stack.enter_context(StandIn()), artifacts) for n in range(ENDPOINTS)]
         declared = [{"name": name, "path": str(path)} for name, path in sites[0].declared.items()]

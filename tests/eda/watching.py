@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,11 @@ def observed(server: StandIn, times: int = 4) -> None:
     asked = len(server.log)
     enough = eventually(lambda: len(server.log) >= asked + times, PATIENCE)
     assert enough, f"waited in vain for {times} requests after {asked}, log has {len(server.log)}"
+
+
+def endpoints(servers: Mapping[str, StandIn]) -> list[dict[str, Any]]:
+    """How they are declared under these names."""
+    return [{"name": name, "base_url": server.url} for name, server in servers.items()]
 
 
 def declare(file: Path, *endpoints: Any, **defaults: Any) -> Path:

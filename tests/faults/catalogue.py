@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.vllm_stand_in import MISTYPED_LISTS
-
 
 @dataclass(frozen=True)
 class KnownFault:
@@ -48,9 +46,9 @@ def _faults() -> Iterator[KnownFault]:
     trickle = {"kind": "trickle_body", "interval": 1.0}
     yield KnownFault("slow trickle", trickle, "timeout", None, None, effect=True, slow=True)
     yield KnownFault("cut JSON", {"kind": "cut_json"}, "not_vllm", None, None, effect=True)
-    mistyped = {"kind": "answer", "json": MISTYPED_LISTS["an id is a number"]}
+    mistyped = {"object": "list", "data": [{"id": 7, "object": "model", "max_model_len": 256}]}
     for name, how in (
-        ("wrong types", mistyped),
+        ("wrong types", {"kind": "answer", "json": mistyped}),
         ("HTML with 200", {"kind": "html"}),
         ("empty list", {"kind": "empty_list"}),
     ):

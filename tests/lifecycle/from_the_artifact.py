@@ -18,6 +18,7 @@ ROLE = """
     name: sovereign.vllm.lora_adapters
 """
 STAGE, SERVE = "Stage the artifacts", "Serve what is declared"
+BOOT = "Write the arguments with which the server starts"
 SMOKE, KEEP = "Ask each adapter for a token", "Remove the versions that none of them lists"
 
 
@@ -85,8 +86,13 @@ class FromTheArtifact:
         site.artifact("sql", "second")
 
         before = everything(site.artifacts)
-        audit = converge(site, {"name": "sql", "src": source}, options=["--check", "--diff"])
-        assert STAGE in changed(audit) and audit[SERVE]["adapters"][0]["drift"] == "path"
+        both, boot = (
+            ({"name": "sql", "src": source}, {"name": "tickets", "src": source}),
+            site.artifacts / "etc/lora.env",
+        )
+        audit = converge(site, *both, lora_adapters_boot_file=str(boot), options=["--check", "--diff"])
+        assert {STAGE, BOOT} <= set(changed(audit))
+        assert [adapter["drift"] for adapter in audit[SERVE]["adapters"]] == ["path", "missing"]
         assert {request.split()[0] for request in site.asked} == {"GET"}
         assert everything(site.artifacts) == before
         assert site.server.served() == {"sql": old}

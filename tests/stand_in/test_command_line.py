@@ -47,7 +47,7 @@ def test_static_adapters_and_control(tmp_path: Path, examples: Path) -> None:
         ]
         ask(url, "DELETE", "/stand-in/log")
         assert ask(url, "GET", "/stand-in/log").json == []
-        assert ask(url, "POST", "/stand-in/faults", [{"kind": "sulk"}]).status == 400
+        assert ask(url, "POST", "/stand-in/faults", [{**fault, "kind": "sulk"}]).status == 400
     with _running() as (url, _process):
         assert ask(url, "GET", "/stand-in/log").status == 404
 

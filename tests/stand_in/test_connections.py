@@ -5,16 +5,12 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import threading
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
 
 from tests.support.asking import ask, eventually, load, served, unload
-from tests.support.certificates import context_of, write_certificate
 from tests.vllm_stand_in import StandIn
 
 
@@ -73,26 +69,3 @@ def test_idle_connections_are_closed() -> None:
     with StandIn(keep_alive=0.1) as server, socket.create_connection(("127.0.0.1", server.port)) as connection:
         connection.settimeout(5)
         assert connection.recv(1) == b""
-
-
-def _status_over_tls(url: str, trusted: Path | None, client: Path | None = None) -> int:
-    context = ssl.create_default_context(cafile=trusted)
-    if client:
-        context.load_cert_chain(client)
-    with urllib.request.urlopen(f"{url}/health", context=context, timeout=10) as response:
-        return response.status
-
-
-def test_tls_and_client_certificates(tmp_path: Path) -> None:
-    certificate = write_certificate(tmp_path / "server.pem")
-    with StandIn(ssl_context=context_of(certificate)) as server:
-        assert server.url.startswith("https://")
-        assert _status_over_tls(server.url, certificate) == 200
-        with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
-            _status_over_tls(server.url, None)
-        server.restart()
-        assert _status_over_tls(server.url, certificate) == 200
-    with StandIn(ssl_context=context_of(certificate, certificate)) as server:
-        with pytest.raises(OSError):
-            _status_over_tls(server.url, certificate)
-        assert _status_over_tls(server.url, certificate, certificate) == 200

@@ -26,16 +26,6 @@ def _is_down(server: StandIn) -> bool:
     return False
 
 
-def test_other_weights_say_something_else(examples: Path) -> None:
-    with StandIn() as server:
-        load(server.url, "a", examples / "first")
-        load(server.url, "b", examples / "second")
-        load(server.url, "c", examples / "first")
-        assert weights(server.url, "a") == weights(server.url, "c") != weights(server.url, "b")
-        assert weights(server.url, "tiny") == "base"
-        assert complete(server.url, "nobody").status == 404
-
-
 def test_smaller_tensors_are_served_without_a_word(tmp_path: Path) -> None:
     with StandIn() as server:
         assert load(server.url, "a", write_adapter(tmp_path / "small", hidden=32)).status == 200
@@ -71,13 +61,6 @@ def test_an_evicted_adapter_whose_files_are_gone_kills_the_server(tmp_path: Path
         assert ask(server.url, "GET", "/health").status == 200
 
 
-def test_a_loaded_adapter_does_not_need_its_files(tmp_path: Path) -> None:
-    with StandIn() as server:
-        load(server.url, "a", write_adapter(tmp_path / "1"))
-        shutil.rmtree(tmp_path / "1")
-        assert complete(server.url, "a").status == 200
-
-
 def test_load_inplace_sticks(tmp_path: Path) -> None:
     directory = write_adapter(tmp_path / "1", seed=1)
     with StandIn(death_delay=0) as server:
@@ -107,13 +90,6 @@ def test_load_inplace_keeps_the_place_in_the_list(examples: Path) -> None:
             load(server.url, name, examples / "first")
         assert load(server.url, "a", examples / "second", load_inplace=True).status == 200
         assert list(served(server.url).items())[1:] == [("a", str(examples / "second")), ("b", str(examples / "first"))]
-
-
-def test_load_inplace_is_ignored_before_0_15(examples: Path) -> None:
-    with StandIn("0.14") as server:
-        assert load(server.url, "a", examples / "first", load_inplace=True).status == 200
-        assert load(server.url, "a", examples / "second", load_inplace=True).status == 400
-        assert served(server.url)["a"] == str(examples / "first")
 
 
 @pytest.mark.parametrize("example", ["rank64", "missing", "oversized"])

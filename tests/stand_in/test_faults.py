@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import socket
 import threading
 import time
@@ -32,11 +31,6 @@ def _raw(server: StandIn, at_most: int = 1 << 20) -> bytes:
                 break
             data += chunk
         return data
-
-
-def test_unknown_kinds_are_refused() -> None:
-    with pytest.raises(ValueError, match="no such kind"):
-        Fault(*LIST, "sulk")
 
 
 def test_faults_hit_by_method_path_and_count() -> None:
@@ -108,15 +102,6 @@ def test_trickle_comes_to_an_end() -> None:
         assert served(server.url) == {"tiny": "tiny"}
 
 
-def test_cut_json() -> None:
-    with StandIn() as server:
-        server.faults.add(Fault(*LIST, "cut_json"))
-        reply = ask(server.url, *LIST)
-        assert (reply.status, reply.content_type) == (200, "application/json")
-        with pytest.raises(json.JSONDecodeError):
-            json.loads(reply.text)
-
-
 def test_answers() -> None:
     with StandIn() as server:
         server.faults.add(
@@ -136,40 +121,12 @@ def test_answers() -> None:
         assert (replies[5].text, replies[5].content_type) == ("busy", "text/plain")
 
 
-@pytest.mark.parametrize("kind", ["reset", "silence", "html"])
-def test_an_answer_that_got_lost(examples: Path, kind: str) -> None:
-    with StandIn() as server:
-        server.faults.add(Fault("POST", "/v1/load", kind, effect=True, times=1))
-        try:
-            load_it = {"lora_name": "a", "lora_path": str(examples / "first")}
-            ask(server.url, "POST", "/v1/load_lora_adapter", load_it, timeout=0.3)
-        except OSError:
-            pass
-        assert "a" in served(server.url)
-
-
-def test_a_fault_without_effect(examples: Path) -> None:
-    with StandIn() as server:
-        server.faults.add(Fault("POST", "/v1/load", "html", times=1))
-        load(server.url, "a", examples / "first")
-        assert "a" not in served(server.url)
-
-
 def test_ignored_writes(examples: Path) -> None:
     with StandIn() as server:
         server.faults.add(Fault("POST", "/v1/", "ignored"))
         assert load(server.url, "a", examples / "first").text == "Success: LoRA adapter 'a' added successfully."
         assert unload(server.url, "a").text == "Success: LoRA adapter 'a' removed successfully."
         assert served(server.url) == {"tiny": "tiny"}
-
-
-def test_dies_after_the_second_write(examples: Path) -> None:
-    with StandIn() as server:
-        server.faults.add(Fault("POST", "/v1/", "die_after", after=1))
-        assert load(server.url, "a", examples / "first").status == 200
-        assert load(server.url, "b", examples / "first").status == 200
-        with pytest.raises(ConnectionRefusedError):
-            served(server.url)
 
 
 def test_dies_instead_of_answering() -> None:

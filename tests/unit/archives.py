@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes archives, good ones and such that nobody should unpack."""
+"""Writes archives, good ones and such that nobody should unpack, and brings artifacts to a store."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Callable, Dict
 
+from ansible_collections.sovereign.vllm.plugins.module_utils._placing import place_artifact
+
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 ZEROS = bytes(1024)
+LIMIT = 1 << 20
 
 
 def files_of(adapter: Path) -> dict[str, bytes]:
@@ -104,3 +107,9 @@ def flipped(at: int) -> Callable[[bytes], bytes]:
 
 def gzipped(files: dict[str, bytes]) -> bytes:
     return gzip.compress(tar_of(files), mtime=0)
+
+
+def place(source: Path, store: Path, check_mode: bool = False, **options: object) -> dict:
+    given = {"src": str(source), "store": str(store), "name": "sql", "server_store": None, "digest": None}
+    checks = {"max_rank": None, "base_model": None, "checksum": None, "allow_pickle": False, "max_size": LIMIT}
+    return place_artifact({**given, **checks, **options}, check_mode, lambda path: False)

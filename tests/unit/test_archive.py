@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import inspect_artifact
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact_files import ArtifactError, directory_digest
-from ansible_collections.sovereign.vllm.plugins.module_utils._placing import place_artifact
 
 from tests.unit.archives import (
     CONFIG,
+    LIMIT,
     WEIGHTS,
     ZEROS,
     Archive,
@@ -27,6 +27,7 @@ from tests.unit.archives import (
     flipped,
     gzipped,
     in_directory,
+    place,
     tar_bytes,
     tar_entry,
     tar_of,
@@ -37,8 +38,6 @@ from tests.unit.archives import (
     zip_of,
 )
 from tests.vllm_stand_in import write_adapter
-
-LIMIT = 1 << 20
 
 
 @pytest.fixture
@@ -155,10 +154,7 @@ BAD = {
     "pipe, zip": (with_zip_members(zip_entry("pipe", b"", stat.S_IFIFO | 0o644)), "neither a file nor a directory"),
     "socket, zip": (with_zip_members(zip_entry("socket", b"", stat.S_IFSOCK | 0o644)), "neither a file nor"),
     "twice": (with_members(tar_entry(CONFIG, b"{}")), "holds 'adapter_config.json' more than once"),
-    "twice by another spelling": (
-        with_members(tar_entry(f"./notes//../{CONFIG}"[:2] + CONFIG, b"{}")),
-        "more than once",
-    ),
+    "twice by another spelling": (with_members(tar_entry(f"./{CONFIG}", b"{}")), "more than once"),
     "twice, zip": (with_zip_members(zip_entry(CONFIG, b"{}")), "more than once"),
     "file as directory": (with_members(tar_entry(f"{CONFIG}/x", b"x")), "as a file and as a directory"),
     "directory as file": (with_members(tar_entry(CONFIG, type=tarfile.DIRTYPE)), "as a file and as a directory"),
@@ -220,9 +216,3 @@ def test_a_clear_problem_and_no_file_anywhere(tmp_path: Path, adapter: Path, arc
     assert str(told.value).endswith(".") and str(told.value).isprintable() and len(str(told.value)) < 600
     assert sorted(tmp_path.rglob("*")) == before
     assert not Path("/tmp/outside").exists()
-
-
-def place(packed: Path, store: Path) -> dict:
-    options = {"src": str(packed), "store": str(store), "name": "sql", "server_store": None, "digest": None}
-    checks = {"max_rank": None, "base_model": None, "checksum": None, "allow_pickle": False, "max_size": LIMIT}
-    return place_artifact({**options, **checks}, False, lambda path: False)

@@ -51,15 +51,11 @@ def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
 def test_it_tells_and_changes_nothing(tmp_path: Path) -> None:
     adapter = write_adapter(tmp_path / "adapter", rank=8)
     before = snapshot(adapter)
-    result, _memory = run_module(tmp_path, path=str(adapter), max_rank=16, base_model="tiny")
+    options = {"path": str(adapter), "max_rank": 16, "base_model": "tiny"}
+    result, _memory = run_module(tmp_path, **options)
+    checked, _memory = run_module(tmp_path, **options, _ansible_check_mode=True)
     assert snapshot(adapter) == before
     assert (result["changed"], result["valid"], result["problems"], result["rank"]) == (False, True, [], 8)
-
-
-def test_check_mode_is_the_same(tmp_path: Path) -> None:
-    path = str(write_adapter(tmp_path / "adapter"))
-    result, _memory = run_module(tmp_path, path=path)
-    checked, _memory = run_module(tmp_path, path=path, _ansible_check_mode=True)
     assert checked == result
 
 
@@ -70,14 +66,10 @@ def test_a_bad_artifact_is_no_failure(tmp_path: Path) -> None:
     assert result["problems"] == [f"There is no directory or archive {tmp_path}/nothing on this host."]
 
 
-@pytest.mark.parametrize(
-    ("option", "value"),
-    [("max_rank", 0), ("checksum", "sha256:0"), ("base_model", ""), ("path", "")],
-)
-def test_an_option_that_makes_no_sense_is_one(tmp_path: Path, option: str, value: object) -> None:
-    result, _memory = run_module(tmp_path, **{"path": str(write_adapter(tmp_path / "adapter")), option: value})
+def test_an_option_that_makes_no_sense_is_one(tmp_path: Path) -> None:
+    result, _memory = run_module(tmp_path, path=str(write_adapter(tmp_path / "adapter")), max_rank=0)
     assert result["failed"] is True
-    assert result["msg"].startswith(f"{option} must be ")
+    assert result["msg"].startswith("max_rank must be ")
 
 
 def test_two_gigabytes_take_little_memory(tmp_path: Path) -> None:

@@ -19,15 +19,8 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._artifact_files imp
 from ansible_collections.sovereign.vllm.plugins.module_utils._placing import place_artifact, prune_versions
 from ansible_collections.sovereign.vllm.plugins.module_utils._store import folder_of, version_directory
 
-from tests.unit.archives import files_of
+from tests.unit.archives import files_of, place
 from tests.vllm_stand_in import write_adapter
-
-NOTHING = {"max_rank": None, "base_model": None, "checksum": None, "allow_pickle": False, "max_size": 1 << 20}
-
-
-def place(source: Path, store: Path, check_mode: bool = False, **options: object) -> dict:
-    given = {"src": str(source), "store": str(store), "name": "sql", "server_store": None, "digest": None}
-    return place_artifact({**given, **NOTHING, **options}, check_mode, lambda path: False)
 
 
 def prune(store: Path, roots: list, keep: int = 0, check_mode: bool = False) -> list:
@@ -140,14 +133,14 @@ def test_what_changes_while_it_is_copied_is_not_staged(
 
 AT_ONCE = """
     from pathlib import Path
-    from tests.unit.test_staging import place
+    from tests.unit.archives import place
     print(place(Path({adapter!r}), Path({store!r}))["changed"])
 """
 KILLED = """
     import os, signal
     from pathlib import Path
     from ansible_collections.sovereign.vllm.plugins.module_utils import _staging
-    from tests.unit.test_staging import place
+    from tests.unit.archives import place
     _staging.{step} = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
     place(Path({adapter!r}), Path({store!r}))
 """

@@ -11,13 +11,12 @@ From the command line: python -m tests.vllm_stand_in --help
 from __future__ import annotations
 
 from .adapters import write_adapter, write_examples
-from .faults import MISTYPED_LISTS, Fault
+from .faults import Fault
 from .profiles import PROFILES, Profile, profile_for
 from .request import Request
 from .server import StandIn
 
 __all__ = [
-    "MISTYPED_LISTS",
     "PROFILES",
     "Fault",
     "Profile",

@@ -9,22 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# Bodies with status 200 that are JSON but no model list, for Fault("GET", "/v1/models", "answer", json=…).
-MISTYPED_LISTS: dict[str, Any] = {
-    "a list": [],
-    "null": None,
-    "a string": "models",
-    "a number": 7,
-    "no data": {"object": "list"},
-    "data is null": {"object": "list", "data": None},
-    "data is an object": {"object": "list", "data": {"id": "tiny"}},
-    "an entry is a string": {"object": "list", "data": ["tiny"]},
-    "an entry is null": {"object": "list", "data": [None]},
-    "an id is a number": {"object": "list", "data": [{"id": 7, "object": "model", "max_model_len": 256}]},
-    "an id is missing": {"object": "list", "data": [{"object": "model", "root": "tiny", "max_model_len": 256}]},
-    "another API": {"models": [{"name": "tiny:latest"}]},
-}
-
 
 @dataclass
 class Fault:
