@@ -8,6 +8,7 @@ BUILD := .build
 NOX := $(BUILD)/venv-nox/bin/nox
 DEMO := $(CURDIR)/$(BUILD)/venv-demo
 COLLECTIONS := $(CURDIR)/$(BUILD)/collections
+COLLECTION := $(COLLECTIONS)/ansible_collections/sovereign/vllm
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -43,7 +44,7 @@ real-vllm: nox ## Install vLLM's CPU build (once: minutes, and a few GB in ~/.ca
 
 # `make unit` is `nox -s unit`. ARGUMENTS go to the tool: `make bench ARGUMENTS=--quick`.
 SESSIONS := lint unit stand-in integration release faults coverage mutations documentation molecule eda browser examples sanity contract \
-    environments format build docs bench performance-page faults-table
+    environments format docs bench performance-page faults-table
 .PHONY: $(SESSIONS)
 $(SESSIONS): nox
 	@$(NOX) -s $@ $(if $(ARGUMENTS),-- $(ARGUMENTS))
@@ -58,13 +59,17 @@ random-run: nox ## Random declarations, faults and kills: STEPS=10000 SEED=1, an
 
 # --- To look at ---
 
-.PHONY: demo demo-server demo-environment
+.PHONY: demo demo-server demo-environment build
 # It is there in seconds, and holds what a user has, nothing else.
 demo-environment:
 	@tools/make_environment.sh $(DEMO) '' ansible-core -r requirements.txt
 
+build: demo-environment ## Build the tarball that users install: .build/dist
+	@$(DEMO)/bin/python tools/copy_collection.py $(COLLECTION)
+	@PATH=$(DEMO)/bin:$$PATH python tools/build_tarball.py $(COLLECTION) $(BUILD)/dist
+
 demo: demo-environment ## Declare, audit, heal: on the stand-in, or VLLM=cpu, or VLLM_URL=http://node:8000
-	@$(DEMO)/bin/python tools/copy_collection.py $(COLLECTIONS)/ansible_collections/sovereign/vllm
+	@$(DEMO)/bin/python tools/copy_collection.py $(COLLECTION)
 	@ANSIBLE_COLLECTIONS_PATH=$(COLLECTIONS) PATH=$(DEMO)/bin:$$PATH \
 	    python -m tests.demo $(if $(VLLM_URL),--url $(VLLM_URL) --adapters '$(VLLM_ADAPTERS)',--vllm $(or $(VLLM),stand-in))
 

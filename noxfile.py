@@ -195,12 +195,6 @@ def format(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
-def build(session: nox.Session) -> None:
-    """Build the tarball that users install (.build/dist) and install it (.build/installed)."""
-    installed(session)
-
-
-@nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """Build the documentation site (.build/docs/build/html)."""
     tree(session)
