@@ -218,13 +218,3 @@ def test_the_gateway_switches_while_both_names_are_served(new_site: NewSite, tmp
     order = [result.task for result in run.results]
     grace = order.index("Leave requests under the old names time to end")
     assert order.index("Point the gateway to the new name") < grace < order.index("Unload the old names")
-
-
-def test_the_key_is_not_told(new_site: NewSite) -> None:
-    site = new_site(api_key="a-secret-key")
-    run = converge(
-        site,
-        {"name": "sql", "src": site.artifact("sql")},
-        options=["-vvv", "--diff"],
-    )
-    assert "a-secret-key" not in run.output
