@@ -144,8 +144,9 @@ def test_half_a_character_is_no_text(new_site: NewSite, host: dict[str, Any]) ->
         listing(("sql\ud800", "/srv/sql"), times=1),
         Fault("GET", LIST, "answer", status=400, text='{"error": {"message": "\\udfff"}}'),
     )
-    tasks = "- name: info\n  sovereign.vllm.vllm_base_model_info:\n  ignore_errors: true\n"
-    for detail in ("sql\\ud800", '{"error": {"message": "\\udfff"}}'):
-        result = site.run(tasks)["info"]
-        assert (result.status, result.code) == ("failed", "not_vllm")
-        assert detail in result["error"]["detail"]
+    details = {"list": "sql\\ud800", "refusal": '{"error": {"message": "\\udfff"}}'}
+    task = "- name: {}\n  sovereign.vllm.vllm_base_model_info:\n  ignore_errors: true\n"
+    run = site.run("".join(task.format(name) for name in details))
+    for name, detail in details.items():
+        assert (run[name].status, run[name].code) == ("failed", "not_vllm"), name
+        assert detail in run[name]["error"]["detail"]
