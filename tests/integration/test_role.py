@@ -42,9 +42,8 @@ class TestFromTheArtifact(FromTheArtifact):
 
 
 class TestWithKeyAsModule:
-    """Those that lead through every task of the role; in the others nothing is sent in another way."""
+    """The one that leads through every task that the key is given to; in the others nothing is sent in another way."""
 
-    test_an_archive_is_staged_and_served_and_answers = FromTheArtifact.test_an_archive_is_staged_and_served_and_answers
     test_a_new_name_for_a_new_artifact = FromTheArtifact.test_a_new_name_for_a_new_artifact
 
     @pytest.fixture
