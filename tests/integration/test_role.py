@@ -42,9 +42,8 @@ class TestFromTheArtifact(FromTheArtifact):
 
 
 class TestWithKeyAsModule:
-    """Those that lead through every task of the role; in the others nothing is sent in another way."""
+    """The one that leads through every task that the key is given to; in the others nothing is sent in another way."""
 
-    test_an_archive_is_staged_and_served_and_answers = FromTheArtifact.test_an_archive_is_staged_and_served_and_answers
     test_a_new_name_for_a_new_artifact = FromTheArtifact.test_a_new_name_for_a_new_artifact
 
     @pytest.fixture
@@ -218,13 +217,3 @@ def test_the_gateway_switches_while_both_names_are_served(new_site: NewSite, tmp
     order = [result.task for result in run.results]
     grace = order.index("Leave requests under the old names time to end")
     assert order.index("Point the gateway to the new name") < grace < order.index("Unload the old names")
-
-
-def test_the_key_is_not_told(new_site: NewSite) -> None:
-    site = new_site(api_key="a-secret-key")
-    run = converge(
-        site,
-        {"name": "sql", "src": site.artifact("sql")},
-        options=["-vvv", "--diff"],
-    )
-    assert "a-secret-key" not in run.output

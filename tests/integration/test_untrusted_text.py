@@ -76,12 +76,13 @@ def test_results_are_data(new_site: NewSite, host: dict[str, Any], jinja: str, r
 
 @BOTH_WAYS
 def test_role_takes_names_and_roots_for_data(new_site: NewSite, host: dict[str, Any], jinja: str, ran: Path) -> None:
-    site = new_site(host=host)
+    """And tells nobody the key."""
+    site = new_site(host=host, api_key="a-secret-key")
     source = site.artifact("sql")
     for name in (jinja, f"sql-{jinja}", "sql-0123abcd"):
         site.server.load(name, source)
     site.watched.faults.add(Fault("GET", "/version", "answer", json={"version": jinja}))
-    converge(
+    run = converge(
         site,
         {"name": "sql", "src": source},
         lora_adapters_versioned_names=True,
@@ -90,6 +91,7 @@ def test_role_takes_names_and_roots_for_data(new_site: NewSite, host: dict[str, 
         options=["--diff", "-vvvv"],
     )
     assert not ran.exists()
+    assert "a-secret-key" not in run.output
     (name,) = site.server.served()
     assert name.startswith("sql-")
 
@@ -142,8 +144,9 @@ def test_half_a_character_is_no_text(new_site: NewSite, host: dict[str, Any]) ->
         listing(("sql\ud800", "/srv/sql"), times=1),
         Fault("GET", LIST, "answer", status=400, text='{"error": {"message": "\\udfff"}}'),
     )
-    tasks = "- name: info\n  sovereign.vllm.vllm_base_model_info:\n  ignore_errors: true\n"
-    for detail in ("sql\\ud800", '{"error": {"message": "\\udfff"}}'):
-        result = site.run(tasks)["info"]
-        assert (result.status, result.code) == ("failed", "not_vllm")
-        assert detail in result["error"]["detail"]
+    details = {"list": "sql\\ud800", "refusal": '{"error": {"message": "\\udfff"}}'}
+    task = "- name: {}\n  sovereign.vllm.vllm_base_model_info:\n  ignore_errors: true\n"
+    run = site.run("".join(task.format(name) for name in details))
+    for name, detail in details.items():
+        assert (run[name].status, run[name].code) == ("failed", "not_vllm"), name
+        assert detail in run[name]["error"]["detail"]

@@ -50,8 +50,8 @@ class Inventory:
     def write(self, options: Mapping[str, Any]) -> None:
         self.file.write_text(json.dumps({"plugin": "sovereign.vllm.vllm", **options}), encoding="utf-8")
 
-    def list(self, *options: str, environment: Mapping[str, str] | None = None) -> Listing:
-        result = self.run("--list", *options, environment=environment)
+    def list(self, *, environment: Mapping[str, str] | None = None) -> Listing:
+        result = self.run("--list", environment=environment)
         assert result.returncode == 0, result.stderr
         decoded = _plain(json.loads(result.stdout))
         hosts = decoded.pop("_meta")["hostvars"]

@@ -25,6 +25,8 @@ def test_hosts_tell_what_their_servers_serve(
     server = new_server(base_models=("tiny", "alias"), base_root="/models/tiny")
     for name in ("sql", "summaries"):
         server.load(name, write_adapter(tmp_path / name))
+    rehearsal = f"sql{REHEARSAL_SUFFIX}"
+    server.load(rehearsal, write_adapter(tmp_path / "sql"))
     listing = new_inventory(endpoints=[{"name": "edge", "base_url": f"{server.url}/v1/"}]).list()
     variables = listing["edge"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", variables.pop("vllm_observed_at"))
@@ -38,7 +40,7 @@ def test_hosts_tell_what_their_servers_serve(
         "vllm_lora_adapters": [
             {"name": name, "root": root, "parent": "tiny"}
             for name, root in served(server.url).items()
-            if name not in ("tiny", "alias")
+            if name not in ("tiny", "alias", rehearsal)
         ],
         "vllm_version": server.profile.version,
         "vllm_stale": False,
@@ -67,13 +69,6 @@ def test_groups_graph_and_order(new_server: NewServer, new_inventory: NewInvento
 def test_groups_exist_when_they_are_empty(new_inventory: NewInventory) -> None:
     graph = new_inventory(endpoints=[CLOSED]).run("--graph").stdout
     assert "@vllm_reachable:\n" in graph
-
-
-def test_rehearsals_are_not_shown(new_server: NewServer, new_inventory: NewInventory, tmp_path: Path) -> None:
-    server = new_server()
-    server.load(f"sql{REHEARSAL_SUFFIX}", write_adapter(tmp_path / "sql"))
-    listing = new_inventory(endpoints=[{"name": "edge", "base_url": server.url}]).list()
-    assert listing["edge"]["vllm_lora_adapters"] == []
 
 
 @pytest.mark.parametrize(

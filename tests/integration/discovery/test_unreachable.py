@@ -19,8 +19,8 @@ from .conftest import CLOSED, NewInventory, NewServer
 SEEN = ("vllm_base_models", "vllm_lora_adapters", "vllm_version", "vllm_observed_at")
 
 
-def seen(listing: Listing) -> dict[str, Any]:
-    return {name: listing["edge"][name] for name in SEEN}
+def seen(listing: Listing, host: str = "edge") -> dict[str, Any]:
+    return {name: listing[host][name] for name in SEEN}
 
 
 @pytest.fixture
@@ -54,31 +54,42 @@ def test_never_seen(new_inventory: NewInventory) -> None:
     assert listing.members("vllm") == listing.members("vllm_unreachable") == ["edge"]
 
 
+#: By the code of the error, and an answer that is none of a server which has a model.
 UNUSABLE = {
     "timeout": Fault("GET", "/v1/models", "silence"),
     "unauthorized": Fault("GET", "/v1/models", "answer", status=401, json={"error": "Unauthorized"}),
     "not_vllm": Fault("GET", "/v1/models", "html"),
     "server_error": Fault("GET", "/v1/models", "answer", status=500, text=""),
     "unreachable": Fault("GET", "/v1/models", "reset"),
+    "empty": Fault("GET", "/v1/models", "empty_list"),
 }
 
 
-@pytest.mark.parametrize("code", [*UNUSABLE, "empty list"])
-def test_last_state_is_kept(inventory: Inventory, server: StandIn, code: str) -> None:
+def test_last_state_is_kept(new_server: NewServer, new_inventory: NewInventory, tmp_path: Path) -> None:
+    servers = {name: new_server() for name in UNUSABLE}
+    endpoints = [{"name": name, "base_url": server.url} for name, server in servers.items()]
+    for server in servers.values():
+        server.load("sql", write_adapter(tmp_path / "sql"))
+    inventory = new_inventory(endpoints=endpoints, timeout=3, **CACHE)
     before = inventory.list()
-    assert [adapter["name"] for adapter in before["edge"]["vllm_lora_adapters"]] == ["sql"]
-    server.faults.add(UNUSABLE.get(code) or Fault("GET", "/v1/models", "empty_list"))
+    for name, server in servers.items():
+        assert [adapter["name"] for adapter in before[name]["vllm_lora_adapters"]] == ["sql"], name
+        server.faults.add(UNUSABLE[name])
     for _twice in range(2):
         listing = list_after_a_day(inventory)
-        assert seen(listing) == seen(before)
-        assert (listing["edge"]["vllm_reachable"], listing["edge"]["vllm_stale"]) == (False, True)
-        assert listing["edge"]["vllm_error"]["code"] == ("not_vllm" if code == "empty list" else code)
-        assert listing.members("vllm_unreachable") == ["edge"]
-    server.faults.clear()
-    server.unload("sql")
-    after = list_after_a_day(inventory)["edge"]
-    assert (after["vllm_reachable"], after["vllm_stale"], after["vllm_error"]) == (True, False, None)
-    assert after["vllm_lora_adapters"] == []
+        for name in servers:
+            assert seen(listing, name) == seen(before, name), name
+            assert (listing[name]["vllm_reachable"], listing[name]["vllm_stale"]) == (False, True), name
+            assert listing[name]["vllm_error"]["code"] == ("not_vllm" if name == "empty" else name)
+        assert listing.members("vllm_unreachable") == list(servers)
+    for server in servers.values():
+        server.faults.clear()
+        server.unload("sql")
+    after = list_after_a_day(inventory)
+    for name in servers:
+        told = [after[name][variable] for variable in ("vllm_reachable", "vllm_stale", "vllm_error")]
+        assert told == [True, False, None], name
+        assert after[name]["vllm_lora_adapters"] == [], name
 
 
 @pytest.mark.parametrize(
