@@ -25,7 +25,7 @@ LEAST_COVERED = 95
 PLAYBOOKS_OF_THE_CORE = [
     f"tests/integration/test_{name}.py"
     for name in ("one_adapter", "whole_node", "swap", "swap_in_place", "server_info", "offline", "hostile_answers")
-    + ("refusing_servers", "connection", "certificates", "role")
+    + ("refusing_servers", "connection", "certificates", "role", "worker_and_module")
 ]
 
 
