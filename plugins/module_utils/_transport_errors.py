@@ -66,8 +66,10 @@ def _reason(problem: Exception, limit: float) -> _Reason:
     for kinds, reason in table:
         if any(isinstance(cause, kinds) for cause in causes):
             return reason
-    # What requests says of a file that is not there; of a header that it refuses, it would repeat the key.
-    why = f" ({printable(str(problem))})" if type(problem) is OSError else ""
+    # What the system says of a file, or requests of one that is not there. Of a header that it refuses, requests would
+    # repeat the key.
+    is_about_a_file = isinstance(problem, OSError) and not isinstance(problem, broken.RequestException)
+    why = f" ({printable(str(problem))})" if is_about_a_file else ""
     return _Reason(
         f"the request could not be made{why}",
         "invalid_request",
