@@ -19,6 +19,9 @@ def clean_environment(directory: Path) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("ANSIBLE_", "VLLM_", "PYTHON")) and not name.lower().endswith("_proxy")
     }
+    if "COVERAGE_PROCESS_CONFIG" in kept:
+        # A worker that is measured writes what it ran as it ends, which Ansible does not wait for unless it is told to.
+        kept["ANSIBLE_WORKER_SHUTDOWN_POLL_COUNT"] = "100"
     return kept | {
         "ANSIBLE_COLLECTIONS_PATH": os.environ["ANSIBLE_COLLECTIONS_PATH"],
         "ANSIBLE_CONFIG": str(directory / "ansible.cfg"),
