@@ -218,6 +218,7 @@ MISTAKES = {
     "twice": ("hostvars['edge'] | sovereign.vllm.lora_drift([adapter, adapter])", "'sql' more than once"),
     "prune is a word": ("hostvars['edge'] | sovereign.vllm.lora_drift([], prune='perhaps')", "prune"),
     "limit is a word": ("hostvars['edge'] | sovereign.vllm.lora_drift([], prune_limit='few')", "prune_limit"),
+    "limit is negative": ("hostvars['edge'] | sovereign.vllm.lora_drift([], prune_limit=-1)", "must not be negative"),
     "another host": ("hostvars['localhost'] | sovereign.vllm.lora_drift([])", "neither the variables of a host"),
     "a string": ("'edge' | sovereign.vllm.lora_drift([])", "neither the variables of a host"),
     "error is a string": ("{'failed': false, 'error': 'x'} | sovereign.vllm.lora_drift([])", "neither"),
