@@ -1,8 +1,8 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# `make help` lists the targets. None needs anything but Python, git and make, nor an activated environment.
-# The checks and their environments are nox's sessions, see noxfile.py; here is what starts them.
+# `make help` lists everything. The targets need Python, git and make; each makes the environment that it uses.
+# The checks are sessions of nox: see noxfile.py and antsibull-nox.toml. This file only starts them.
 
 BUILD := .build
 NOX := $(BUILD)/venv-nox/bin/nox
@@ -16,20 +16,27 @@ SHELL := bash
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 # tools/make_environment.sh leaves compiling to the first import.
 unexport PYTHONDONTWRITEBYTECODE
+# antsibull-nox finds ansible-galaxy there.
+export PATH := $(CURDIR)/$(BUILD)/venv-nox/bin:$(PATH)
 
 .PHONY: help
-help: nox ## List the targets and the sessions
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@$(NOX) --list
+help: ## List all targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' Makefile
+	@awk -f tools/sessions.awk noxfile.py | awk -F '\t' '{printf "  make %-20s %s\n", $$1, $$2}'
+	@echo "  make form                 Check the form as all Ansible collections do: antsibull-nox.toml"
+
+.PHONY: dev
+dev: ## Make the environment for development, .venv: then run .venv/bin/pytest tests/unit
+	@tools/make_environment.sh .venv '' -r requirements-dev.txt
 
 .PHONY: nox
-nox: # An environment of nox's own
-	@tools/make_environment.sh $(BUILD)/venv-nox '' 'nox>=2025.2'
+nox:
+	@tools/make_environment.sh $(BUILD)/venv-nox '' 'antsibull-nox>=1.10,<2' 'ansible-core<2.22'
 
 # --- Checks ---
 
 .PHONY: test
-test: nox ## Every check, in order of cost
+test: nox ## Run every check, a real vLLM included, in order of cost
 	@mkdir -p $(BUILD)/log
 	@if [ -z "$${VLLM_EXTERNAL_URL:-}" ]; then \
 	    $(MAKE) real-vllm >$(BUILD)/log/real-vllm.log 2>&1 & \
@@ -38,29 +45,32 @@ test: nox ## Every check, in order of cost
 	tools/run_steps.sh $(NOX)
 
 .PHONY: real-vllm
-# By the Python that runs nox: it needs no other, and goes on while the sessions make theirs.
-real-vllm: nox ## Install vLLM's CPU build (once: minutes, and a few GB in ~/.cache/sovereign-vllm)
+real-vllm: nox ## Install vLLM's CPU build once (minutes, and a few GB in ~/.cache/sovereign-vllm)
 	@$(BUILD)/venv-nox/bin/python tests/real_vllm/server.py artifacts
 
 # `make unit` is `nox -s unit`. ARGUMENTS go to the tool: `make bench ARGUMENTS=--quick`.
-SESSIONS := lint unit stand-in integration release faults coverage mutations documentation molecule eda browser examples sanity contract \
-    environments format docs bench performance-page faults-table
+OURS := $(shell awk -f tools/sessions.awk noxfile.py | cut -f 1)
+FORM := formatters codeqa yamllint docs-check license-check extra-checks build-import-check ansible-lint
+SESSIONS := $(filter-out conformance random-run,$(OURS)) $(FORM)
 .PHONY: $(SESSIONS)
 $(SESSIONS): nox
 	@$(NOX) -s $@ $(if $(ARGUMENTS),-- $(ARGUMENTS))
 
+.PHONY: form
+form: nox
+	@CI=true $(NOX) -s $(FORM)
+
 .PHONY: conformance
-conformance: nox ## Playbooks on a real server, of any release that has a CPU build: VLLM=0.14.1
+conformance: nox
 	@$(NOX) -s $@ $(if $(VLLM)$(ARGUMENTS),-- $(VLLM:%=--vllm %) $(ARGUMENTS))
 
 .PHONY: random-run
-random-run: nox ## Random declarations, faults and kills: STEPS=10000 SEED=1, and EPISODE=42 to replay one
+random-run: nox
 	@$(NOX) -s $@ -- $(or $(STEPS),10000) $(or $(SEED),1) $(EPISODE)
 
 # --- To look at ---
 
 .PHONY: demo demo-server demo-environment build
-# It is there in seconds, and holds what a user has, nothing else.
 demo-environment:
 	@tools/make_environment.sh $(DEMO) '' ansible-core -r requirements.txt
 
@@ -68,14 +78,14 @@ build: demo-environment ## Build the tarball that users install: .build/dist
 	@$(DEMO)/bin/python tools/copy_collection.py $(COLLECTION)
 	@PATH=$(DEMO)/bin:$$PATH python tools/build_tarball.py $(COLLECTION) $(BUILD)/dist
 
-demo: demo-environment ## Declare, audit, heal: on the stand-in, or VLLM=cpu, or VLLM_URL=http://node:8000
+demo: demo-environment ## Show the main job: converge, drift, audit, heal. VLLM=cpu or VLLM_URL=http://node:8000 for a real server
 	@$(DEMO)/bin/python tools/copy_collection.py $(COLLECTION)
 	@ANSIBLE_COLLECTIONS_PATH=$(COLLECTIONS) PATH=$(DEMO)/bin:$$PATH \
 	    python -m tests.demo $(if $(VLLM_URL),--url $(VLLM_URL) --adapters '$(VLLM_ADAPTERS)',--vllm $(or $(VLLM),stand-in))
 
-demo-server: demo-environment ## The server of the README's quickstart, on PORT (8000), until Ctrl-C
+demo-server: demo-environment ## Run the server of the README's quickstart on PORT (8000) until Ctrl-C
 	@$(DEMO)/bin/python -m tests.demo --serve $(or $(PORT),8000)
 
 .PHONY: clean
 clean: ## Remove everything that was made here, but not the installed vLLM
-	rm -rf $(BUILD) .venv .ansible .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(BUILD) .venv .nox .ansible .pytest_cache .ruff_cache .mypy_cache .hypothesis

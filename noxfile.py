@@ -1,18 +1,21 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything that contributors and the CI run: `nox --list`, `nox --session unit`, or `make unit` without nox installed.
+"""The checks and tools of this project: `make help` lists them, `make unit` runs one, `make test` runs all checks.
 
-A plain `nox` runs all checks, from cheap to dear. What follows `--` goes to the tool: `nox -s unit -- -k drift`.
+Arguments after `--` go to the tool: `nox -s unit -- -k drift`. The checks of form (formatters, codeqa, yamllint, docs-check,
+license-check, extra-checks, build-import-check, ansible-lint) are antsibull-nox's: see antsibull-nox.toml.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import antsibull_nox
 import nox
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -20,61 +23,64 @@ from tools import environments as made
 from tools.environments import BETWEEN, BUILD, ENDS, MATRIX, NEWEST, OLDEST_HOST, PROJECT, core, newest
 from tools.session_steps import COLLECTIONS, INSTALLED, TREE, installed, measure_coverage, pytest, run, tree
 
-# The environments are made by tools/environments.py.
-nox.options.default_venv_backend = "none"
+antsibull_nox.load_antsibull_nox_toml()
+# Their environments are shared: tools/environments.py makes them.
+check = functools.partial(nox.session, venv_backend="none")
+tool = functools.partial(nox.session, venv_backend="none")
 nox.options.error_on_external_run = False
-# Of sessions that wait more than they compute: tools/run_steps.sh runs three of them side by side.
-PATIENT = ["patient"]
-# Files of tests/integration whose subject is what a server does, or this project's own tools.
+nox.options.reuse_venv = "yes"
+# They keep both cores busy: tools/run_steps.sh runs each alone, and three of the others side by side.
+BUSY = ["busy"]
+# Files of tests/integration whose subject is a server's behaviour, or this project's own tools.
 ABOUT_SERVERS = ("test_swap", "test_hostile_answers", "test_refusing", "test_certificates", "test_fleet")
 ABOUT_SERVERS += ("test_bench", "test_demo", "test_readme")
 
-# What GitHub reads, and nobody can try elsewhere.
+# Files that only GitHub reads, so that only their schemas can be tried.
 GITHUB_SCHEMAS = {
-    "workflows": "workflows/*.yml",
-    "issue-forms": "ISSUE_TEMPLATE/[!c]*.yml",
-    "issue-config": "ISSUE_TEMPLATE/config.yml",
+    "github-workflows": "workflows/*.yml",
+    "github-issue-forms": "ISSUE_TEMPLATE/[!c]*.yml",
+    "github-issue-config": "ISSUE_TEMPLATE/config.yml",
+    "dependabot": "dependabot.yml",
 }
 
 
 # --- Checks, from cheap to dear ---
 
 
-@nox.session
-def lint(session: nox.Session) -> None:
-    """Formatting, ruff, yamllint, ansible-lint, changelog, documentation, licences."""
-    tree(session)
-    run(session, newest(), "ruff", "format", "--check")
-    run(session, newest(), "ruff", "check")
-    run(session, newest(), "yamllint", "--strict", ".")
-    run(session, newest(), "ansible-lint", "--offline", "--strict", ANSIBLE_COLLECTIONS_PATH=COLLECTIONS)
+@check
+def metadata(session: nox.Session) -> None:
+    """Lint the changelog and the files that GitHub reads; every test suite has a session."""
     for schema, files in GITHUB_SCHEMAS.items():
         paths = sorted(PROJECT.glob(f".github/{files}"))
-        run(session, newest(), "check-jsonschema", "--builtin-schema", f"vendor.github-{schema}", *paths)
-    run(session, newest(), "antsibull-changelog", "lint")
-    references = ("--validate-collection-refs=all", "--disallow-unknown-collection-refs")
-    run(session, newest(), "antsibull-docs", "lint-collection-docs", "--plugin-docs", *references, TREE)
-    run(session, newest(), "reuse", "lint", "--lines")
+        run(session, made.larger_tools(), "check-jsonschema", "--builtin-schema", f"vendor.{schema}", *paths)
+    run(session, made.larger_tools(), "antsibull-changelog", "lint")
     sessions = Path(__file__).read_text(encoding="utf-8")
     for suite in sorted({test.parts[-2] for test in PROJECT.glob("tests/*/test_*.py")}):
         if f'"tests/{suite}"' not in sessions:
             session.error(f"No session runs tests/{suite}.")
 
 
-@nox.session
+@check
+def typing(session: nox.Session) -> None:
+    """Check the types of all that is in plugins/ and extensions/ with mypy."""
+    tree(session)
+    run(session, newest(), "python", "tools/check_types.py", TREE, *session.posargs)
+
+
+@check(tags=BUSY)
 @nox.parametrize("name", [*MATRIX, OLDEST_HOST], ids=[*MATRIX, OLDEST_HOST])
 def unit(session: nox.Session, name: str) -> None:
     """Unit tests on supported versions of ansible-core and Python, and on the oldest Python of a managed host."""
     pytest(session, core(name), "-n", "auto", "tests/unit")
 
 
-@nox.session(name="stand-in")
+@check(name="stand-in")
 def stand_in(session: nox.Session) -> None:
     """Hold the stand-in server against recorded answers of real ones."""
     pytest(session, newest(), "tests/stand_in")
 
 
-@nox.session
+@check(tags=BUSY)
 @nox.parametrize("name", ENDS, ids=ENDS)
 def integration(session: nox.Session, name: str) -> None:
     """Playbooks on the stand-in, with the newest ansible-core; with the oldest, what differs between Ansible's releases."""
@@ -82,61 +88,61 @@ def integration(session: nox.Session, name: str) -> None:
     pytest(session, core(name), "-n", "auto", *left_out, "tests/integration", **installed(session))
 
 
-@nox.session(tags=PATIENT)
+@check
 def release(session: nox.Session) -> None:
     """The tarball for Galaxy: its contents, its bytes, and what Galaxy's own importer says."""
     pytest(session, made.importer(), "--timeout", "900", "tests/release")
 
 
-@nox.session(tags=PATIENT)
+@check
 def faults(session: nox.Session) -> None:
     """Every fault at every operation, and a random run, by playbooks on the stand-in."""
     options = ("--timeout", "900", "-n", "2", "--dist", "loadfile")
     pytest(session, newest(), *options, "tests/faults", **installed(session))
 
 
-@nox.session(default=False)
+@tool
 def coverage(session: nox.Session) -> None:
     """Lines and branches of the core that unit tests and playbooks run: at least 95%."""
     measure_coverage(session)
 
 
-@nox.session
+@check(tags=BUSY)
 def mutations(session: nox.Session) -> None:
     """Faults that are put into the core, one after the other: the tests have to notice each. `-- --only WORDS`."""
     run(session, newest(), "python", "-m", "tests.mutations", *session.posargs)
 
 
-@nox.session
+@check(tags=BUSY)
 def documentation(session: nox.Session) -> None:
     """What the guides and the plugins' documentation show is run; the site has no dead links."""
     docs(session)
-    pytest(session, newest(), "--timeout", "300", "-n", "auto", "tests/documentation", **installed(session))
+    pytest(session, made.larger_tools(), "--timeout", "300", "-n", "auto", "tests/documentation", **installed(session))
 
 
-@nox.session(tags=PATIENT)
+@check
 def molecule(session: nox.Session) -> None:
     """The roles' scenarios, on the stand-in and without containers."""
     installed(session)
-    run(session, newest(), "molecule", "test", "--all", *session.posargs, ANSIBLE_COLLECTIONS_PATH=INSTALLED)
+    run(session, made.larger_tools(), "molecule", "test", "--all", *session.posargs, ANSIBLE_COLLECTIONS_PATH=INSTALLED)
 
 
-@nox.session(tags=PATIENT)
+@check
 def eda(session: nox.Session) -> None:
     """Event source and healing rulebook, by a real ansible-rulebook (Java 17)."""
     pytest(session, made.rulebook(), "-n", "auto", "--dist", "loadfile", "tests/eda", **installed(session))
 
 
-@nox.session(tags=PATIENT)
+@check
 def browser(session: nox.Session) -> None:
     """The report's page and the chat example in headless Chromium (as root, installs it from Debian)."""
     if not (shutil.which("chromium") and shutil.which("chromedriver")):
         session.run("apt-get", "update", "-qq")
         session.run("apt-get", "install", "-y", "-qq", "chromium", "chromium-driver", silent=True)
-    pytest(session, newest(), "tests/browser", **installed(session))
+    pytest(session, made.larger_tools(), "tests/browser", **installed(session))
 
 
-@nox.session(tags=PATIENT)
+@check
 def examples(session: nox.Session) -> None:
     """The examples for AWX, AWS, Kubernetes and one machine, as far as they run without these."""
     where = made.examples()
@@ -144,14 +150,14 @@ def examples(session: nox.Session) -> None:
     pytest(session, where, "--timeout", "900", "tests/examples", **installed(session))
 
 
-@nox.session(tags=PATIENT)
+@check
 @nox.parametrize("name", ENDS, ids=ENDS)
 def sanity(session: nox.Session, name: str) -> None:
     """ansible-test sanity, without a file of exceptions."""
     ansible_test_sanity(session, name)
 
 
-@nox.session(name="sanity-between", default=False)
+@tool(name="sanity-between")
 @nox.parametrize("name", BETWEEN, ids=BETWEEN)
 def sanity_between(session: nox.Session, name: str) -> None:
     """The same on the supported versions of ansible-core in between, for the public CI."""
@@ -165,13 +171,13 @@ def ansible_test_sanity(session: nox.Session, name: str) -> None:
     run(session, core(name), "python", "tools/run_sanity.py", collection, *session.posargs)
 
 
-@nox.session(tags=PATIENT)
+@check
 def contract(session: nox.Session) -> None:
     """One suite on the stand-in and on the real server: same statuses, same shapes."""
     pytest(session, newest(), "--timeout", "900", "tests/contract")
 
 
-@nox.session(tags=PATIENT)
+@check
 def conformance(session: nox.Session) -> None:
     """Playbooks on the real server, of any release: `-- --vllm 0.14.1`."""
     pytest(session, newest(), "--timeout", "900", "tests/conformance", **installed(session))
@@ -180,21 +186,14 @@ def conformance(session: nox.Session) -> None:
 # --- Not checks ---
 
 
-@nox.session(default=False)
+@tool
 def environments(session: nox.Session) -> None:
     """Make the environments of every ansible-core that the checks use."""
     with ThreadPoolExecutor(2) as makers:
         list(makers.map(core, (*MATRIX, OLDEST_HOST)))
 
 
-@nox.session(default=False)
-def format(session: nox.Session) -> None:
-    """Format the code and apply safe fixes."""
-    session.run(newest() / "bin/ruff", "check", "--fix", "--quiet", success_codes=(0, 1))
-    run(session, newest(), "ruff", "format")
-
-
-@nox.session(default=False)
+@tool
 def docs(session: nox.Session) -> None:
     """Build the documentation site (.build/docs/build/html)."""
     tree(session)
@@ -204,16 +203,16 @@ def docs(session: nox.Session) -> None:
     collections = {"ANSIBLE_COLLECTIONS_PATH": COLLECTIONS}
     form = ("--use-current", "--fail-on-error", "--squash-hierarchy", "--lenient")
     form += ("--project", "sovereign.vllm", "--title", "sovereign.vllm", "--copyright", "sovereign.vllm contributors")
-    run(session, newest(), "antsibull-docs", "sphinx-init", *form, "--dest-dir", site, "sovereign.vllm", **collections)
+    run(session, made.larger_tools(), "antsibull-docs", "sphinx-init", *form, "--dest-dir", site, "sovereign.vllm", **collections)
     # References into Ansible's own documentation would need the network, for their targets are listed there.
     with (site / "conf.py").open("a", encoding="utf-8") as configuration:
         print("intersphinx_mapping = {}", 'suppress_warnings = ["ref.ref"]', sep="\n", file=configuration)
     script = site / "build.sh"
     script.write_text(re.sub("(?m)^sphinx-build .*", r"\g<0> --fail-on-warning --keep-going", script.read_text()))
-    run(session, newest(), script, **collections)
+    run(session, made.larger_tools(), script, **collections)
 
 
-@nox.session(name="faults-table", default=False)
+@tool(name="faults-table")
 def faults_table(session: nox.Session) -> None:
     """Write what the fault suite sees into the guide to faults."""
     pytest(
@@ -221,13 +220,13 @@ def faults_table(session: nox.Session) -> None:
     )
 
 
-@nox.session(name="random-run", default=False)
+@tool(name="random-run")
 def random_run(session: nox.Session) -> None:
     """Random declarations, faults and kills: `-- STEPS SEED`, and the number of an episode to replay it."""
     run(session, newest(), "python", "-m", "tests.faults.random_run", *(session.posargs or ("10000", "1")))
 
 
-@nox.session(default=False)
+@tool
 def bench(session: nox.Session) -> None:
     """Take the figures of performance; `-- --quick` to see that it works, `-- --help` for more."""
     installed(session)
@@ -235,7 +234,7 @@ def bench(session: nox.Session) -> None:
     run(session, newest(), "python", "-m", "tests.bench", *session.posargs, **collections)
 
 
-@nox.session(name="performance-page", default=False)
+@tool(name="performance-page")
 def performance_page(session: nox.Session) -> None:
     """Write the figures that were taken into the performance guide."""
     run(session, newest(), "python", "-m", "tests.bench.page", PYTHONPATH=INSTALLED)

@@ -13,7 +13,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 BUILD = PROJECT / ".build"
 
-# Versions of ansible-core, and of the Python that it runs on. The newest is in .venv, with every tool.
+# Versions of ansible-core, and of the Python that it runs on. The newest is in .venv, which `make dev` makes as well.
 NEWEST = "newest"
 OLDEST = "2.16-py3.10"
 ENDS = (NEWEST, OLDEST)
@@ -35,8 +35,13 @@ def environment(name: str, pythons: str, *pip_arguments: str) -> Path:
 
 
 def newest() -> Path:
-    """Return the environment with the newest ansible-core and every tool."""
+    """Return the environment with the newest ansible-core, to change the code and test it."""
     return environment(".venv", ANY_PYTHON, "-r", "requirements-dev.txt")
+
+
+def larger_tools() -> Path:
+    """Return the environment with the tools for documentation, change log, molecule and browser as well."""
+    return environment(".build/venv-tools", ANY_PYTHON, "-r", "requirements-tools.txt")
 
 
 def core(name: str) -> Path:

@@ -4,8 +4,8 @@
 #
 # usage: run_steps.sh NOX
 # Runs all of nox's default sessions, goes on after a failure so that one run shows all of them, and sums up at the end.
-# That is what nox does, too, but for a log of each session, the times, how many tests there were, and three at a time of
-# those that wait more than they compute.
+# nox does that too, but this script adds a log of each session, the times, the number of tests, and runs three sessions at
+# a time, except those that keep both cores busy.
 set -uo pipefail
 
 nox=$1
@@ -29,14 +29,17 @@ step() {
 export nox logs
 export -f step
 
-all=$(sessions)
-patient=$(sessions --tags patient)
+# Formatters only report then.
+export CI=true
+# antsibull-nox's `lint` only starts others.
+all=$(sessions | grep -vxF lint)
+busy=$(sessions --tags busy)
 failed=0
-for session in $(grep -vxF "$patient" <<<"$all"); do
+for session in $busy; do
     step "$session" || failed=1
 done
-# The dear ones first, so that none is left running alone for long.
-tac <<<"$patient" | xargs -P 3 -I SESSION bash -c 'step "$1"' step SESSION || failed=1
+# The dearest are listed last and run first, so that none is left running alone for long.
+grep -vxF "$busy" <<<"$all" | tac | xargs -P 3 -I SESSION bash -c 'step "$1"' step SESSION || failed=1
 
 printf '\n=== Summary\n'
 for session in $all; do
