@@ -203,7 +203,17 @@ def docs(session: nox.Session) -> None:
     collections = {"ANSIBLE_COLLECTIONS_PATH": COLLECTIONS}
     form = ("--use-current", "--fail-on-error", "--squash-hierarchy", "--lenient")
     form += ("--project", "sovereign.vllm", "--title", "sovereign.vllm", "--copyright", "sovereign.vllm contributors")
-    run(session, made.larger_tools(), "antsibull-docs", "sphinx-init", *form, "--dest-dir", site, "sovereign.vllm", **collections)
+    run(
+        session,
+        made.larger_tools(),
+        "antsibull-docs",
+        "sphinx-init",
+        *form,
+        "--dest-dir",
+        site,
+        "sovereign.vllm",
+        **collections,
+    )
     # References into Ansible's own documentation would need the network, for their targets are listed there.
     with (site / "conf.py").open("a", encoding="utf-8") as configuration:
         print("intersphinx_mapping = {}", 'suppress_warnings = ["ref.ref"]', sep="\n", file=configuration)

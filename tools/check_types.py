@@ -26,7 +26,9 @@ def check(collection: Path, arguments: list[str]) -> int:
     for place, name, folder in ((root, inside, "plugins"), (alias.parent, alias.name, "extensions/eda/plugins")):
         command = [sys.executable, "-m", "mypy", "--config-file", collection / "pyproject.toml", *arguments]
         files = sorted(str(file.relative_to(place)) for file in (place / name / folder).rglob("*.py"))
-        finished = subprocess.run([*command, *files], cwd=place, env={**os.environ, "MYPYPATH": str(place)}, check=False)
+        finished = subprocess.run(
+            [*command, *files], cwd=place, env={**os.environ, "MYPYPATH": str(place)}, check=False
+        )
         if finished.returncode:
             return finished.returncode
     return 0
