@@ -90,8 +90,8 @@ def integration(session: nox.Session, name: str) -> None:
 
 @check
 def release(session: nox.Session) -> None:
-    """The tarball for Galaxy: its contents, its bytes, and what Galaxy's own importer says."""
-    pytest(session, made.importer(), "--timeout", "900", "tests/release")
+    """The tarball for Galaxy: its contents and its bytes; `build-import-check` shows it to Galaxy's importer."""
+    pytest(session, newest(), "tests/release")
 
 
 @check

@@ -59,11 +59,6 @@ def rulebook() -> Path:
     return environment(".build/venv-eda", ANY_PYTHON, *pip_arguments)
 
 
-def importer() -> Path:
-    """Return the environment with Galaxy's importer, whose demands on other packages no other tool can live with."""
-    return environment(".build/venv-importer", ANY_PYTHON, "galaxy-importer", "-r", "requirements-test.txt")
-
-
 def examples() -> Path:
     """Return the environment with what the examples need."""
     return environment(".build/venv-examples", "3.12 3.13 3.14", "-r", "requirements-examples.txt")
