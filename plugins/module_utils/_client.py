@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from ._answers import BROKEN_HINT, Answer, common_error, read_error, read_version
+from ._answers import BROKEN_HINT, Answer, came_back, common_error, read_error, read_version, words
 from ._endpoint import Endpoint
 from ._errors import VllmError, quoted, settling
 from ._model_list import TRIED, read_model_list
@@ -92,7 +92,7 @@ class Client:
         except VllmError as error:
             # From 0.18 on a bad artifact is answered 500 like a broken engine; only /health tells the two apart.
             if error.code == "artifact_rejected" and error.http_status >= 500:
-                with settling(error):
+                with settling([error]):
                     healthy = self.healthy()
                 if not healthy:
                     error.code = "server_error"
@@ -165,9 +165,11 @@ class Client:
 
         :param patience: the longest ``Retry-After`` to comply with, in seconds.
         """
+        answered: Answer | None = None
         for attempt in range(self.endpoint.retries + 1):
             try:
                 outcome: Answer | VllmError = send()
+                answered = outcome
             except VllmError as error:
                 outcome = error
             if attempt == self.endpoint.retries or not may_repeat(outcome):
@@ -177,6 +179,9 @@ class Client:
                 break
             time.sleep(self._pause(attempt) if asked is None else asked)
         if isinstance(outcome, VllmError):
+            if answered:
+                outcome.add(f"before that: {came_back(answered)}")
+                outcome.detail = words(answered).message
             raise outcome
         return outcome
 

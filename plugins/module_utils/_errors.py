@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 #: No usable HTTP answer: these make a host UNREACHABLE, and never mean that anything is absent.
 UNREACHABLE_CODES = frozenset(("unreachable", "timeout", "tls", "dns"))
@@ -98,14 +98,20 @@ class VllmError(Exception):
 
 
 @contextlib.contextmanager
-def settling(cause: VllmError) -> Iterator[None]:
-    """Have an error that comes up while ``cause`` is being settled tell of that as well."""
+def settling(causes: Iterable[VllmError]) -> Iterator[None]:
+    """Have an error that comes up in this block tell of those that came before: a server that has gone says nothing of
+    what it refused a moment ago.
+
+    :param causes: read when an error comes up, so that a view of what is still being collected does as well.
+    """
     try:
         yield
     except VllmError as error:
-        error.add(f"before that: {cause.message.rstrip('.')}")
-        error.detail = error.detail or cause.detail
-        raise error from None
+        for cause in causes:
+            if cause.message.rstrip(".") not in error.message:
+                error.add(f"before that: {cause.message.rstrip('.')} ({cause.code})")
+                error.detail = error.detail or cause.detail
+        raise
 
 
 def request_error(code: str, tried: str, url: str, came_back: str, hint: str, **more: object) -> VllmError:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How each vLLM release answers: one frozen Profile per release, built from a list of what changed when.
 
-Source: the answers recorded from 50 releases (tests/stand_in/recorded_answers.json) and the sources of the releases.
+Source: the answers recorded from 51 releases (tests/stand_in/recorded_answers.json) and the sources of the releases.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ class Profile:
     lists_runtime_adapters: bool = False
     already_loaded: str = "The lora adapter '{name}' has already beenloaded."
     load_inplace: bool = False
+    inplace_sticks: bool = True  # the flag stays with the adapter, so that each step reads the files again
+    # Weights that did not go into the layers in place are activated again by the next step, which kills the engine.
+    activates_again: bool = False
     refuses_base_name: bool = False
     not_found_status: int = 404  # with engine v1; engine v0 always says 404
     not_found_prefix: str = "Call to add_lora method failed: "
@@ -51,6 +54,8 @@ class Profile:
     guarded: tuple[str, ...] = ("/v1",)
     bearer_any_case: bool = False
     dead_health: int = 500
+    # What a completion says of a dead engine; None for the engine's own words.
+    dead_completion: str | None = None
     has_ping: bool = False
     has_adapters_route: bool = False  # POST /adapters and DELETE /adapters/{name}, outside the key
 
@@ -99,6 +104,14 @@ CHANGES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("0.27.0", {"guarded": ("/v1", "/v2", "/inference", "/cohere")}),
     ("0.30.0", {"validation": "summary"}),
     ("0.31.0", {"refuses_base_name": True, "prefix_cache_key": "name and path"}),
+    (
+        "0.33.0",
+        {
+            "inplace_sticks": False,
+            "activates_again": True,
+            "dead_completion": "The server had an error while processing your request.",
+        },
+    ),
 )
 
 # The Rust front-end is opt-in (VLLM_USE_RUST_FRONTEND=1); seen with 0.30.0.
@@ -157,5 +170,6 @@ PROFILES: dict[str, Profile] = {
     "0.26": profile_for("0.26.0"),
     "0.30": profile_for("0.30.0"),
     "0.32": profile_for("0.32.0"),
+    "0.33": profile_for("0.33.0"),
     "rust": replace(profile_for("0.30.0"), **RUST),
 }

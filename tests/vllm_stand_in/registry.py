@@ -8,6 +8,7 @@ import contextlib
 import os
 import threading
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 from .engine import Adapter, Engine
@@ -58,6 +59,7 @@ class Registry:
             adapter = Adapter(name, path, known.int_id if known else self._fresh_id(), parent, inplace)
             if self.profile.load_reaches_engine:
                 self.engine.add(adapter)
+            adapter = replace(adapter, inplace=inplace and self.profile.inplace_sticks)
             with self._lock:
                 if known in self.adapters:
                     self.adapters[self.adapters.index(known)] = adapter
