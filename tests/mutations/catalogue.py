@@ -127,14 +127,14 @@ MUTATIONS = (
     Mutation(
         "a new artifact is rehearsed",
         "_steps",
-        "    load(client, temporary, new_path, is_3d_lora_weight)\n",
+        "    load(client, temporary, path, is_3d_lora_weight)\n",
         "",
         _playbook(_WHOLE_NODE.format("changes_cost_two_reads_the_release_and_the_writes")),
     ),
     Mutation(
         "a rehearsal is in the list before the served adapter is touched",
         "_steps",
-        "        _require_rehearsed(client, temporary, new_path)\n",
+        "        _require_rehearsed(client, temporary, path)\n",
         "",
         _playbook("swap.py::test_server_that_ignores_loads_keeps_what_it_serves"),
     ),
