@@ -21,7 +21,7 @@ def seconds_at_most(options: Mapping[str, Any], served: int) -> float:
     unload = 2 * (read + read) + write
     restore = read + load + read
     swap = load + read + unload + load + restore + unload
-    entry = load + swap + read + restore  # in place, that failed
+    entry = load + read + load + unload + swap + read + restore  # rehearsed, in place, that failed, and put back
     entries = len(options.get("adapters", [None])) + served
     return 3 * read + served * unload + entries * entry
 
