@@ -7,6 +7,7 @@ A plain `nox` runs all checks, from cheap to dear. What follows `--` goes to the
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -28,6 +29,9 @@ PATIENT = ["patient"]
 # Files of tests/integration whose subject is what a server does, or this project's own tools.
 ABOUT_SERVERS = ("test_swap", "test_hostile_answers", "test_refusing", "test_certificates", "test_fleet")
 ABOUT_SERVERS += ("test_bench", "test_demo", "test_readme")
+
+# The newest release of vLLM. It has no build for the CPU, and is put together as tests/real_vllm/README.md says.
+NEWEST_VLLM = "0.33.0"
 
 # What GitHub reads, and nobody can try elsewhere.
 GITHUB_SCHEMAS = {
@@ -173,8 +177,13 @@ def contract(session: nox.Session) -> None:
 
 @nox.session(tags=PATIENT)
 def conformance(session: nox.Session) -> None:
-    """Playbooks on the real server, of any release: `-- --vllm 0.14.1`."""
-    pytest(session, newest(), "--timeout", "900", "tests/conformance", **installed(session))
+    """Playbooks on the real server, of any release: `-- --vllm 0.14.1`. Without a release, also some on the newest."""
+    collections = installed(session)
+    pytest(session, newest(), "--timeout", "900", "tests/conformance", **collections)
+    if not session.posargs and not os.environ.get("VLLM_EXTERNAL_URL"):
+        # The life of one adapter, and the loads in place, which cost that release the server.
+        newest_vllm = ("--vllm", NEWEST_VLLM, "-k", "in_place or OneAdapter")
+        pytest(session, newest(), "--timeout", "900", *newest_vllm, "tests/conformance", **collections)
 
 
 # --- Not checks ---

@@ -101,9 +101,12 @@ options:
         untouched, then unloads and loads the real name, and unloads the temporary one. If the first step fails,
         nothing has changed. If a later one fails, the old artifact is loaded again. The name is missing for the time
         of two requests, tens of milliseconds for a small adapter. Requests in flight finish on the old weights.
-      - V(in_place) is one request without a gap (vLLM 0.15 and later). Until the adapter is unloaded, vLLM then reads
-        it from disk at every step, which makes generating about two to three times slower, requests in flight go on with
-        mixed weights, and removing the directory kills the server.
+      - V(in_place) also loads the new artifact under a temporary name first, then loads the real name in one request
+        (vLLM 0.15 and later), and unloads the temporary one. The name is never missing. Requests in flight go on with
+        mixed weights.
+      - From 0.15 to 0.32, vLLM keeps the flag of V(in_place) with the adapter. Until the adapter is unloaded, vLLM then
+        reads it from disk at every step, which makes generating about two to three times slower, and removing the
+        directory kills the server. From 0.33 on, vLLM forgets the flag after the load.
     type: str
     choices: [replace, in_place]
     default: replace

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an HTTP answer of a vLLM server means, in all its generations from 0.7 to 0.32 and its Rust front-end."""
+"""What an HTTP answer of a vLLM server means, in all its generations from 0.7 to 0.33 and its Rust front-end."""
 
 from __future__ import annotations
 

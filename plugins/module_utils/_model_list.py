@@ -24,7 +24,7 @@ def read_model_list(answer: Answer, base_url: str) -> Observed:
     """Return what the answer lists.
 
     A card is a base model when ``max_model_len`` is set and an adapter when it is null and ``parent`` is set, in every
-    release from 0.7 to 0.32. What has neither is a prompt adapter (up to 0.9.2), which nothing here manages.
+    release from 0.7 to 0.33. What has neither is a prompt adapter (up to 0.9.2), which nothing here manages.
 
     :raises VllmError: ``not_vllm`` where it is no list with at least one base model, and the error of the status.
     """

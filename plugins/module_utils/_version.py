@@ -69,7 +69,7 @@ def load_in_place_sticks(version: str | None) -> bool:
 def cache_risk(version: str | None, same_path: bool) -> str:
     """Return why a swap under one name can answer from old prefixes, or an empty string where it cannot.
 
-    Measured on 0.30.0 and 0.32.0: the key of the prefix cache is the name alone from 0.11.1 to 0.30, name and path
+    Measured on 0.30.0, 0.32.0 and 0.33.0: the key of the prefix cache is the name alone from 0.11.1 to 0.30, name and path
     from 0.31 on.
     """
     parsed = parse_version(version)
