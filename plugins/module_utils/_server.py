@@ -26,7 +26,7 @@ def _server(client: Client, options: Mapping, check_mode: bool) -> dict:
             raise invalid_option("wait_timeout", "must be more than 0", "give a number of seconds")
         _wait(client, options["wait_timeout"])
     healthy = client.healthy()
-    client.observe()
+    client.read_list()
     version, runtime_lora = client.version(), client.runtime_lora()
     exposure = Exposure(
         version=version,
@@ -72,7 +72,7 @@ def _wait(client: Client, seconds: float) -> None:
         client.endpoint = replace(patient, timeout=min(patient.timeout, left), retries=0)
         try:
             if client.healthy():
-                client.observe()
+                client.read_list()
                 client.endpoint = patient
                 return
             error = _unhealthy(client)

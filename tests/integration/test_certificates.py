@@ -82,7 +82,7 @@ def test_client_certificates(tmp_path: Path, asks_clients: bool) -> None:
     assert played["trusted"]["base_models"] == played["with its key in another file"]["base_models"] != []
     assert played["without a client certificate"].status == ("unreachable" if asks_clients else "ok")
     assert (played["no such authority"].status, played["no such authority"].code) == ("failed", "invalid_request")
-    assert "invalid path: /no/such/file" in played["no such authority"].msg
+    assert "option ca_path is '/no/such/file': No such file" in played["no such authority"].msg
     # Whoever has no certificate does not get in, so that the missing key lets nobody in.
     found = {finding["id"] for finding in played["strangers"]["findings"]}
     assert found == (set() if asks_clients else {"no_key"})
