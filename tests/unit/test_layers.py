@@ -48,7 +48,7 @@ ARTIFACTS = [
     "_staging",
     "_store",
 ]
-CLIENT = ["_certificates", "_requests", "_transport_errors", "_deadline", "_transport", "_client"]
+CLIENT = ["_certificates", "_grpc_probe", "_requests", "_transport_errors", "_deadline", "_transport", "_client"]
 APPLY = ["_steps", "_apply", "_converge"]
 OPERATIONS = ["_argspec", "_operation", "_lora_adapters", "_base_models", "_server", "_smoke_test", "_runner"]
 LAYERS = [
