@@ -99,8 +99,10 @@ class Port:
         self._listener.close()
 
 
-#: The first bytes of a server of HTTP/2, as those of grpcio 1.76 are: a frame of settings. And of others.
-GRPC = bytes.fromhex("000006 04 00 00000000 0005 00004000")
+#: How a server of grpcio 1.85.3 begins: with a frame of settings. And how others do.
+GRPC = bytes.fromhex(
+    "000018 04 00 00000000 000400400000000500400000000600004000fe030000000100000408 0000000000003f0001"
+)
 FIRST_BYTES = {
     "open": GRPC,
     "http": b"HTTP/1.1 400 Bad Request\r\n\r\n",
