@@ -60,9 +60,14 @@ requirements:
 options:
   ca_path:
     description:
-      - File or directory with the certificates of the authorities that are trusted, instead of those that come with the
-        Python library requests, which are not always the system's.
-      - If not set, E(REQUESTS_CA_BUNDLE) can name a file for everything that uses requests.
+      - File with the certificates of the authorities that are trusted, in PEM, or directory with such files under the names
+        that C(openssl rehash) gives them. No other authority is trusted then.
+      - If not set, the file or directory that E(REQUESTS_CA_BUNDLE) names is used, or else E(CURL_CA_BUNDLE), or else
+        E(SSL_CERT_FILE) together with E(SSL_CERT_DIR), which can list several directories. The first that is set counts alone.
+      - If none of them is set, the authorities of the system are trusted, and those of the Python library certifi if it is
+        there.
+      - The variables are those of the host that runs the module, with those of the task keyword C(environment). The event
+        source C(sovereign.vllm.drift) follows the same rule.
     type: path
   client_cert:
     description: File with the client certificate, and with its key unless O(client_key) names another file.
@@ -127,7 +132,8 @@ options:
       - Directory of the adapter on the node, as the server sees it, which is inside its container if it runs in one.
       - Required unless O(state=absent). Paths are compared normalised, so that V(/a/b/) is V(/a/b), and sent as
         written.
-      - It must be absolute unless O(allow_hub=true).
+      - It must be absolute unless O(allow_hub=true). A path that begins with V(~) is always refused, since the server would
+        look below the home directory of the user that it runs as.
     type: str
     aliases: [lora_path]
   base_model:
@@ -142,13 +148,14 @@ options:
       - Whether the weights of a mixture-of-experts adapter are laid out in three dimensions (vLLM 0.22 and later).
       - A server does not tell how an adapter was loaded. The option takes effect at the next load and never is drift
         by itself.
+      - Where the model is wrapped in two dimensions, the server needs C(--enable-mixed-moe-lora-format) as well.
     type: bool
     default: false
   allow_hub:
     description:
       - Whether O(path) may be relative.
-      - vLLM takes a path that is not absolute, and not there on the node, for the name of a repository on a model hub,
-        and downloads it while all generating waits.
+      - vLLM takes a path that is not absolute, and not there below the directory that it was started in, for the name of a
+        repository on a model hub, and downloads it while all generating waits.
     type: bool
     default: false
   state:

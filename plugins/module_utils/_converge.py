@@ -14,7 +14,7 @@ from ._errors import VllmError, quoted
 from ._models import DeclaredAdapter, Observed, ServedAdapter, shown_name
 from ._plan import Plan, plan
 from ._report import LEFTOVER_WARNING, planned, served
-from ._version import cache_risk, load_in_place_sticks, require_load_in_place, require_supported
+from ._version import cache_risk, load_in_place_sticks, require_load_in_place, require_loading, require_supported
 
 _IN_PLACE_WARNING = "reload_strategy in_place: requests in flight go on with mixed weights."
 _STICKY_WARNING = (
@@ -56,6 +56,8 @@ def converge(
     url = decided.observed.url
     version = client.version()
     require_supported(version, url)
+    if decided.loads:
+        require_loading(version, decided.observed.rust_front_end, url)
     if decided.reloads and reload_strategy == "in_place":
         require_load_in_place(version, url)
     risks = filter(None, [cache_risk(version, entry.keeps_path) for entry in decided.reloads])

@@ -6,10 +6,14 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Mapping
 
 from ._errors import invalid_option, quoted
 from ._models import REHEARSAL_SUFFIX, DeclaredAdapter
+
+# What can be the name of a repository: `name` or `owner/name`, neither of which begins with a dot.
+_HUB_REPOSITORY = re.compile(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)?\Z")
 
 
 def declare(options: Mapping) -> DeclaredAdapter:
@@ -65,9 +69,17 @@ def _check_path(name: str, path: str | None, allow_hub: bool | None) -> None:
     if path is None:
         raise invalid_option("path", f"is missing for adapter {quoted(name)}", "give the directory on the node")
     _check_text("path", path)
-    if not posixpath.isabs(path) and not allow_hub:
+    if path.startswith("~"):
         raise invalid_option(
             "path",
-            f"is {quoted(path)}, which is relative, so that the server would download it from a model hub",
-            "give an absolute path on the node, or set allow_hub to true",
+            f"is {quoted(path)}, which is relative to the home directory of the user that the server runs as",
+            "give the absolute path on the node",
+        )
+    if not posixpath.isabs(path) and not allow_hub:
+        meaning, advice = "is relative to the directory that the server was started in", ""
+        if _HUB_REPOSITORY.match(path):
+            meaning = "is relative, so that the server would download it from a model hub"
+            advice = ", or set allow_hub to true"
+        raise invalid_option(
+            "path", f"is {quoted(path)}, which {meaning}", f"give an absolute path on the node{advice}"
         )

@@ -9,7 +9,13 @@ import re
 
 from ._errors import quoted, request_error
 
+#: What to do about a release whose Rust front-end and engine do not agree on what a load is.
+BROKEN_RUST_HINT = (
+    "the artifact is not at fault: upgrade to vLLM 0.33.0, or start the server without VLLM_USE_RUST_FRONTEND"
+)
 OLDEST_SUPPORTED = (0, 7, 0)
+# Its Rust front-end sends a field that its engine has dropped: every load is answered 500.
+_RUST_CANNOT_LOAD = (0, 32, 0)
 _LOAD_IN_PLACE_SINCE = (0, 15, 0)
 #: From which release on ``load_inplace`` is forgotten after the load.
 LOAD_IN_PLACE_STICKS_UNTIL = (0, 33, 0)
@@ -38,6 +44,21 @@ def require_supported(version: str | None, url: str) -> None:
             url,
             f"the server is vLLM {quoted(version)}, which cannot show what it serves",
             "upgrade it to 0.7.0 or later",
+        )
+
+
+def require_loading(version: str | None, rust_front_end: bool, url: str) -> None:
+    """Refuse the one release whose Rust front-end cannot load any adapter (0.32.0, seen there; 0.33.0 is right).
+
+    :raises VllmError: ``invalid_request``.
+    """
+    if rust_front_end and parse_version(version) == _RUST_CANNOT_LOAD:
+        raise request_error(
+            "invalid_request",
+            "load adapters",
+            url,
+            f"the server is vLLM {quoted(version)}, whose Rust front-end cannot load any",
+            BROKEN_RUST_HINT,
         )
 
 

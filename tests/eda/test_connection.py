@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.asking import eventually
 from tests.support.certificates import context_of, write_certificate
+from tests.support.environment import CERTIFICATE_VARIABLES
 from tests.vllm_stand_in import Fault, StandIn
 
 from .watching import PATIENCE, Watching, declare, endpoints, observed
@@ -162,6 +163,30 @@ def test_certificates(servers, file, tls):
             observed(secure[name])
         assert watching.events == []
     assert "the TLS handshake failed (self-signed certificate)" in events["of nobody known"]["msg"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "code"),
+    [
+        ({"SSL_CERT_FILE": "certificate"}, None),
+        ({"REQUESTS_CA_BUNDLE": "certificate", "SSL_CERT_FILE": "other"}, None),
+        ({"CURL_CA_BUNDLE": "other", "SSL_CERT_FILE": "certificate"}, "tls"),
+        ({"REQUESTS_CA_BUNDLE": "missing"}, "invalid_request"),
+    ],
+)
+def test_authorities_of_the_environment(file, tls, monkeypatch, environment, code):
+    for variable in CERTIFICATE_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    for variable, name in environment.items():
+        monkeypatch.setenv(variable, str(getattr(tls, name, "/nonexistent.pem")))
+    with StandIn(ssl_context=tls.context) as server:
+        declare(file, {"base_url": server.url, "adapters": [], "client_cert": str(tls.client)})
+        with Watching(file) as watching:
+            if code:
+                assert watching.next()[0]["error"]["code"] == code
+            else:
+                observed(server)
+                assert watching.events == []
 
 
 def test_client_certificate_that_the_server_refuses(file, tls):

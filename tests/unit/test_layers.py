@@ -49,12 +49,12 @@ ARTIFACTS = [
     "_staging",
     "_store",
 ]
-CLIENT = ["_requests", "_transport_errors", "_deadline", "_transport", "_client"]
+CLIENT = ["_certificates", "_grpc_probe", "_requests", "_transport_errors", "_deadline", "_transport", "_client"]
 APPLY = ["_steps", "_apply", "_converge"]
 OPERATIONS = ["_argspec", "_operation", "_lora_adapters", "_base_models", "_server", "_smoke_test", "_runner"]
 LAYERS = [
     (PURE, set(sys.stdlib_module_names)),
-    (CLIENT, {*sys.stdlib_module_names, "requests", "urllib3"}),
+    (CLIENT, {*sys.stdlib_module_names, "certifi", "requests", "urllib3"}),
     (APPLY, set(sys.stdlib_module_names)),
     (OPERATIONS, {*sys.stdlib_module_names, "ansible"}),
 ]

@@ -20,8 +20,9 @@ class Profile:
     # How the engine is reached: "v0" (default up to 0.7), "v1" (a process of its own), "v1-in-process".
     engine: str = "v0"
 
-    # Bodies of errors: "flat", "nested" in {"error": …}, or "rust" (nested with a string as code).
+    # Bodies of errors: "flat", "nested" in {"error": …}, or "rust" (nested with a string as code up to 0.32).
     errors: str = "flat"
+    codes_are_numbers: bool = True
     names_parameters: bool = False  # `param` is set where the error is about one field
     # Pydantic's complaints: "endpoint", "endpoint+list", "plain", "summary" (see answers.invalid).
     validation: str = "endpoint"
@@ -64,6 +65,8 @@ class Profile:
     success_type: str | None = None  # Content-Type of "Success: …"
     router_bodies: bool = True  # {"detail": "Not Found"}
     canonical_roots: bool = False  # checks paths against allowed prefixes, and lists them resolved
+    cannot_load: str = ""  # what the engine says of every load, since the two do not agree on what a load is
+    death_delay: float = 0.2  # seconds from the death of the engine to the end of the server
 
 
 # Release, and what is different from it on.
@@ -114,10 +117,11 @@ CHANGES: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
 )
 
-# The Rust front-end is opt-in (VLLM_USE_RUST_FRONTEND=1); seen with 0.30.0.
-RUST = {
+# The Rust front-end is opt-in (VLLM_USE_RUST_FRONTEND=1); seen with 0.30.0, 0.32.0 and 0.33.0.
+RUST: dict[str, Any] = {
     "errors": "rust",
-    "already_loaded": "The lora adapter '{name}' has already been loaded. If you want to load the adapter in place, "
+    "codes_are_numbers": False,
+    "already_loaded": "LoRA adapter `{name}` is already loaded. If you want to load the adapter in place, "
     "set 'load_inplace' to true.",
     "refuses_base_name": True,
     "redacts_paths": False,
@@ -128,7 +132,12 @@ RUST = {
     "success_type": "text/plain; charset=utf-8",
     "router_bodies": False,
     "canonical_roots": True,
+    "death_delay": 2.0,  # between 2 seconds and 2 minutes
 }
+RUST_CHANGES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("0.32.0", {"cannot_load": "Expected `bool`, got `null` - at `$[4]`"}),
+    ("0.33.0", {"cannot_load": "", "codes_are_numbers": True}),
+)
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -143,10 +152,17 @@ def profile_for(version: str) -> Profile:
 
     Raises ValueError for what is no version number.
     """
-    numbers = _numbers(version)
-    profile = Profile(version=version)
-    for since, changes in CHANGES:
-        if _numbers(since) <= numbers:
+    return _changed(Profile(version=version), CHANGES)
+
+
+def rust_profile_for(version: str) -> Profile:
+    """The profile of a release with its Rust front-end, which is there from 0.22 on; otherwise as profile_for."""
+    return _changed(replace(profile_for(version), **RUST), RUST_CHANGES)
+
+
+def _changed(profile: Profile, all_changes: tuple[tuple[str, dict[str, Any]], ...]) -> Profile:
+    for since, changes in all_changes:
+        if _numbers(since) <= _numbers(profile.version):
             profile = replace(profile, **changes)
     return profile
 
@@ -171,5 +187,7 @@ PROFILES: dict[str, Profile] = {
     "0.30": profile_for("0.30.0"),
     "0.32": profile_for("0.32.0"),
     "0.33": profile_for("0.33.0"),
-    "rust": replace(profile_for("0.30.0"), **RUST),
+    "rust": rust_profile_for("0.30.0"),
+    "rust-0.32": rust_profile_for("0.32.0"),
+    "rust-0.33": rust_profile_for("0.33.0"),
 }
