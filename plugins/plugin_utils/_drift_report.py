@@ -56,7 +56,7 @@ def report(
         "generated_at": generated_at,
         "source": source,
         "summary": summary,
-        "awaited": list(awaited),
+        "awaited": sorted(awaited),
         "failure": "" if awaited else _failure(summary, fail_on),
         # What has drifted at most sites comes first, where it is seen.
         "adapters": sorted(names, key=lambda name: (-names[name], name)),
