@@ -100,6 +100,7 @@ _value:
           path: /srv/adapters/sql/4f2a9c01d7be
           root: /srv/adapters/sql/4f2a9c01d7be
           parent: tiny
+          before: {path: /srv/adapters/sql/90be11c2a7d4, root: /srv/adapters/sql/90be11c2a7d4, parent: tiny}
           error: null
     summary:
       description: Number of adapters by drift.
@@ -126,6 +127,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._plan import DRIFTS
 from ansible_collections.sovereign.vllm.plugins.module_utils._report import entry_result, planned
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import observed_from
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._plain import plain
+from jinja2 import Undefined
 
 _NOT_OBSERVED = (
     "the input is neither the variables of a host of the inventory sovereign.vllm.vllm nor the result of "
@@ -149,6 +151,9 @@ class FilterModule:
 
 def lora_drift(observed, desired, prune=False, prune_exclude=(), prune_limit=None):
     """Return what the module would do, or why that is not known."""
+    # Before ansible-core 2.19, a filter is also called with what is undefined.
+    if desired is None or isinstance(desired, Undefined):
+        raise _refusal("no adapters are declared; give a list, an empty one if the server is to serve none")
     options = {"adapters": desired, "prune": prune, "prune_exclude": prune_exclude, "prune_limit": prune_limit}
     # The validator copies what it gets, and with lazy containers of ansible-core 2.19 that would be half of Ansible.
     checked = _VALIDATOR.validate(plain(options))

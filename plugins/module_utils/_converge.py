@@ -25,7 +25,10 @@ _STICKY_WARNING = (
 
 @dataclass(frozen=True)
 class Converged:
-    """What was decided and what is served now, or in check mode would be; None stands for a name that is not served."""
+    """What was decided and what is served now, or in check mode would be; None stands for a name that is not served.
+
+    ``version`` is None where the server was not asked for it, since nothing has to change, or did not name one.
+    """
 
     plan: Plan
     after: dict[str, ServedAdapter | None]
@@ -33,6 +36,7 @@ class Converged:
     cache_risk: str = ""
     warnings: tuple[str, ...] = ()
     tidied: bool = False
+    version: str | None = None
 
     @property
     def changed(self) -> bool:
@@ -64,12 +68,12 @@ def converge(
     risk, warnings = next(risks, ""), _warnings(decided, reload_strategy, version)
     if check_mode:
         client.require_runtime_lora()
-        return Converged(decided, planned(decided), {}, risk, warnings, bool(decided.leftovers))
+        return Converged(decided, planned(decided), {}, risk, warnings, bool(decided.leftovers), version)
     applied = apply(decided, client, reload_strategy)
     observed = applied.observed
     warnings += _warnings_of_what_is_left(decided, observed)
     tidied = any(observed.adapter(leftover.name) is None for leftover in decided.leftovers)
-    return Converged(decided, served(decided, observed), applied.failures, risk, warnings, tidied)
+    return Converged(decided, served(decided, observed), applied.failures, risk, warnings, tidied, version)
 
 
 def _warnings(decided: Plan, reload_strategy: str, version: str | None) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ def _whole_node(client: Client, options: Mapping, check_mode: bool) -> dict:
         for entry in converged.plan.entries
     ]
     result["summary"] = converged.plan.summary
+    result["version"] = converged.version
     return result
 
 

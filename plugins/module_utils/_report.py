@@ -65,8 +65,13 @@ def entry_result(entry: Entry, adapter: ServedAdapter | None, failure: VllmError
         "path": normalised(adapter.root) if adapter else None,
         "root": adapter.root if adapter else None,
         "parent": adapter.parent if adapter else None,
+        "before": _place(entry.before) if entry.before else None,
         "error": dict(failure.as_dict(), msg=failure.message) if failure else None,
     }
+
+
+def _place(adapter: ServedAdapter) -> dict:
+    return {"path": normalised(adapter.root), "root": adapter.root, "parent": adapter.parent}
 
 
 def joined_failure(failures: dict[str, VllmError], total: int, kind: str = "adapters") -> VllmError:

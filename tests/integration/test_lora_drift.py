@@ -210,6 +210,7 @@ MISTAKES = {
     "no list": ("hostvars['edge'] | sovereign.vllm.lora_drift('sql=/srv/sql')", "adapters"),
     "unknown key": ("hostvars['edge'] | sovereign.vllm.lora_drift([{'name': 'sql', 'dir': '/srv'}])", "adapters.dir"),
     "no name": ("hostvars['edge'] | sovereign.vllm.lora_drift([{'path': '/srv/sql'}])", "name found in adapters"),
+    "nothing is declared": ("hostvars['edge'] | sovereign.vllm.lora_drift(none)", "no adapters are declared"),
     "src": (
         "hostvars['edge'] | sovereign.vllm.lora_drift([{'name': 'sql', 'src': 'sql.tar.gz'}])",
         "only the role knows",
