@@ -97,6 +97,11 @@ class VllmError(Exception):
         }
 
 
+def failure(error: VllmError) -> dict:
+    """Return the keys of a result that tell of a failure."""
+    return {"changed": False, "msg": error.message, "error": error.as_dict()}
+
+
 @contextlib.contextmanager
 def settling(cause: VllmError) -> Iterator[None]:
     """Have an error that comes up while ``cause`` is being settled tell of that as well."""
