@@ -13,6 +13,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.plugins.action import ActionBase
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import checked_digest
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure
 from ansible_collections.sovereign.vllm.plugins.module_utils._placing import ARTIFACT_SPEC, ONE_SOURCE, checked_source
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._plain import option_error, plain
@@ -44,7 +45,8 @@ class ActionModule(ActionBase):
     def _stage(self, options: Mapping, task_vars: dict) -> dict:
         if options["checksum"] is not None:
             # What the store has already needs no source, which may be on a disk that somebody has unplugged.
-            found = self._run_module(task_vars, src=None, checksum=None, digest=options["checksum"])
+            checksum = checked_digest("checksum", options["checksum"])
+            found = self._run_module(task_vars, src=None, checksum=None, digest=checksum)
             if found.get("failed") or found.get("staged"):
                 return found
         checked_source(options["name"], options["src"], self._find)
