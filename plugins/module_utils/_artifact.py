@@ -24,6 +24,7 @@ from ._artifact_files import (
 )
 from ._artifact_text import shown
 from ._artifact_weights import weight_problems
+from ._errors import invalid_option, quoted
 from ._safetensors import HeaderError, read_header
 
 MAX_PROBLEMS = 50
@@ -50,7 +51,7 @@ def inspect_artifact(
     :param checksum: the digest that the files must have, or the SHA-256 of the archive; None for any.
     :param allow_pickle: accept weights that vLLM reads by unpickling, and that cannot be checked here.
     :param max_size: bytes that these files may have together, or all members of an archive; None for any.
-    :raises ValueError: when an option makes no sense. What lies in the directory never raises.
+    :raises VllmError: ``invalid_request`` when an option makes no sense. What lies in the directory never raises.
     """
     _check_options(path, max_rank, base_model, checksum)
     result = {"valid": False, "digest": None, "size": 0, **declared({})}
@@ -94,11 +95,11 @@ def open_artifact(path: str, max_size=None) -> Iterator[Listing]:
 
 def _check_options(path, max_rank, base_model, checksum):
     if not path or "\0" in path:
-        raise ValueError("path must be the directory or archive of an adapter.")
+        raise invalid_option("path", "names nothing", "give the directory or archive of an adapter")
     if max_rank is not None and max_rank < 1:
-        raise ValueError(f"max_rank must be 1 or more, and is {max_rank}.")
+        raise invalid_option("max_rank", f"is {max_rank}", "give 1 or more, or leave it out for any rank")
     if base_model is not None and not base_model.strip("/ "):
-        raise ValueError("base_model must be the name of a model; leave it out when any model will do.")
+        raise invalid_option("base_model", "names no model", "leave it out when any model will do")
     if checksum is not None:
         checked_digest("checksum", checksum)
 
@@ -106,10 +107,10 @@ def _check_options(path, max_rank, base_model, checksum):
 def checked_digest(option: str, value: str) -> str:
     """Return a digest that a user wrote, in lower case.
 
-    :raises ValueError: when it is none.
+    :raises VllmError: ``invalid_request`` when it is none.
     """
     if not _CHECKSUM.fullmatch(value.lower()):
-        raise ValueError(f"{option} must be 'sha256:' and 64 hexadecimal digits, and is {value!r}.")
+        raise invalid_option(option, f"is {quoted(value)}", "give 'sha256:' and 64 hexadecimal digits")
     return value.lower()
 
 

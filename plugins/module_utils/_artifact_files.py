@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import IO, NamedTuple
 
 from ._artifact_text import shown
+from ._errors import VllmError
 
 CONFIG = b"adapter_config.json"
 WEIGHTS = b"adapter_model.safetensors"
@@ -46,8 +47,11 @@ MAX_ENTRIES = 10_000
 _CHUNK = 1 << 20  # bytes
 
 
-class ArtifactError(Exception):
-    """An artifact cannot be read; the text is one sentence for the operator."""
+class ArtifactError(VllmError):
+    """An artifact cannot be read or served; the text is one sentence for the operator, and says what to do."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("artifact_invalid", sentence, hint="correct what the message names, or bring another artifact")
 
 
 class Listing(NamedTuple):

@@ -98,6 +98,11 @@ class VllmError(Exception):
         }
 
 
+def failure(error: VllmError) -> dict:
+    """Return the keys of a result that tell of a failure."""
+    return {"changed": False, "msg": error.message, "error": error.as_dict()}
+
+
 @contextlib.contextmanager
 def settling(causes: Iterable[VllmError]) -> Iterator[None]:
     """Have an error that comes up in this block tell of those that came before: a server that has gone says nothing of

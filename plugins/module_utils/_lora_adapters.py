@@ -11,7 +11,8 @@ from ._argspec import adapter_spec, connection_spec, write_spec
 from ._client import Client
 from ._converge import Converged, converge
 from ._declaration import check_prune_limit, declare, declare_all
-from ._operation import Operation, failure
+from ._errors import failure
+from ._operation import Operation
 from ._report import adapter_card, diff, entry_result, joined_failure
 
 
@@ -50,7 +51,7 @@ def _result(converged: Converged) -> dict:
     if converged.failures:
         result.update(failure(joined_failure(converged.failures, len(converged.plan.entries))))
     result["changed"] = converged.changed
-    result["diff"] = diff(converged.plan.entries, converged.after)
+    result["diff"] = diff(converged.plan, converged.after)
     result["cache_risk"] = bool(converged.cache_risk)
     warnings = [*converged.warnings, *filter(None, [converged.cache_risk])]
     return dict(result, warnings=warnings) if warnings else result

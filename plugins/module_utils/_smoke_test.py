@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from ._argspec import connection_spec
 from ._client import Client
-from ._errors import VllmError, settling
-from ._operation import Operation, failure
+from ._errors import VllmError, failure, settling
+from ._operation import Operation
 from ._report import joined_failure
 
 

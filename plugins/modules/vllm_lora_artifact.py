@@ -156,36 +156,31 @@ msg:
   sample: "The archive holds 'weights', which is a link: pack the files themselves."
 """
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact_files import ArtifactError
-from ansible_collections.sovereign.vllm.plugins.module_utils._placing import CHECKS, place_artifact
+from ansible_collections.sovereign.vllm.plugins.module_utils._placing import (
+    ARTIFACT_SPEC,
+    ONE_SOURCE,
+    FileOperation,
+    place_artifact,
+)
+from ansible_collections.sovereign.vllm.plugins.module_utils._runner import VllmModule, run_module
 
 
-def main():
-    module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "src": {"type": "path"},
-            "digest": {"type": "str"},
-            "remote_src": {"type": "bool", "default": False},
-            "store": {"type": "path", "required": True},
-            "server_store": {"type": "str"},
-            **CHECKS,
-            "mode": {"type": "raw", "default": "u=rwX,go=rX"},
-        },
-        required_one_of=[("src", "digest")],
-        mutually_exclusive=[("src", "digest")],
+def main() -> None:
+    module = VllmModule(
+        ARTIFACT_SPEC,
+        required_one_of=ONE_SOURCE,
+        mutually_exclusive=ONE_SOURCE,
         add_file_common_args=True,
         supports_check_mode=True,
     )
 
-    def set_attributes(path):
+    def set_attributes(path: str) -> bool:
         return module.set_fs_attributes_if_different(module.load_file_common_arguments(module.params, path=path), False)
 
-    try:
-        module.exit_json(**place_artifact(module.params, module.check_mode, set_attributes))
-    except (ArtifactError, ValueError) as error:
-        module.fail_json(msg=str(error))
+    stage = FileOperation(
+        ARTIFACT_SPEC, lambda options, check_mode: place_artifact(options, check_mode, set_attributes)
+    )
+    run_module(module, stage)
 
 
 if __name__ == "__main__":

@@ -161,23 +161,12 @@ target_modules:
   sample: [q_proj, v_proj]
 """
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import inspect_artifact
-from ansible_collections.sovereign.vllm.plugins.module_utils._placing import CHECKS
+from ansible_collections.sovereign.vllm.plugins.module_utils._placing import LORA_ARTIFACT_INFO
+from ansible_collections.sovereign.vllm.plugins.module_utils._runner import VllmModule, run_module
 
 
-def main():
-    module = AnsibleModule(
-        argument_spec={
-            "path": {"type": "path", "required": True},
-            **CHECKS,
-        },
-        supports_check_mode=True,
-    )
-    try:
-        module.exit_json(changed=False, **inspect_artifact(**module.params))
-    except ValueError as error:
-        module.fail_json(msg=str(error))
+def main() -> None:
+    run_module(VllmModule(LORA_ARTIFACT_INFO.argument_spec, supports_check_mode=True), LORA_ARTIFACT_INFO)
 
 
 if __name__ == "__main__":

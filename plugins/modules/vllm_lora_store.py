@@ -86,27 +86,12 @@ msg:
   sample: "/srv/lora/sql/90be11c2a7d4 cannot be removed: Permission denied."
 """
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact_files import ArtifactError
-from ansible_collections.sovereign.vllm.plugins.module_utils._placing import prune_versions
+from ansible_collections.sovereign.vllm.plugins.module_utils._placing import LORA_STORE
+from ansible_collections.sovereign.vllm.plugins.module_utils._runner import VllmModule, run_module
 
 
-def main():
-    module = AnsibleModule(
-        argument_spec={
-            "store": {"type": "path", "required": True},
-            "names": {"type": "list", "elements": "str", "required": True},
-            "roots": {"type": "list", "elements": "str", "required": True},
-            "keep": {"type": "int", "default": 2},
-        },
-        supports_check_mode=True,
-    )
-    if module.params["keep"] < 0:
-        module.fail_json(msg="Option keep must be 0 or more.")
-    try:
-        module.exit_json(**prune_versions(module.params, module.check_mode))
-    except ArtifactError as error:
-        module.fail_json(msg=str(error))
+def main() -> None:
+    run_module(VllmModule(LORA_STORE.argument_spec, supports_check_mode=True), LORA_STORE)
 
 
 if __name__ == "__main__":
