@@ -1,0 +1,77 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a real vLLM makes of an adapter, told by the log-probabilities of the tokens of a prompt."""
+
+from __future__ import annotations
+
+import http.client
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.peft.kinds import Kind, Outcome
+from tests.real_vllm import RealServer
+from tests.support.asking import Reply, ask, load, unload
+
+# On one machine equal weights give equal sums; PEFT adds them up in another order. An adapter moves some token by more than 0.1.
+TOLERANCE = 0.005
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """detail: the largest distances, or what the server said."""
+
+    outcome: Outcome
+    detail: str
+
+
+def measure(server: RealServer, kind: Kind, path: Path, truth: list[float], base: list[float]) -> Measurement:
+    """Load one adapter under a name that nobody had, ask, and unload it. The directory stays: vLLM may read it again.
+
+    truth: what PEFT says; base: what the server says of its base model.
+    """
+    try:
+        reply = load(server.url, kind.slug, path)
+        if reply.status != 200:
+            return Measurement(Outcome.REFUSED, f"{reply.status} {_message(reply)}")
+        answer = _complete(server.url, kind.slug, kind.prompt)
+        assert unload(server.url, kind.slug).status == 200
+    except (OSError, http.client.HTTPException) as error:
+        server.stop()
+        server.start()
+        return Measurement(Outcome.OTHER, f"the server ended: {error!r}")
+    if answer.status != 200:
+        return Measurement(Outcome.OTHER, f"loaded, then {answer.status} {_message(answer)}")
+    return _compared(kind, _log_probabilities(answer), truth, base)
+
+
+def _compared(kind: Kind, served: list[float], truth: list[float], base: list[float]) -> Measurement:
+    from_peft, from_base = distance(served, truth), distance(served, base)
+    detail = f"{from_peft:.4f} from PEFT, {from_base:.4f} from the base model"
+    if from_base <= TOLERANCE and not kind.untrained:
+        return Measurement(Outcome.NO_EFFECT, detail)
+    return Measurement(Outcome.SERVED if from_peft <= TOLERANCE else Outcome.OTHER, detail)
+
+
+def distance(one: list[float], other: list[float]) -> float:
+    """The largest difference of two log-probabilities of one token."""
+    return max(abs(a - b) for a, b in zip(one, other, strict=True))
+
+
+def log_probabilities(url: str, model: str, prompt: tuple[int, ...]) -> list[float]:
+    """Of each token of the prompt but the first, after those before it, as the server has them."""
+    return _log_probabilities(_complete(url, model, prompt))
+
+
+def _complete(url: str, model: str, prompt: tuple[int, ...]) -> Reply:
+    request = {"model": model, "prompt": prompt, "max_tokens": 1, "temperature": 0, "prompt_logprobs": 0}
+    return ask(url, "POST", "/v1/completions", request, timeout=120)
+
+
+def _log_probabilities(answer: Reply) -> list[float]:
+    choice = answer.json["choices"][0]
+    # The first token comes after none. The others have one entry, their own.
+    return [next(iter(entry.values()))["logprob"] for entry in choice["prompt_logprobs"][1:]]
+
+
+def _message(reply: Reply) -> str:
+    return reply.json["error"]["message"]
