@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
-from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, LlamaForCausalLM
 
-from tests.peft.kinds import VOCABULARY
+from tests.peft.kinds import TIED, VOCABULARY
 
 # Dynamo would compile what is asked once. The wrappers, whose names matter, are there without it.
 torch._dynamo.config.disable = True
@@ -37,7 +37,7 @@ def _loaded(model: Path) -> LlamaForCausalLM:
 
 
 def tiny(model: Path) -> torch.nn.Module:
-    """The model that the server serves."""
+    """A model that a server serves."""
     return copy.deepcopy(_loaded(model))
 
 
@@ -84,11 +84,13 @@ def _grown(model: Path) -> torch.nn.Module:
     return base
 
 
-def _tied(model: Path) -> torch.nn.Module:
+def write_tied(model: Path, directory: Path) -> None:
+    """Write the same model with one matrix for embed_tokens and lm_head."""
     base = tiny(model)
     base.config.tie_word_embeddings = True
     base.lm_head.weight = base.model.embed_tokens.weight
-    return base
+    base.to(torch.bfloat16).save_pretrained(directory)
+    AutoTokenizer.from_pretrained(model).save_pretrained(directory)
 
 
 BASES: dict[str, Callable[[Path], torch.nn.Module]] = {
@@ -104,5 +106,5 @@ BASES: dict[str, Callable[[Path], torch.nn.Module]] = {
     "deeper": _sibling(num_hidden_layers=3),
     "gpt2": _gpt2,
     "two more tokens": _grown,
-    "tied embeddings": _tied,
+    TIED: tiny,
 }

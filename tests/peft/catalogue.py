@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.peft.kinds import PROMPT, REMOVED, VOCABULARY, Kind, Outcome
+from tests.peft.kinds import PROMPT, REMOVED, TIED, VOCABULARY, Kind, Outcome
 
 SERVED, NO_EFFECT, OTHER, REFUSED = Outcome.SERVED, Outcome.NO_EFFECT, Outcome.OTHER, Outcome.REFUSED
 
@@ -72,15 +72,23 @@ STARTS = (
     Kind("gaussian start", SERVED, lora(init_lora_weights="gaussian")),
     Kind("orthogonal start", SERVED, lora(init_lora_weights="orthogonal")),
     Kind("EVA", SERVED, lora(init_lora_weights="eva"), start="EVA"),
-    Kind("LoRA-GA", SERVED, lora(init_lora_weights="lora_ga", lora_ga_config={}), start="LoRA-GA"),
+    Kind("LoRA-GA", OTHER, lora(init_lora_weights="lora_ga", lora_ga_config={}), start="LoRA-GA"),
+    Kind(
+        "LoRA-GA, converted",
+        SERVED,
+        lora(init_lora_weights="lora_ga", lora_ga_config={}),
+        start="LoRA-GA",
+        saved="converted",
+    ),
+    Kind("CorDA, converted", SERVED, lora(init_lora_weights="corda"), start="CorDA", saved="converted"),
     Kind("MiCA", SERVED, lora(init_lora_weights="mica")),
     Kind("PiSSA", REFUSED, lora(init_lora_weights="pissa")),
     Kind("PiSSA by iteration", REFUSED, lora(init_lora_weights="pissa_niter_4")),
-    Kind("PiSSA, converted", SERVED, lora(init_lora_weights="pissa"), start="kept", saved="converted"),
+    Kind("PiSSA, converted", SERVED, lora(init_lora_weights="pissa"), saved="converted"),
     Kind("OLoRA", REFUSED, lora(init_lora_weights="olora")),
-    Kind("OLoRA, converted", SERVED, lora(init_lora_weights="olora"), start="kept", saved="converted"),
+    Kind("OLoRA, converted", SERVED, lora(init_lora_weights="olora"), saved="converted"),
     Kind("CorDA", REFUSED, lora(init_lora_weights="corda"), start="CorDA"),
-    Kind("LoftQ", REFUSED, lora(init_lora_weights="loftq", loftq_config={"loftq_bits": 4, "loftq_iter": 1})),
+    Kind("LoftQ", REFUSED, lora(), edited={"init_lora_weights": "loftq"}),
 )
 
 VARIANTS = (
@@ -102,9 +110,9 @@ VARIANTS = (
         ),
     ),
     Kind("QALoRA", REFUSED, lora(use_qalora=True, qalora_group_size=16)),
-    Kind("KaSA", OTHER, lora(kasa_config={})),
-    Kind("MonteCLoRA", OTHER, lora(monteclora_config={})),
-    Kind("VeLoRA", SERVED, lora(velora_config={})),
+    Kind("KaSA", REFUSED, lora(kasa_config={})),
+    Kind("MonteCLoRA", REFUSED, lora(monteclora_config={})),
+    Kind("VeLoRA", REFUSED, lora(velora_config={})),
     Kind("layer_replication", REFUSED, lora(layer_replication=[[0, 2], [1, 2]])),
     Kind("trained lm_head", REFUSED, lora(modules_to_save=["lm_head"])),
     Kind("trained embed_tokens", REFUSED, lora(modules_to_save=["embed_tokens"])),
@@ -131,17 +139,19 @@ METHODS = (
 WRAPPERS = (
     Kind("compiled model", NO_EFFECT, lora(), base="compiled"),
     Kind("compiled layers", NO_EFFECT, lora(), base="compiled layers"),
-    Kind("compiled adapter", NO_EFFECT, lora(), saved="with the state of torch.compile"),
-    Kind("DataParallel", NO_EFFECT, lora(), saved="with the state of DataParallel"),
+    Kind("compiled adapter", REFUSED, lora(), saved="with the state of torch.compile"),
+    Kind("DataParallel", REFUSED, lora(), saved="with the state of DataParallel"),
     Kind("layers in DDP", NO_EFFECT, lora(), base="layers in module"),
     Kind("layers in FSDP", NO_EFFECT, lora(), base="layers in _fsdp_wrapped_module"),
-    Kind("checkpointed layers", SERVED, lora(), base="checkpointed layers"),
+    Kind("checkpointed layers", REFUSED, lora(), base="checkpointed layers"),
+    Kind("names of a compiled adapter", NO_EFFECT, lora(), renamed=("^", "_orig_mod.")),
+    Kind("names of an adapter in DDP", NO_EFFECT, lora(), renamed=("^", "module.")),
     Kind("names of checkpointed layers", NO_EFFECT, lora(), base="layers in _checkpoint_wrapped_module"),
     Kind("without PEFT's prefix", SERVED, lora(), renamed=(r"^base_model\.model\.", "")),
     Kind("prefix of PEFT alone", NO_EFFECT, lora(), renamed=(r"^base_model\.model\.model\.", "base_model.model.")),
     Kind(
         "PEFT's prefix twice",
-        NO_EFFECT,
+        SERVED,
         lora(),
         renamed=(r"^base_model\.model\.", "base_model.model.base_model.model."),
     ),
@@ -158,7 +168,6 @@ MODELS = (
     Kind("narrower sibling", OTHER, lora(), base="narrower"),
     Kind("deeper sibling", OTHER, lora(), base="deeper"),
     Kind("GPT-2", REFUSED, {"r": 8, "target_modules": ["c_attn"], "fan_in_fan_out": True}, base="gpt2"),
-    Kind("tied embeddings", OTHER, lora(["embed_tokens"]), base="tied embeddings"),
     Kind("added tokens", REFUSED, lora(), base="two more tokens", prompt=(*PROMPT, VOCABULARY, VOCABULARY + 1)),
     Kind(
         "added tokens in embed_tokens",
@@ -166,6 +175,7 @@ MODELS = (
         lora(["embed_tokens", "lm_head", "q_proj"]),
         base="two more tokens",
         prompt=(*PROMPT, VOCABULARY),
+        unseen="the vocabulary of the served model is not in them",
     ),
     Kind(
         "added tokens in new_embeddings",
@@ -175,6 +185,15 @@ MODELS = (
         prompt=(*PROMPT, VOCABULARY),
         saved="with new_embeddings.safetensors",
     ),
+)
+
+TIED_EMBEDDINGS = (
+    Kind("q_proj and v_proj, tied", SERVED, lora(), base=TIED),
+    Kind("embed_tokens, tied", SERVED, lora(["embed_tokens"]), base=TIED),
+    Kind("lm_head, tied", SERVED, lora(["lm_head"]), base=TIED),
+    Kind("both, tied", SERVED, lora(["embed_tokens", "lm_head"]), base=TIED),
+    Kind("tied LoRA", SERVED, lora(["embed_tokens"], ensure_weight_tying=True), base=TIED),
+    Kind("trained lm_head, tied", REFUSED, lora(modules_to_save=["lm_head"], ensure_weight_tying=True), base=TIED),
 )
 
 FILES = (
@@ -187,7 +206,7 @@ FILES = (
     Kind("merged, adapter kept", SERVED, lora(), saved="after merging"),
     Kind("merged model", REFUSED, lora(), saved="merged into the base model"),
     Kind("lora_B lost", REFUSED, lora(), saved="without a lora_B"),
-    Kind("lora_A lost", REFUSED, lora(), saved="without a lora_A"),
+    Kind("lora_A lost", OTHER, lora(), saved="without a lora_A"),
 )
 
 CONFIGS = (
@@ -213,4 +232,4 @@ CONFIGS = (
     Kind("null bias", REFUSED, lora(), edited={"bias": None}),
 )
 
-KINDS = (*MODULES, *RANKS, *STARTS, *VARIANTS, *METHODS, *WRAPPERS, *MODELS, *FILES, *CONFIGS)
+KINDS = (*MODULES, *RANKS, *STARTS, *VARIANTS, *METHODS, *WRAPPERS, *MODELS, *TIED_EMBEDDINGS, *FILES, *CONFIGS)

@@ -18,8 +18,8 @@ from tests.real_vllm.layout import release_directory, venv_python
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEFAULT_PEFT = "0.21.2"
-# Everything else that PEFT needs is there: vLLM needs it, too. LoftQ wants scipy.
-BESIDE = ("accelerate", "scipy")
+# Everything else that PEFT needs is there: vLLM needs it, too.
+BESIDE = ("accelerate",)
 
 
 class MakingError(Exception):
@@ -52,7 +52,7 @@ def make(vllm: str, peft: str, directory: Path) -> dict[str, dict[str, Any]]:
         MakingError: nothing could be made. An adapter that could not is in the result, with its `error`.
     """
     variables = {"PYTHONPATH": str(install_peft(vllm, peft)), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    _run([venv_python(vllm), "-m", "tests.peft.making", ensure_model(vllm), directory], **variables)
+    _run([venv_python(vllm), "-W", "ignore", "-m", "tests.peft.making", ensure_model(vllm), directory], **variables)
     return json.loads((directory / "truths.json").read_text(encoding="utf-8"))
 
 

@@ -15,6 +15,7 @@ VOCABULARY = 402  # tokens of the tiny model of tests/real_vllm
 PROMPT = tuple(random.Random(7).sample(range(2, VOCABULARY), 48))
 """Every adapter is asked for the log-probability of each of these tokens after those before it."""
 
+TIED = "tied"  # the base of kinds that are measured on a server of a model with tied embeddings
 MAX_RANK = 16  # --max-lora-rank of the server of tests/real_vllm
 REMOVED = object()  # in place of a value of adapter_config.json: the key is taken out
 
@@ -42,6 +43,7 @@ class Kind:
     edited: keys of adapter_config.json that are written anew afterwards.
     renamed: a regular expression and what takes its place in the names of tensors.
     prompt: tokens.
+    unseen: why its files cannot show what is wrong with it; then it is valid, although vLLM does not serve it as trained.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Kind:
     edited: Mapping[str, Any] = field(default_factory=dict)
     renamed: tuple[str, str] | None = None
     prompt: tuple[int, ...] = PROMPT
+    unseen: str = ""
 
     @property
     def slug(self) -> str:

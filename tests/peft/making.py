@@ -8,20 +8,15 @@ Runs in the environment of the real server, whose torch and transformers PEFT us
 from __future__ import annotations
 
 import json
-import os
 import sys
 import traceback
-import warnings
 from pathlib import Path
-
-os.environ["HF_HUB_OFFLINE"] = "1"
-warnings.filterwarnings("ignore")
 
 import torch
 
-from tests.peft.bases import tiny
+from tests.peft.bases import tiny, write_tied
 from tests.peft.catalogue import KINDS
-from tests.peft.kinds import PROMPT, Kind
+from tests.peft.kinds import PROMPT, TIED, Kind
 from tests.peft.saving import save
 from tests.peft.training import log_probabilities, trained
 
@@ -38,9 +33,13 @@ def _make(kind: Kind, model: Path, directory: Path) -> dict:
 
 def main(model: Path, directory: Path) -> None:
     torch.set_num_threads(1)
-    truths = {kind.name: _make(kind, model, directory / kind.slug) for kind in KINDS}
-    truths["base model"] = {"log_probabilities": log_probabilities(tiny(model), PROMPT)}
-    (directory / "truths.json").write_text(json.dumps(truths), encoding="utf-8")
+    tied = directory / TIED
+    write_tied(model, tied)
+    truths = {}
+    for kind in KINDS:
+        truths[kind.name] = _make(kind, tied if kind.base == TIED else model, directory / kind.slug)
+    bases = {"tiny": log_probabilities(tiny(model), PROMPT), TIED: log_probabilities(tiny(tied), PROMPT)}
+    (directory / "truths.json").write_text(json.dumps({"kinds": truths, "bases": bases}), encoding="utf-8")
 
 
 if __name__ == "__main__":

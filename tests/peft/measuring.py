@@ -5,10 +5,15 @@
 from __future__ import annotations
 
 import http.client
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tests.peft.kinds import Kind, Outcome
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import inspect_artifact
+
+from tests.peft.kinds import MAX_RANK, PROMPT, TIED, Kind, Outcome
 from tests.real_vllm import RealServer
 from tests.support.asking import Reply, ask, load, unload
 
@@ -24,7 +29,51 @@ class Measurement:
     detail: str
 
 
-def measure(server: RealServer, kind: Kind, path: Path, truth: list[float], base: list[float]) -> Measurement:
+@dataclass(frozen=True)
+class Result:
+    """What a real vLLM does with an adapter, and what we say of its files.
+
+    measured: None where PEFT could not make it, which `error` then tells.
+    """
+
+    kind: Kind
+    measured: Measurement | None
+    problems: list[str]
+    error: str = ""
+
+
+def measure_all(
+    server: RealServer, kinds: Iterable[Kind], model: Path, directory: Path, made: dict[str, Any]
+) -> Iterator[Result]:
+    """Measure one kind after the other.
+
+    model: what the server serves; directory: of the adapters; made: what making.py wrote down.
+    """
+    base = log_probabilities(server.url, "tiny", PROMPT)
+    expected = made["bases"][TIED if model.name == TIED else "tiny"]
+    assert distance(base, expected) <= TOLERANCE, (
+        "PEFT and vLLM do not run the same base model: nothing can be compared"
+    )
+    for kind in kinds:
+        truth, path = made["kinds"][kind.name], directory / kind.slug
+        if "error" in truth:
+            yield Result(kind, None, [], truth["error"])
+        else:
+            measured = _measure(server, kind, path, truth["log_probabilities"], base)
+            yield Result(kind, measured, _problems(path, model))
+
+
+def _problems(path: Path, model: Path) -> list[str]:
+    """What we have against it, asked with all that the user of this server knows."""
+    config = path / "adapter_config.json"
+    named = config.exists() and json.loads(config.read_text(encoding="utf-8"))["base_model_name_or_path"]
+    pickled = not (path / "adapter_model.safetensors").exists()
+    # Where PEFT did not learn the name of the base model, the files themselves have to show what is wrong.
+    base_model = str(model) if named else None
+    return inspect_artifact(str(path), max_rank=MAX_RANK, base_model=base_model, allow_pickle=pickled)["problems"]
+
+
+def _measure(server: RealServer, kind: Kind, path: Path, truth: list[float], base: list[float]) -> Measurement:
     """Load one adapter under a name that nobody had, ask, and unload it. The directory stays: vLLM may read it again.
 
     truth: what PEFT says; base: what the server says of its base model.

@@ -30,6 +30,8 @@ def trained(kind: Kind, model: Path) -> peft.PeftModel:
     adapted = peft.get_peft_model(base, config)
     if kind.start in AFTER:
         AFTER[kind.start](adapted)
+    if kind.saved == "converted":
+        _keep(adapted)
     if not kind.untrained:
         _train(adapted)
     if kind.precision:
@@ -116,5 +118,5 @@ def _keep(adapted: peft.PeftModel) -> None:
 BEFORE: dict[str, Callable[[torch.nn.Module, peft.LoraConfig], None]] = {"CorDA": _corda, "LoRA-GA": _lora_ga}
 """Done with the base model."""
 
-AFTER: dict[str, Callable[[peft.PeftModel], None]] = {"EVA": _eva, "weighted sum": _combine, "kept": _keep}
+AFTER: dict[str, Callable[[peft.PeftModel], None]] = {"EVA": _eva, "weighted sum": _combine}
 """Done with the fresh adapter."""
