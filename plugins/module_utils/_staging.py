@@ -107,16 +107,12 @@ def _make_directories(path: str) -> list[str]:
 
 
 def _copy(source: str, beside: str, max_size: int | None) -> None:
-    folders = {os.fsencode(beside)}
     with open_artifact(source, max_size) as listing:
         if listing.refused:
             raise ArtifactError(" ".join(listing.refused.values()))
         for name in listing.files:
-            path = os.path.join(os.fsencode(beside), name)
-            folders.update(os.fsencode(made) for made in _make_directories(os.fsdecode(os.path.dirname(path))))
-            _copy_file(listing, name, path)
-    for folder in folders:
-        _sync(folder)
+            _copy_file(listing, name, os.path.join(os.fsencode(beside), name))
+    _sync(beside)
 
 
 def _copy_file(listing: Listing, name: bytes, path: bytes) -> None:
@@ -134,7 +130,7 @@ def _copy_file(listing: Listing, name: bytes, path: bytes) -> None:
             os.fsync(copy.fileno())
 
 
-def _sync(directory: str | bytes) -> None:
+def _sync(directory: str) -> None:
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -33,9 +33,9 @@ def test_facts_of_a_good_artifact(tmp_path: Path) -> None:
 def test_all_problems_are_listed(tmp_path: Path) -> None:
     path = write_adapter(tmp_path / "adapter", peft_type="IA3", use_dora=True, bias="all", base_model="other")
     (path / WEIGHTS).unlink()
-    (path / "extra").symlink_to("/etc")
+    (path / "tokenizer.json").symlink_to("/etc/hostname")
     result = inspect_artifact(str(path), max_rank=4, base_model="tiny", checksum=f"sha256:{'0' * 64}")
-    causes = ("extra", "checksum", "peft_type", "rank 8", "use_dora", "bias", "base_model_name_or_path", "is missing")
+    causes = ("tokenizer.json", "checksum", "peft_type", "rank 8", "use_dora", "bias", "base_model_name_or_path", "is missing")
     assert [cause for cause in causes if not any(cause in found for found in result["problems"])] == []
     assert len(result["problems"]) == len(causes)
 

@@ -37,6 +37,7 @@ PURE = [
 ARTIFACTS = [
     "_artifact",
     "_artifact_config",
+    "_artifact_experts",
     "_artifact_files",
     "_artifact_ranks",
     "_artifact_text",
