@@ -1,26 +1,21 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kinds of adapters that PEFT writes: the name, what vLLM does with it as measured, and how it is made.
+"""The kinds of adapters that PEFT trains: the name, what vLLM does with it as measured, and how it is made.
 
 See kinds.py for the words. An entry that vLLM serves as it was trained has to be valid to us, and no other.
+Not here: adapters of experts, for which vLLM has no kernel on a CPU; and adapters of a classification head, which says no
+next token.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from tests.peft.kinds import PROMPT, REMOVED, TIED, VOCABULARY, Kind, Outcome
+from tests.peft.catalogue_of_files import KINDS_OF_FILES
+from tests.peft.kinds import PROMPT, TIED, VOCABULARY, Kind, Outcome, lora
 
 SERVED, NO_EFFECT, OTHER, REFUSED = Outcome.SERVED, Outcome.NO_EFFECT, Outcome.OTHER, Outcome.REFUSED
 
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 MLP = ["gate_proj", "up_proj", "down_proj"]
-
-
-def lora(targets: Any = ("q_proj", "v_proj"), **config: Any) -> dict[str, Any]:
-    """The arguments of a LoraConfig: rank 8, alpha 16."""
-    targets = list(targets) if isinstance(targets, tuple) else targets
-    return {"r": 8, "lora_alpha": 16, "target_modules": targets, **config}
 
 
 MODULES = (
@@ -136,33 +131,6 @@ METHODS = (
     Kind("trainable tokens alone", REFUSED, {"token_indices": list(PROMPT[3:6])}, method="TrainableTokens"),
 )
 
-WRAPPERS = (
-    Kind("compiled model", NO_EFFECT, lora(), base="compiled"),
-    Kind("compiled layers", NO_EFFECT, lora(), base="compiled layers"),
-    Kind("compiled adapter", REFUSED, lora(), saved="with the state of torch.compile"),
-    Kind("DataParallel", REFUSED, lora(), saved="with the state of DataParallel"),
-    Kind("layers in DDP", NO_EFFECT, lora(), base="layers in module"),
-    Kind("layers in FSDP", NO_EFFECT, lora(), base="layers in _fsdp_wrapped_module"),
-    Kind("checkpointed layers", REFUSED, lora(), base="checkpointed layers"),
-    Kind("names of a compiled adapter", NO_EFFECT, lora(), renamed=("^", "_orig_mod.")),
-    Kind("names of an adapter in DDP", NO_EFFECT, lora(), renamed=("^", "module.")),
-    Kind("names of checkpointed layers", NO_EFFECT, lora(), base="layers in _checkpoint_wrapped_module"),
-    Kind("without PEFT's prefix", SERVED, lora(), renamed=(r"^base_model\.model\.", "")),
-    Kind("prefix of PEFT alone", NO_EFFECT, lora(), renamed=(r"^base_model\.model\.model\.", "base_model.model.")),
-    Kind(
-        "PEFT's prefix twice",
-        SERVED,
-        lora(),
-        renamed=(r"^base_model\.model\.", "base_model.model.base_model.model."),
-    ),
-    Kind(
-        "name of an adapter in the names",
-        REFUSED,
-        lora(),
-        renamed=(r"\.lora_([AB])\.weight", r".lora_\1.default.weight"),
-    ),
-)
-
 MODELS = (
     Kind("wider sibling", REFUSED, lora(), base="wider"),
     Kind("narrower sibling", OTHER, lora(), base="narrower"),
@@ -196,40 +164,4 @@ TIED_EMBEDDINGS = (
     Kind("trained lm_head, tied", REFUSED, lora(modules_to_save=["lm_head"], ensure_weight_tying=True), base=TIED),
 )
 
-FILES = (
-    Kind("bfloat16", SERVED, lora(), precision="bfloat16"),
-    Kind("float16", SERVED, lora(), precision="float16"),
-    Kind("pickled", SERVED, lora(), saved="pickled"),
-    Kind("pickle beside safetensors", SERVED, lora(), saved="with a pickle beside it"),
-    Kind("a trainer's files", SERVED, lora(), saved="among a trainer's files"),
-    Kind("named adapter", SERVED, lora(), saved="in a sub-directory"),
-    Kind("merged, adapter kept", SERVED, lora(), saved="after merging"),
-    Kind("merged model", REFUSED, lora(), saved="merged into the base model"),
-    Kind("lora_B lost", REFUSED, lora(), saved="without a lora_B"),
-    Kind("lora_A lost", OTHER, lora(), saved="without a lora_A"),
-)
-
-CONFIGS = (
-    Kind("no peft_type", SERVED, lora(), edited={"peft_type": REMOVED}),
-    Kind("peft_type in lower case", SERVED, lora(), edited={"peft_type": "lora"}),
-    Kind("no target_modules", REFUSED, lora(), edited={"target_modules": REMOVED}),
-    Kind("empty target_modules", SERVED, lora(), edited={"target_modules": []}),
-    Kind("null target_modules", SERVED, lora(), edited={"target_modules": None}),
-    Kind(
-        "odd values that nobody reads",
-        SERVED,
-        lora(),
-        edited={"lora_dropout": "x", "task_type": 7, "revision": [], "fan_in_fan_out": "no"},
-    ),
-    Kind("null patterns", SERVED, lora(), edited={"rank_pattern": None, "alpha_pattern": None, "bias": "none"}),
-    Kind("a key that PEFT will have", SERVED, lora(), edited={"use_dora": False, "brand_new": {"x": 1}}),
-    Kind("alpha as text", REFUSED, lora(), edited={"lora_alpha": "16"}),
-    Kind("rank as text", REFUSED, lora(), edited={"r": "8"}),
-    Kind("broken alpha_pattern", REFUSED, lora(), edited={"alpha_pattern": {"q_proj[": 4}}),
-    Kind("alpha_pattern of text", REFUSED, lora(), edited={"alpha_pattern": {"q_proj": "4"}}),
-    Kind("rank in the config too small", OTHER, lora(), edited={"r": 4}),
-    Kind("no lora_alpha", REFUSED, lora(), edited={"lora_alpha": REMOVED}),
-    Kind("null bias", REFUSED, lora(), edited={"bias": None}),
-)
-
-KINDS = (*MODULES, *RANKS, *STARTS, *VARIANTS, *METHODS, *WRAPPERS, *MODELS, *TIED_EMBEDDINGS, *FILES, *CONFIGS)
+KINDS = (*MODULES, *RANKS, *STARTS, *VARIANTS, *METHODS, *MODELS, *TIED_EMBEDDINGS, *KINDS_OF_FILES)

@@ -40,6 +40,7 @@ class Kind:
     untrained: the adapter is saved as PEFT creates it, without effect.
     precision: of the weights on disk, in torch's words, where it is not float32.
     saved: how it is written, one of saving.SAVES.
+    inside: where in what was written the adapter lies.
     edited: keys of adapter_config.json that are written anew afterwards.
     renamed: a regular expression and what takes its place in the names of tensors.
     prompt: tokens.
@@ -55,6 +56,7 @@ class Kind:
     untrained: bool = False
     precision: str = ""
     saved: str = "save_pretrained"
+    inside: str = "."
     edited: Mapping[str, Any] = field(default_factory=dict)
     renamed: tuple[str, str] | None = None
     prompt: tuple[int, ...] = PROMPT
@@ -64,3 +66,9 @@ class Kind:
     def slug(self) -> str:
         """The name of its directory, and of the adapter on the server."""
         return re.sub(r"\W+", "-", self.name).strip("-")
+
+
+def lora(targets: Any = ("q_proj", "v_proj"), **config: Any) -> dict[str, Any]:
+    """The arguments of a LoraConfig: rank 8, alpha 16."""
+    targets = list(targets) if isinstance(targets, tuple) else targets
+    return {"r": 8, "lora_alpha": 16, "target_modules": targets, **config}

@@ -55,7 +55,7 @@ def measure_all(
         "PEFT and vLLM do not run the same base model: nothing can be compared"
     )
     for kind in kinds:
-        truth, path = made["kinds"][kind.name], directory / kind.slug
+        truth, path = made["kinds"][kind.name], directory / kind.slug / kind.inside
         if "error" in truth:
             yield Result(kind, None, [], truth["error"])
         else:

@@ -112,6 +112,16 @@ def _without(pattern: str) -> Callable[[peft.PeftModel, Path], None]:
     return save
 
 
+def _in_the_hubs_cache(adapted: peft.PeftModel, directory: Path) -> None:
+    """The files lie in `blobs`, and a snapshot links to them."""
+    blobs, snapshot = directory / "blobs", directory / "snapshots" / "0123abc"
+    adapted.save_pretrained(blobs)
+    snapshot.mkdir(parents=True)
+    for number, file in enumerate(sorted(blobs.iterdir())):
+        (snapshot / file.name).symlink_to(f"../../blobs/{number}")
+        file.rename(blobs / str(number))
+
+
 def _with_what_trainers_leave(adapted: peft.PeftModel, directory: Path) -> None:
     adapted.save_pretrained(directory)
     torch.save({"lr": 1}, directory / "training_args.bin")
@@ -121,6 +131,7 @@ def _with_what_trainers_leave(adapted: peft.PeftModel, directory: Path) -> None:
 
 SAVES: dict[str, Callable[[peft.PeftModel, Path], None]] = {
     "save_pretrained": lambda adapted, directory: adapted.save_pretrained(directory),
+    "in the hub's cache": _in_the_hubs_cache,
     "pickled": _pickled,
     "converted": _converted,
     "with a pickle beside it": _with_a_pickle,
