@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from tests.peft.kinds import REMOVED, Kind, Outcome, lora
+from tests.peft.kinds import REMOVED, SNAPSHOT, Kind, Outcome, lora
 
 SERVED, NO_EFFECT, OTHER, REFUSED = Outcome.SERVED, Outcome.NO_EFFECT, Outcome.OTHER, Outcome.REFUSED
 
@@ -56,7 +56,7 @@ FILES = (
     Kind("float16", SERVED, lora(), precision="float16"),
     Kind("float64", SERVED, lora(), precision="float64"),
     Kind("float8", SERVED, lora(), precision="float8_e4m3fn"),
-    Kind("snapshot of the hub", SERVED, lora(), saved="in the hub's cache", inside="snapshots/0123abc"),
+    Kind("snapshot of the hub", SERVED, lora(), saved="in the hub's cache", inside=SNAPSHOT),
     Kind("pickled", SERVED, lora(), saved="pickled"),
     Kind("pickle beside safetensors", SERVED, lora(), saved="with a pickle beside it"),
     Kind("a trainer's files", SERVED, lora(), saved="among a trainer's files"),

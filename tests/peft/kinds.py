@@ -17,6 +17,7 @@ PROMPT = tuple(random.Random(7).sample(range(2, VOCABULARY), 48))
 
 TIED = "tied"  # the base of kinds that are measured on a server of a model with tied embeddings
 MAX_RANK = 16  # --max-lora-rank of the server of tests/real_vllm
+SNAPSHOT = "models--acme--adapter/snapshots/0123456789abcdef0123456789abcdef01234567"  # in the cache of the hub
 REMOVED = object()  # in place of a value of adapter_config.json: the key is taken out
 
 

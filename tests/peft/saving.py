@@ -14,7 +14,7 @@ import peft
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.peft.kinds import REMOVED, Kind
+from tests.peft.kinds import REMOVED, SNAPSHOT, Kind
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -114,7 +114,8 @@ def _without(pattern: str) -> Callable[[peft.PeftModel, Path], None]:
 
 def _in_the_hubs_cache(adapted: peft.PeftModel, directory: Path) -> None:
     """The files lie in `blobs`, and a snapshot links to them."""
-    blobs, snapshot = directory / "blobs", directory / "snapshots" / "0123abc"
+    snapshot = directory / SNAPSHOT
+    blobs = snapshot.parents[1] / "blobs"
     adapted.save_pretrained(blobs)
     snapshot.mkdir(parents=True)
     for number, file in enumerate(sorted(blobs.iterdir())):
