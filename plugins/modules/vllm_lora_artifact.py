@@ -13,10 +13,13 @@ description:
   - Brings an adapter from a directory or archive to C(<store>/<name>/<first 12 digits of its digest>) on the node,
     checked as by M(sovereign.vllm.vllm_lora_artifact_info). Other bytes have another path, so that serving it from there
     shows changed content as drift, and an older version stays whole beside it.
+  - The module copies only the files that vLLM reads. M(sovereign.vllm.vllm_lora_artifact_info) lists them in its
+    description. The digest covers the same files, so that a second download or clone of an adapter changes nothing.
   - The artifact is written beside its place, read back, and renamed, so that its place holds all of it or nothing. What
     a killed run has left behind is removed by the next one for the same adapter.
-  - Archives are tar archives, compressed or not, and zip archives, with the files at the top or in one directory. An
-    archive is refused as a whole if a member is a link, a device or encrypted, leaves the archive, or occurs twice.
+  - Archives are tar archives, compressed or not, and zip archives, with the adapter at the top or in a directory. An
+    archive is refused as a whole if a member is a link, a device or encrypted, leaves the archive, or occurs twice, and
+    if it holds several adapters.
   - Nothing is served by this. Give RV(server_path) to M(sovereign.vllm.vllm_lora_adapters).
 extends_documentation_fragment:
   - ansible.builtin.files
@@ -66,7 +69,7 @@ options:
       - Either the digest of its files, as in RV(digest), or for an archive what C(sha256sum) prints for it.
     type: str
   max_size:
-    description: Bytes that all files together may have, such as V(2G).
+    description: Bytes that the files which vLLM reads may have together, such as V(2G). In an archive, all members count.
     type: bytes
     default: 16G
   max_rank:
@@ -77,7 +80,8 @@ options:
       M(sovereign.vllm.vllm_lora_artifact_info).
     type: str
   allow_pickle:
-    description: Accept weights that vLLM reads by unpickling, which can run code of whoever wrote the file.
+    description: Accept weights that vLLM reads by unpickling, which can run code of whoever wrote the file. A pickle
+      beside C(adapter_model.safetensors) needs no permission, because vLLM never opens it, and it is not copied.
     type: bool
     default: false
   mode:

@@ -121,6 +121,18 @@ def more_tensors(shapes: dict[str, list[int]]) -> Callable[[Path], Any]:
     return lambda adapter: rewrite_weights(adapter, {**shapes_of(adapter), **shapes})
 
 
+def both(*changes: Callable[[Path], Any]) -> Callable[[Path], Any]:
+    """One change after the other."""
+    return lambda adapter: [change(adapter) for change in changes]
+
+
+def renamed(old: str, new: str) -> Callable[[Path], Any]:
+    """Each tensor has another name."""
+    return lambda adapter: rewrite_weights(
+        adapter, {name.replace(old, new, 1): shape for name, shape in shapes_of(adapter).items()}
+    )
+
+
 def header(text: bytes, data_length: int = 0) -> Callable[[Path], Any]:
     return lambda adapter: write_weights(adapter, text, data_length)
 

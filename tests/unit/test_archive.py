@@ -45,7 +45,28 @@ def adapter(tmp_path: Path) -> Path:
     adapter = write_adapter(tmp_path / "adapter")
     (adapter / "notes").mkdir()
     (adapter / "notes" / "README.md").write_text("Trained on Tuesday.", encoding="utf-8")
+    (adapter / "vocab.json").write_text("{}", encoding="utf-8")
     return adapter
+
+
+def from_finder(files: dict) -> bytes:
+    """As the Finder of macOS packs a folder."""
+    shadows = {f"__MACOSX/sql/._{name}": b"\0\5\x16\7" for name in files}
+    return zip_of({**in_directory(files, "sql"), **shadows, "__MACOSX/._sql": b"", "sql/.DS_Store": b"Bud1"})
+
+
+def from_tar_of_macos(files: dict) -> bytes:
+    return gzip.compress(
+        tar_of({"._sql": b"x", **in_directory({**files, f"._{CONFIG}": b"x", ".DS_Store": b""}, "sql")})
+    )
+
+
+def with_checkpoints(files: dict) -> bytes:
+    return tar_of({**in_directory(files, "out/checkpoint-1"), **in_directory(files, "out/sql"), **files})
+
+
+def beside_a_config(files: dict) -> bytes:
+    return tar_of({CONFIG: b"{}", **in_directory(files, "sql"), f"old/{CONFIG}": b"{}", f"new/{WEIGHTS}": b""})
 
 
 GOOD = {
@@ -62,6 +83,14 @@ GOOD = {
     "with its directories": with_members(
         tar_entry("notes", type=tarfile.DIRTYPE), tar_entry("./", type=tarfile.DIRTYPE)
     ),
+    "two directories at the top": lambda files: tar_of({**in_directory(files, "one"), "two/x": b""}),
+    "two levels": lambda files: tar_of(in_directory(files, "one/two")),
+    "beside a file": lambda files: zip_of({"README.md": b"", **in_directory(files, "sql")}),
+    "Finder": from_finder,
+    "tar of macOS": from_tar_of_macos,
+    "with checkpoints": with_checkpoints,
+    "beside halves of adapters": beside_a_config,
+    "with a pickle": lambda files: tar_of({"adapter_model.bin": b"\x80", **files}),
     "padded": lambda files: tar_of(files) + ZEROS * 100,
     # torch.save() writes zip files, and PEFT leaves some beside an adapter.
     "ends like a zip archive": lambda files: tar_of({**files, "training_args.bin": zip_of({"a": b"b"})}),
@@ -73,8 +102,6 @@ def test_an_archive_is_the_directory_that_is_packed_in_it(adapter: Path, tmp_pat
     packed = write(tmp_path / "packed", archive(files_of(adapter)))
     found = inspect_artifact(str(packed), max_size=LIMIT)
     assert found["problems"] == []
-    if archive is GOOD["ends like a zip archive"]:
-        (adapter / "training_args.bin").write_bytes(zip_of({"a": b"b"}))
     assert {**found, "digest": directory_digest(str(adapter))} == inspect_artifact(str(adapter))
 
 
@@ -201,8 +228,22 @@ BAD = {
     "empty zip": (lambda files: zip_of({}), "is missing"),
     "no config": (without(CONFIG), "adapter_config.json is missing."),
     "no weights": (without(WEIGHTS), "adapter_model.safetensors is missing"),
-    "two directories at the top": (lambda files: tar_of({**in_directory(files, "one"), "two/x": b""}), "is missing"),
-    "two levels": (lambda files: tar_of(in_directory(files, "one/two")), "adapter_model.safetensors is missing"),
+    "two adapters": (
+        lambda files: tar_of({**in_directory(files, "one"), **in_directory(files, "two/deep"), "x": b""}),
+        "The archive holds several adapters, in 'one/' and 'two/deep/' for example: pack one of them alone.",
+    ),
+    "config and weights apart": (
+        lambda files: tar_of({CONFIG: files[CONFIG], f"weights/{WEIGHTS}": files[WEIGHTS]}),
+        "adapter_model.safetensors is missing: there is one in 'weights', so give that directory.",
+    ),
+    "embeddings of added tokens": (
+        lambda files: tar_of(in_directory({**files, "new_embeddings.safetensors": b""}, "sql")),
+        "new_embeddings.safetensors holds embeddings of added tokens",
+    ),
+    "leaves by dots to the Finder's files": (
+        with_members(tar_entry("__MACOSX/../../outside", b"x")),
+        "leaves the archive",
+    ),
 }
 
 

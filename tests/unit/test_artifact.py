@@ -35,7 +35,16 @@ def test_all_problems_are_listed(tmp_path: Path) -> None:
     (path / WEIGHTS).unlink()
     (path / "tokenizer.json").symlink_to("/etc/hostname")
     result = inspect_artifact(str(path), max_rank=4, base_model="tiny", checksum=f"sha256:{'0' * 64}")
-    causes = ("tokenizer.json", "checksum", "peft_type", "rank 8", "use_dora", "bias", "base_model_name_or_path", "is missing")
+    causes = (
+        "tokenizer.json",
+        "checksum",
+        "peft_type",
+        "rank 8",
+        "use_dora",
+        "bias",
+        "base_model_name_or_path",
+        "is missing",
+    )
     assert [cause for cause in causes if not any(cause in found for found in result["problems"])] == []
     assert len(result["problems"]) == len(causes)
 

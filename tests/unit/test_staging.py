@@ -238,6 +238,7 @@ def test_nothing_but_versions_is_removed(versions: list[str], store: Path, tmp_p
 
 
 def test_links_inside_an_artifact_become_files(adapter: Path, store: Path) -> None:
-    (adapter / "copy.json").symlink_to("adapter_config.json")
+    (adapter / "real").symlink_to("adapter_config.json")
+    (adapter / "vocab.json").symlink_to("real")
     path = Path(place(adapter, store)["path"])
-    assert stat.S_ISREG((path / "copy.json").lstat().st_mode)
+    assert stat.S_ISREG((path / "vocab.json").lstat().st_mode)
