@@ -23,8 +23,7 @@ def trained(kind: Kind, model: Path) -> peft.PeftModel:
     """An adapter of this kind, in memory. Training is one random step of everything that PEFT would train."""
     torch.manual_seed(2)
     base = BASES[kind.base](model)
-    causal = {} if kind.method == "Shadow" else {"task_type": "CAUSAL_LM"}
-    config = getattr(peft, f"{kind.method}Config")(**{**causal, **kind.config})
+    config = getattr(peft, f"{kind.method}Config")(task_type="CAUSAL_LM", **kind.config)
     if kind.start in BEFORE:
         BEFORE[kind.start](base, config)
     adapted = peft.get_peft_model(base, config)
