@@ -44,7 +44,7 @@ real-vllm: nox ## Install vLLM's CPU build (once: minutes, and a few GB in ~/.ca
 
 # `make unit` is `nox -s unit`. ARGUMENTS go to the tool: `make bench ARGUMENTS=--quick`.
 SESSIONS := lint unit stand-in integration release faults coverage mutations documentation molecule eda browser examples sanity contract \
-    environments format docs bench performance-page faults-table
+    peft environments format docs bench performance-page faults-table
 .PHONY: $(SESSIONS)
 $(SESSIONS): nox
 	@$(NOX) -s $@ $(if $(ARGUMENTS),-- $(ARGUMENTS))

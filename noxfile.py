@@ -186,6 +186,12 @@ def conformance(session: nox.Session) -> None:
         pytest(session, newest(), "--timeout", "900", *newest_vllm, "tests/conformance", **collections)
 
 
+@nox.session(tags=PATIENT)
+def peft(session: nox.Session) -> None:
+    """What we say of adapters that real PEFT makes, held against a real vLLM: `-- --vllm 0.32.0 --peft 0.21.2`."""
+    pytest(session, newest(), "--timeout", "900", "tests/peft")
+
+
 # --- Not checks ---
 
 

@@ -25,8 +25,9 @@ _UNSUPPORTED = {
     "use_bdlora": "block-diagonal LoRA",
     "use_qalora": "QALoRA",
 }
-# The other named initialisations (PiSSA, OLoRA, CorDA, LoftQ, ...) change the base model's weights as well.
-_PLAIN_INITIALISATIONS = ("gaussian", "eva", "orthogonal", "mica", "lora_ga")
+# The other named initialisations (PiSSA, OLoRA, CorDA, LoftQ, LoRA-GA, ...) change the base model's weights as well. vLLM
+# 0.33 refuses all of them but LoRA-GA, and serves that on base weights that it was not trained on (tests/peft).
+_PLAIN_INITIALISATIONS = ("gaussian", "eva", "orthogonal", "mica")
 
 _ON_HUB = re.compile(r"[^/.~:][^/:]*/[^/]+")
 _IN_CACHE = re.compile(r"(?:^|/)models--([^/]+)(?:/snapshots/[^/]+)?$")
@@ -59,7 +60,7 @@ def declared(config: dict) -> dict:
     that one with --max-lora-rank.
     """
     pattern = config.get("rank_pattern") or {}
-    ranks = [config.get("r")] + (list(pattern.values()) if isinstance(pattern, dict) else [pattern])
+    ranks = [_r(config)] + (list(pattern.values()) if isinstance(pattern, dict) else [pattern])
     return {
         "rank": max(ranks) if all(_is_rank(rank) for rank in ranks) else None,
         "peft_type": _text(config.get("peft_type")),
@@ -96,7 +97,7 @@ def config_problems(config: dict, max_rank=None, base_model=None) -> list:
 def _rank_problems(config, max_rank):
     problems = []
     pattern = config.get("rank_pattern") or {}
-    if not _is_rank(config.get("r")):
+    if not _is_rank(_r(config)):
         problems.append(f"r is {shown(config.get('r'))}, and the rank must be a positive integer.")
     if not isinstance(pattern, dict):
         problems.append(f"rank_pattern is {shown(pattern)}, and must be a table of ranks by module name.")
@@ -106,7 +107,7 @@ def _rank_problems(config, max_rank):
         for name, rank in pattern.items()
         if not _is_rank(rank)
     ]
-    ranks = [rank for rank in [config.get("r"), *pattern.values()] if _is_rank(rank)]
+    ranks = [rank for rank in [_r(config), *pattern.values()] if _is_rank(rank)]
     if max_rank is not None and ranks and max(ranks) > max_rank:
         source = "r" if config.get("r") == max(ranks) else "rank_pattern"
         problems.append(
@@ -162,6 +163,12 @@ def _model(name):
     name = name.strip().replace("\\", "/").rstrip("/").replace("___", ".")
     cached = _IN_CACHE.search(name)
     return cached.group(1).replace("--", "/") if cached else name
+
+
+def _r(config):
+    """Return ``r``, where vLLM takes 8.0 for 8; in ``rank_pattern`` it does not."""
+    value = config.get("r")
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _is_rank(value):

@@ -161,12 +161,14 @@ def _check_pair(module, matrices, declared, tally):
 def _check_alphas(modules, default, pattern, tally):
     if not pattern:
         return  # the default alone is judged with the config
-    for module, alpha in declared_values(modules, "alpha_pattern", default, pattern).items():
+    alphas = declared_values(modules, "alpha_pattern", default, pattern)
+    for module, alpha in alphas.items():
         if not is_number(alpha):
             tally.add(f"alpha_pattern of adapter_config.json gives {shown(alpha)}, which is not a number", module)
-        elif alpha == 0:
+        # Some modules that are switched off are served as they were trained. An adapter without any effect is a mistake.
+        elif not any(alphas.values()):
             tally.add(
-                "lora_alpha or alpha_pattern of adapter_config.json gives 0, and vLLM multiplies the weights by it, so they "
-                "have no effect (set the value that they were trained with)",
+                "lora_alpha and alpha_pattern of adapter_config.json give 0, and vLLM multiplies the weights by it, so the "
+                "adapter has no effect (set the values that it was trained with)",
                 module,
             )
