@@ -20,6 +20,8 @@ description:
   - Archives are tar archives, compressed or not, and zip archives, with the adapter at the top or in a directory. An
     archive is refused as a whole if a member is a link, a device or encrypted, leaves the archive, or occurs twice, and
     if it holds several adapters.
+  - A version that is staged needs no source. If the store has the version that O(checksum) names, O(src) is not read,
+    and may be gone. The options about the artifact, such as O(max_rank), are checked against that version.
   - Nothing is served by this. Give RV(server_path) to M(sovereign.vllm.vllm_lora_adapters).
 extends_documentation_fragment:
   - ansible.builtin.files
@@ -46,9 +48,15 @@ options:
         It is sent only when the node does not have it.
       - Required unless O(digest) is given.
     type: path
+  decrypt:
+    description: Whether files of O(src) on the controller that C(ansible-vault) has encrypted are decrypted before
+      anything else is done, as by M(ansible.builtin.copy). O(checksum) and RV(digest) are then of the decrypted files.
+    type: bool
+    default: true
   digest:
     description:
-      - The digest of an artifact, V(sha256:) and 64 hexadecimal digits, in place of O(src).
+      - The digest of an artifact, V(sha256:) and 64 hexadecimal digits, in place of O(src). The checksum of an archive
+        that was staged with O(checksum) can stand in its place.
       - Nothing is staged then. RV(staged) tells whether it is in the store.
     type: str
   remote_src:
@@ -66,7 +74,8 @@ options:
   checksum:
     description:
       - What the artifact must be, or nothing is staged, as V(sha256:) and 64 hexadecimal digits.
-      - Either the digest of its files, as in RV(digest), or for an archive what C(sha256sum) prints for it.
+      - Either the digest of its files, as in RV(digest), or for an archive what C(sha256sum) prints for it. The file
+        C(.checksums.json) in the directory of the adapter remembers which digest an archive had.
     type: str
   max_size:
     description: Bytes that the files which vLLM reads may have together, such as V(2G). In an archive, all members count.
@@ -136,7 +145,8 @@ server_path:
   type: str
   sample: /adapters/support-de/4f1c3b0ad2f0
 digest:
-  description: The digest of its files, as M(sovereign.vllm.vllm_lora_artifact_info) returns it.
+  description: The digest of its files, as M(sovereign.vllm.vllm_lora_artifact_info) returns it. If O(digest) is given and
+    nothing is staged for it, that value.
   returned: success
   type: str
   sample: sha256:4f1c3b0ad2f0f1fdc3ab4b8d8f0c9f1b2b6c3e7d5a9e8f7c6b5a4d3c2b1a0f9e
@@ -150,10 +160,21 @@ diff:
   returned: success
   type: dict
 msg:
-  description: Every problem of the artifact, one sentence each.
+  description: What could not be done, with every problem of the artifact in one sentence each.
   returned: on failure
   type: str
-  sample: "The archive holds 'weights', which is a link: pack the files themselves."
+  sample: "Could not stage adapter 'sql' from '/media/usb/sql.zip': The archive holds 'weights', which is a link: pack the
+    files themselves."
+error:
+  description: The failure for machines, with the keys of RV(sovereign.vllm.vllm_lora_adapters#module:error).
+  returned: on failure
+  type: dict
+  sample:
+    code: artifact_invalid
+    http_status: null
+    detail: ""
+    hint: correct what the message names, or bring another artifact
+    retryable: false
 """
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._placing import (

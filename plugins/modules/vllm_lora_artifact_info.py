@@ -105,6 +105,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+msg:
+  description: The problems in one text, which C(failed_when) shows. If an option makes no sense, what is wrong with it.
+  returned: when the artifact is not valid, and on failure
+  type: str
+  sample: "Could not serve what is in '/srv/lora/support-de': adapter_config.json is missing."
 valid:
   description: Whether RV(problems) is empty.
   returned: success
@@ -159,6 +164,16 @@ target_modules:
   type: list
   elements: str
   sample: [q_proj, v_proj]
+error:
+  description: The failure for machines, with the keys of RV(sovereign.vllm.vllm_lora_adapters#module:error).
+  returned: on failure
+  type: dict
+  sample:
+    code: invalid_request
+    http_status: null
+    detail: ""
+    hint: give 1 or more, or leave it out for any rank
+    retryable: false
 """
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._placing import LORA_ARTIFACT_INFO

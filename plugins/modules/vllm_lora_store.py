@@ -41,7 +41,7 @@ options:
     default: 2
 notes:
   - A server dies when it needs an adapter that it has evicted and whose directory is gone. Leave the store alone while a
-    server that reads from it does not answer.
+    server that can read from it does not answer. P(sovereign.vllm.lora_store_hosts#filter) finds these servers.
 seealso:
   - module: sovereign.vllm.vllm_lora_artifact
   - module: sovereign.vllm.vllm_base_model_info
@@ -83,7 +83,18 @@ msg:
   description: What could not be done, and why.
   returned: on failure
   type: str
-  sample: "/srv/lora/sql/90be11c2a7d4 cannot be removed: Permission denied."
+  sample: "/srv/lora/sql/90be11c2a7d4 cannot be removed: Permission denied; see that the disk has room, that the user of
+    the task may write there, and whether the task needs become."
+error:
+  description: The failure for machines, with the keys of RV(sovereign.vllm.vllm_lora_adapters#module:error).
+  returned: on failure
+  type: dict
+  sample:
+    code: store_error
+    http_status: null
+    detail: ""
+    hint: see that the disk has room, that the user of the task may write there, and whether the task needs become
+    retryable: false
 """
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._placing import LORA_STORE
