@@ -113,9 +113,12 @@ def settling(causes: Iterable[VllmError]) -> Iterator[None]:
     try:
         yield
     except VllmError as error:
-        for cause in causes:
-            if cause.message.rstrip(".") not in error.message:
-                error.add(f"before that: {cause.message.rstrip('.')} ({cause.code})")
+        for cause in reversed(list(causes)):
+            told = cause.message.rstrip(".")
+            if told not in error.message:
+                # What to do about a server that has gone is said once.
+                told = told.replace(f"; {error.hint}", "") if error.hint else told
+                error.add(f"before that: {told} ({cause.code})")
                 error.detail = error.detail or cause.detail
         raise
 
