@@ -39,24 +39,34 @@ class _Tls(HTTPAdapter):
     """Speaks TLS with one context that decides everything: what requests would add to it is left out."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
+        if urllib3.__version__.startswith("1."):
+            # It names no address to OpenSSL, and compares the certificate with the address itself where this is off.
+            context.check_hostname = False
+        self._tls_options = {"ssl_context": context, "cert_reqs": context.verify_mode}
         super().__init__()
 
     def init_poolmanager(self, *args, **options):
-        super().init_poolmanager(*args, ssl_context=self._context, **options)
+        super().init_poolmanager(*args, **self._tls_options, **options)
 
     def proxy_manager_for(self, proxy, **options):
         if proxy.lower().startswith("https:"):
-            options["proxy_ssl_context"] = self._context
-        return super().proxy_manager_for(proxy, ssl_context=self._context, **options)
+            options["proxy_ssl_context"] = self._tls_options["ssl_context"]
+        return super().proxy_manager_for(proxy, **self._tls_options, **options)
 
-    def build_connection_pool_key_attributes(self, request, verify, cert=None):
-        """As of requests 2.32, which takes the files from here."""
-        host, _files = super().build_connection_pool_key_attributes(request, verify, cert)
-        return host, {"cert_reqs": self._context.verify_mode}
+    def get_connection_with_tls_context(self, request, verify, proxies=None, cert=None):
+        """As of requests 2.32, where this would choose a context or files of its own."""
+        proxy = requests.utils.select_proxy(request.url, proxies)
+        if proxy:
+            manager = self.proxy_manager_for(requests.utils.prepend_scheme_if_needed(proxy, "http"))
+        else:
+            manager = self.poolmanager
+        return manager.connection_from_url(request.url)
+
+    # 2.32.0 and 2.32.1 call it so.
+    _get_connection = get_connection_with_tls_context
 
     def cert_verify(self, conn, url, verify, cert):
-        conn.cert_reqs = self._context.verify_mode
+        """Leave everything to the context."""
 
 
 class Transport:
