@@ -127,7 +127,7 @@ _value:
 
 from ansible.module_utils.common.text.converters import to_text
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.sovereign.vllm.plugins.filter.lora_drift import lora_drift
+from ansible_collections.sovereign.vllm.plugins.filter.lora_drift import drift_from
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import printable
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import report
 
@@ -152,13 +152,13 @@ def drift_report(
     """Return the report."""
 
     def compared(variables):
-        pruning = [
-            variables.get("drift_report_prune", prune),
-            variables.get(
+        pruning = {
+            "prune": variables.get("drift_report_prune", prune),
+            "prune_exclude": variables.get(
                 "drift_report_prune_exclude", prune_exclude or variables.get("lora_adapters_prune_exclude", ())
             ),
-        ]
-        return lora_drift(variables, variables.get(declared, []), *pruning)
+        }
+        return drift_from(declared, variables, variables.get(declared, []), pruning)
 
     def site(name):
         variables = hostvars[name]
