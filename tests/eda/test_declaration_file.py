@@ -45,17 +45,11 @@ REFUSED = {
         [EDGE | {"adapters": [{"path": "/srv/a"}]}],
         "adapter 1 of the declaration of endpoint 1 has no name",
     ),
-    "adapter without a path": ([EDGE | {"adapters": [{"name": "a"}]}], "Option path is missing for adapter 'a'"),
-    "name is a list": ([EDGE | {"adapters": [{"name": ["a"], "path": "/srv/a"}]}], "is a list; give text"),
     "adapters are null": (
         [EDGE | {"adapters": None}],
         "the declaration of endpoint 1 is null; give a list of adapters",
     ),
     "adapter by src": ([EDGE | {"adapters": [{"name": "a", "src": "/srv/a"}]}], "declares 'a' by src"),
-    "adapter twice": (
-        [EDGE | {"adapters": [{"name": "a", "path": "/a"}, {"name": "a", "path": "/b"}]}],
-        "more than once",
-    ),
     "an action as a state": (
         [EDGE | {"adapters": [{"name": "a", "path": "/a", "state": "reloaded"}]}],
         "only present and absent can be declared",
@@ -65,7 +59,6 @@ REFUSED = {
         [EDGE | {"prune_limit": True}],
         "option prune_limit of endpoint 1 is true; give a whole number",
     ),
-    "prune_exclude of lists": ([EDGE | {"prune_exclude": [[1]]}], "is a list with a list; give a list of text"),
     "timeout of nothing": ([EDGE | {"timeout": 0}], "timeout must be more than 0"),
     "key in a variable that is not set": ([EDGE | {"api_key_env": "NO_SUCH_KEY"}], "'NO_SUCH_KEY', which is not set"),
 }
