@@ -61,8 +61,7 @@ def read_adapters(where: str, written: object) -> list[dict]:
             _check(options)
         _check_names(found)
     except VllmError as problem:
-        problem.sentence = f"{where} cannot be used: {problem.sentence}"
-        raise
+        raise VllmError(problem.code, f"{where} cannot be used: {problem.message}", hint=problem.hint) from None
     return found
 
 
