@@ -176,7 +176,7 @@ from ansible.errors import AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.text.converters import to_text
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.sovereign.vllm.plugins.filter.lora_drift import lora_drift
+from ansible_collections.sovereign.vllm.plugins.filter.lora_drift import drift_from
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import printable
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import VERDICTS, not_declared, report
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._plain import plain
@@ -213,13 +213,13 @@ def drift_report(
     lists = checked.validated_parameters
 
     def compared(variables):
-        pruning = [
-            variables.get("drift_report_prune", prune),
-            variables.get(
+        pruning = {
+            "prune": variables.get("drift_report_prune", prune),
+            "prune_exclude": variables.get(
                 "drift_report_prune_exclude", prune_exclude or variables.get("lora_adapters_prune_exclude", ())
             ),
-        ]
-        return lora_drift(variables, variables[declared], *pruning)
+        }
+        return drift_from(declared, variables, variables[declared], pruning)
 
     def audited(variables, url):
         if declared and _is_absent(variables, declared):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from ._argspec import adapter_spec, connection_spec, write_spec
 from ._client import Client
 from ._converge import Converged, converge
-from ._declaration import check_prune_limit, declare, declare_all
+from ._declaration import PRUNE_OPTIONS, check_prune_limit, declare, declare_all
 from ._errors import failure
 from ._operation import Operation
 from ._report import adapter_card, diff, entry_result, joined_failure
@@ -63,9 +63,7 @@ LORA_ADAPTERS = Operation(
         connection_spec(),
         **write_spec(),
         adapters={"type": "list", "elements": "dict", "required": True, "options": adapter_spec()},
-        prune={"type": "bool", "default": False},
-        prune_exclude={"type": "list", "elements": "str", "default": []},
-        prune_limit={"type": "int"},
+        **PRUNE_OPTIONS,
     ),
     _whole_node,
 )

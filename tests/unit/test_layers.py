@@ -22,6 +22,7 @@ PACKAGE = "ansible_collections.sovereign.vllm.plugins"
 PURE = [
     "_errors",
     "_models",
+    "_values",
     "_yaml",
     "_plan",
     "_declaration",
