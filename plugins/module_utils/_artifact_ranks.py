@@ -15,7 +15,7 @@ import warnings
 from ._artifact_files import ArtifactError
 from ._artifact_text import shown
 
-MATCHING_TIME = 10.0  # seconds for all patterns and modules; milliseconds are usual
+MATCHING_TIME = 3.0  # seconds for all keys of a pattern and all modules, in which the engine would stand still; milliseconds are usual
 
 
 class _TooSlow(Exception):
