@@ -37,7 +37,7 @@ class Kind:
     outcome: what vLLM 0.32 does with it, as measured.
     config: what PEFT's configuration is given, beside the defaults of `method`.
     base: the model that is trained, one of bases.BASES.
-    start: what is done with the fresh adapter before training, one of training.STARTS.
+    start: what is done with the fresh adapter before training, one of training.BEFORE or training.AFTER.
     untrained: the adapter is saved as PEFT creates it, without effect.
     precision: of the weights on disk, in torch's words, where it is not float32.
     saved: how it is written, one of saving.SAVES.
