@@ -137,7 +137,10 @@ def _could_not_be_helped(account: Account, name: str) -> bool:
         number for number, one in enumerate(account.log) if one.path == UNLOAD and (one.body or {})["lora_name"] == name
     ]
     rest = account.log[unloads[-1] :] if unloads else []
-    if any(one.fault == "ignored" and (one.body or {})["lora_name"] == name + REHEARSAL_SUFFIX for one in account.log):
+    temporary = [
+        one for one in account.log if one.path == LOAD and (one.body or {})["lora_name"] == name + REHEARSAL_SUFFIX
+    ]
+    if any(one.fault == "ignored" for one in temporary):
         return False  # the list would have told that before the unload
     loads = [one for one in rest if one.path == LOAD and (one.body or {})["lora_name"] == name]
     spoilt = [one for one in loads if one.fault or one.status != 200]
