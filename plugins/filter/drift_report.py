@@ -129,7 +129,9 @@ from ansible.module_utils.common.text.converters import to_text
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.sovereign.vllm.plugins.filter.lora_drift import drift_from
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import printable
+from ansible_collections.sovereign.vllm.plugins.module_utils._values import refused
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import report
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._plain import plain
 
 _OF_THE_INVENTORY = ("vllm_base_url", "vllm_version", "vllm_observed_at")
 
@@ -158,7 +160,7 @@ def drift_report(
                 "drift_report_prune_exclude", prune_exclude or variables.get("lora_adapters_prune_exclude", ())
             ),
         }
-        return drift_from(declared, variables, variables.get(declared, []), pruning)
+        return drift_from(declared, variables, _declared(variables, declared), pruning)
 
     def site(name):
         variables = hostvars[name]
@@ -177,6 +179,17 @@ def drift_report(
 
     source = "inventory" if declared else "live"
     return wrap_var(report(map(site, sites), to_text(generated_at), source))
+
+
+def _declared(variables, name):
+    try:
+        value = plain(variables.get(name, []))
+    except Exception as error:
+        raise refused(f"{name} cannot be resolved ({printable(error).rstrip('.')}); define what it uses") from None
+    # Before ansible-core 2.19, `hostvars` leaves a template as it is when something in it is undefined.
+    if "{{" in str(value):
+        raise refused(f"{name} cannot be resolved (something in it is undefined); define what it uses")
+    return value
 
 
 # A template in the variables of a host can raise anything, and is the trouble of this host alone.
