@@ -117,14 +117,7 @@ def test_the_role_and_the_report_do_what_text_means(new_site: NewSite, tmp_path:
     adapters = [{"name": 2024, "src": site.artifact("sql"), "is_3d_lora_weight": "no"}]
 
     def text(**given: str) -> dict[str, Any]:
-        common = {
-            "keep": "0",
-            "prune": "no",
-            "smoke": "yes",
-            "boot_file": str(boot),
-            "grace_period": "0",
-            "retries": "0",
-        }
+        common = {"keep": "0", "prune": "no", "smoke": "yes", "boot_file": str(boot), "grace_period": "0"}
         return {f"lora_adapters_{name}": value for name, value in {**common, **given}.items()}
 
     converge(site, *adapters, **text(versioned_names="false"))
