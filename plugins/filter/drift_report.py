@@ -178,6 +178,7 @@ from ansible.module_utils.common.text.converters import to_text
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.sovereign.vllm.plugins.filter.lora_drift import drift_from
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import printable
+from ansible_collections.sovereign.vllm.plugins.module_utils._values import refused
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import VERDICTS, not_declared, report
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._plain import plain
 
@@ -219,7 +220,7 @@ def drift_report(
                 "drift_report_prune_exclude", prune_exclude or variables.get("lora_adapters_prune_exclude", ())
             ),
         }
-        return drift_from(declared, variables, variables[declared], pruning)
+        return drift_from(declared, variables, _declared(variables, declared), pruning)
 
     def audited(variables, url):
         if declared and _is_absent(variables, declared):
@@ -268,6 +269,17 @@ def _failed_for_want_of(variable, result):
         and not result.get("error")
         and variable in to_text(result.get("msg"))
     )
+
+
+def _declared(variables, name):
+    try:
+        value = plain(variables[name])
+    except Exception as error:
+        raise refused(f"{name} cannot be resolved ({printable(error).rstrip('.')}); define what it uses") from None
+    # Before ansible-core 2.19, `hostvars` leaves a template as it is when something in it is undefined.
+    if "{{" in str(value):
+        raise refused(f"{name} cannot be resolved (something in it is undefined); define what it uses")
+    return value
 
 
 # A template in the variables of a host can raise anything, and is the trouble of this host alone.

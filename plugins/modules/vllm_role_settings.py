@@ -54,11 +54,6 @@ options:
     description: Whether a variable that is required and missing is an error.
     type: bool
     default: true
-seealso:
-  - plugin: sovereign.vllm.lora_adapters
-    plugin_type: role
-  - plugin: sovereign.vllm.drift_report
-    plugin_type: role
 author:
   - sovereign.vllm contributors (@sovereign-vllm)
 """

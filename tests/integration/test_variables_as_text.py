@@ -117,14 +117,7 @@ def test_the_role_and_the_report_do_what_text_means(new_site: NewSite, tmp_path:
     adapters = [{"name": 2024, "src": site.artifact("sql"), "is_3d_lora_weight": "no"}]
 
     def text(**given: str) -> dict[str, Any]:
-        common = {
-            "keep": "0",
-            "prune": "no",
-            "smoke": "yes",
-            "boot_file": str(boot),
-            "grace_period": "0",
-            "retries": "0",
-        }
+        common = {"keep": "0", "prune": "no", "smoke": "yes", "boot_file": str(boot), "grace_period": "0"}
         return {f"lora_adapters_{name}": value for name, value in {**common, **given}.items()}
 
     converge(site, *adapters, **text(versioned_names="false"))
@@ -207,26 +200,31 @@ def test_a_callers_loop_keeps_its_servers_apart(new_site: NewSite, tmp_path: Pat
 def test_a_variable_that_cannot_be_resolved_asks_no_other_server(new_site: NewSite, tmp_path: Path) -> None:
     other = new_site()
     other.watched.clear_log()
-    broken = {"lora_adapters_adapters": [], "lora_adapters_base_url": "{{ nowhere }}"}
-    sites = {
-        "vllm": {
-            "hosts": {
-                "edge": {**IN_WORKER, **broken},
-                "inner": {**IN_WORKER, **broken, "vllm_base_url": "{{ nowhere }}"},
-            }
-        }
+    nowhere = "{{ nowhere }}"
+    seen = {
+        "vllm_reachable": True,
+        "vllm_base_models": [{"id": "tiny", "root": None, "max_model_len": 1, "aliases": []}],
     }
+    url = {"vllm_base_url": "http://127.0.0.1:9", "vllm_lora_adapters": []}
+    hosts = {
+        "lora_adapters_base_url": {"lora_adapters_adapters": [], "lora_adapters_base_url": nowhere},
+        "vllm_base_url": {"lora_adapters_adapters": [], "vllm_base_url": nowhere},
+        "lora_adapters_adapters": {"lora_adapters_adapters": [{"name": "a", "path": f"/srv/{nowhere}"}], **seen, **url},
+    }
+    sites = {"vllm": {"hosts": {name: {**IN_WORKER, **host} for name, host in hosts.items()}}}
     (tmp_path / "sites.json").write_text(json.dumps(sites))
     environment = {"VLLM_BASE_URL": other.watched.url}
-    shell("ansible-playbook -i sites.json sovereign.vllm.drift_audit", tmp_path, environment=environment)
-    reasons = {
-        site["name"]: site["reason"] for site in json.loads((tmp_path / "drift_report/drift.json").read_text())["sites"]
-    }
-    assert reasons["edge"].startswith("lora_adapters_base_url cannot be resolved (")
-    assert reasons["inner"].startswith("vllm_base_url cannot be resolved (")
-    for reason in reasons.values():
-        assert "'nowhere' is undefined" in reason and reason.endswith("; define what it uses.")
-    run = run_playbook(ROLE, {"site": {**IN_WORKER, **broken}}, tmp_path / "role", rc=2, environment=environment)
+    for source, names in {"live": list(hosts), "inventory": ["lora_adapters_adapters"]}.items():
+        command = f"ansible-playbook -i sites.json sovereign.vllm.drift_audit -e drift_audit_source={source}"
+        shell(command, tmp_path, environment=environment)
+        report = json.loads((tmp_path / "drift_report" / "drift.json").read_text())
+        found = {site["name"]: site for site in report["sites"]}
+        for name in names:
+            assert found[name]["verdict"] == "failed"
+            assert found[name]["reason"].startswith(f"{name} cannot be resolved (")
+            assert "undefined" in found[name]["reason"] and found[name]["reason"].endswith("; define what it uses.")
+    site = {**IN_WORKER, **hosts["lora_adapters_base_url"]}
+    run = run_playbook(ROLE, {"site": site}, tmp_path / "role", rc=2, environment=environment)
     assert "'nowhere' is undefined" in run.output
     assert other.watched.log == []
 
