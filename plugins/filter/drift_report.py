@@ -9,8 +9,8 @@ name: drift_report
 short_description: Make one report from the audit of many vLLM servers
 version_added: 1.0.0
 description:
-  - Gathers the results of M(sovereign.vllm.vllm_lora_adapters) in check mode, or what the inventory saw of each site,
-    compared with what is declared for it.
+  - Gathers the results of M(sovereign.vllm.vllm_lora_adapters) in check mode, or what the inventory saw of each site, compared with what is declared
+    for it.
   - A site that did not answer is unreachable, whatever is known of it. Nothing is concluded about its adapters.
   - A site for which nothing is declared is not audited. An empty list is a declaration; a variable that is missing, misspelled or null is not.
 positional: sites
@@ -43,19 +43,19 @@ options:
       - A site whose declaration cannot be used is V(failed), with the reason, and the rest go on.
     type: str
   prune:
-    description: With O(declared), whether what is served but not declared has drifted, on hosts that have no variable
-      C(drift_report_prune) of their own.
+    description: With O(declared), whether what is served but not declared has drifted, on hosts that have no variable C(drift_report_prune) of their
+      own.
     type: bool
     default: true
   prune_exclude:
-    description: With O(declared), names that may be served without being declared, as globs, on hosts that have no
-      variable C(drift_report_prune_exclude) of their own. If empty, those in C(lora_adapters_prune_exclude) of each host.
+    description: With O(declared), names that may be served without being declared, as globs, on hosts that have no variable
+      C(drift_report_prune_exclude) of their own. If empty, those in C(lora_adapters_prune_exclude) of each host.
     type: list
     elements: str
     default: []
   awaited:
-    description: Names of hosts that the audit comes to later, as those of the next batches of a play with C(serial). Those without
-      a result are left out of the report. Not used with O(declared).
+    description: Names of hosts that the audit comes to later, as those of the next batches of a play with C(serial). Those without a result are left
+      out of the report. Not used with O(declared).
     type: list
     elements: str
     default: []
@@ -133,44 +133,25 @@ _value:
           type: str
           choices: [drifted, unreachable, failed, not_declared, in_sync]
         reason:
-          description: Why it is unreachable or was not audited, or what an interrupted run left there. Otherwise an
-            empty string.
+          description: Why it is unreachable or was not audited, or what an interrupted run left there. Otherwise an empty string.
           type: str
         last_seen:
-          description: When the inventory last saw what it serves, or null where that is not known. If C(source) is V(inventory),
-            the verdict is about this time.
+          description: When the inventory last saw what it serves, or null where that is not known. If C(source) is V(inventory), the verdict is about
+            this time.
           type: str
         adapters:
-          description: The adapters that are declared there, or served and not declared.
+          description:
+            - The adapters that are declared there, or served and not declared, each with its C(name).
+            - C(verdict) is V(in_sync), V(missing), V(drifted) or V(unexpected), and C(drift) the same as M(sovereign.vllm.vllm_lora_adapters) has it.
+            - C(path) and C(parent) are the path and the base model that are declared, or null where the adapter is not.
+            - C(served) is what is served under the name, with C(path) and C(parent), or null for nothing.
           type: list
           elements: dict
-          contains:
-            name:
-              description: Name of the adapter.
-              type: str
-            verdict:
-              description: What is the matter with it.
-              type: str
-              choices: [in_sync, missing, drifted, unexpected]
-            drift:
-              description: The same in the words of M(sovereign.vllm.vllm_lora_adapters).
-              type: str
-            path:
-              description: Path that is declared, or null where none is.
-              type: str
-            parent:
-              description: Base model that is declared, or else the one that the adapter would have. Null where none is declared.
-              type: str
-            served:
-              description: What is served under this name, with C(path) and C(parent), or null for nothing.
-              type: dict
         findings:
           description: What M(sovereign.vllm.vllm_server_info) found.
           type: list
           elements: dict
 """
-
-from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -179,7 +160,14 @@ from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.sovereign.vllm.plugins.filter.lora_drift import drift_from
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import printable
 from ansible_collections.sovereign.vllm.plugins.module_utils._values import refused
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import VERDICTS, not_declared, report
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import (
+    VERDICTS,
+    failed_for_want_of,
+    is_absent,
+    not_declared,
+    report,
+    text_of,
+)
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._plain import plain
 
 _OF_THE_INVENTORY = ("vllm_base_url", "vllm_version", "vllm_observed_at")
@@ -223,7 +211,7 @@ def drift_report(
         return drift_from(declared, variables, _declared(variables, declared), pruning)
 
     def audited(variables, url):
-        if declared and _is_absent(variables, declared):
+        if declared and is_absent(variables, declared):
             return not_declared(declared, list(variables))
         if url is None and variables.get("vllm_error"):
             # Nobody could be asked, and the inventory knows why there is no address.
@@ -231,14 +219,14 @@ def drift_report(
         if declared:
             return _or_failure(compared, variables)
         found = variables.get(result)
-        if _is_absent(variables, _DECLARED) and _failed_for_want_of(_DECLARED, found):
+        if is_absent(variables, _DECLARED) and failed_for_want_of(_DECLARED, found):
             return not_declared(_DECLARED, list(variables))
         return found
 
     def site(name):
         variables = hostvars[name]
-        seen = {key: _or_none(variables, key) for key in _OF_THE_INVENTORY}
-        seen["vllm_base_url"] = seen["vllm_base_url"] or _or_none(variables, "lora_adapters_base_url")
+        seen = {key: text_of(variables, key) for key in _OF_THE_INVENTORY}
+        seen["vllm_base_url"] = seen["vllm_base_url"] or text_of(variables, "lora_adapters_base_url")
         return {
             "name": to_text(name),
             "result": audited(variables, seen["vllm_base_url"]),
@@ -251,24 +239,6 @@ def drift_report(
     source = "inventory" if declared else "live"
     rows = map(site, (name for name in lists["sites"] if name not in come))
     return wrap_var(report(rows, to_text(generated_at), source, come, lists["fail_on"]))
-
-
-def _is_absent(variables, name):
-    """Whether a host has no such variable, or null. One that cannot be evaluated is there, and fails by itself."""
-    try:
-        return name not in variables or variables[name] is None
-    except Exception:
-        return False
-
-
-def _failed_for_want_of(variable, result):
-    """Whether a task failed by itself, before any server was asked, and names this variable: modules give a code."""
-    return (
-        isinstance(result, Mapping)
-        and bool(result.get("failed"))
-        and not result.get("error")
-        and variable in to_text(result.get("msg"))
-    )
 
 
 def _declared(variables, name):
@@ -288,12 +258,3 @@ def _or_failure(compared, variables):
         return compared(variables)
     except Exception as error:
         return {"failed": True, "msg": printable(error)}
-
-
-def _or_none(variables, key):
-    try:
-        value = variables.get(key)
-        # Since ansible-core 2.19 what is undefined raises only when it is made text.
-        return value if value is None else to_text(value)
-    except Exception:
-        return None

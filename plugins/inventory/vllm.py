@@ -14,8 +14,8 @@ description:
   - All endpoints are asked at once, so all dead sites of a fleet together cost one O(timeout).
   - An endpoint that gives no usable answer stays in the inventory, with what was seen of it last. Nothing is concluded
     from its silence.
-  - Every host is in the group C(vllm) and in one of C(vllm_reachable) and C(vllm_unreachable). If two sources have a host of
-    the same name, the last one decides its variables and which of the two groups it is in.
+  - Every host is in the group C(vllm) and in one of C(vllm_reachable) and C(vllm_unreachable). Of two sources that have a
+    host of the same name, the last one decides.
   - C(vllm_base_url) is the address of the server.
   - C(vllm_reachable) tells whether it gave a usable answer when it was last asked, and C(vllm_error) why not, with
     C(code) and C(msg); otherwise it is null.
@@ -137,15 +137,14 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible.utils.vars import combine_vars
 from ansible_collections.sovereign.vllm.plugins.module_utils._argspec import connection_spec
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option, quoted
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option
 from ansible_collections.sovereign.vllm.plugins.module_utils._requests import REQUESTS_IMPORT_ERROR
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_sites import HostsSoFar, host_sites
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._last_seen import look_at, recall, remember
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._listed_sites import listed_sites
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._sites import Connection, problems_of
 
-_STATES = ("vllm_reachable", "vllm_unreachable")
-_GROUPS = ("vllm", *_STATES)
+_GROUPS = ("vllm", "vllm_reachable", "vllm_unreachable")
 _OF_MODULES_ONLY = ("base_url", "unreachable_as")
 
 
@@ -233,26 +232,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self.inventory.add_group(group)
         for site in sites:
             variables = sights[site.name].variables
-            state, other = _STATES if variables["vllm_reachable"] else _STATES[::-1]
-            self._part_with_earlier(site.name, variables["vllm_base_url"], other)
-            for group in ("vllm", state):
-                self.inventory.add_host(site.name, group=group)
+            for problem in self._hosts.put_into_groups(site.name, variables):
+                self.display.warning(problem)
             for name, value in {**site.variables, **wrap_var(variables)}.items():
                 self.inventory.set_variable(site.name, name, value)
             self._construct(site.name)
-
-    def _part_with_earlier(self, name, url, group):
-        """Leave the last word on a host to this source: its variables replace those that an earlier one has set."""
-        host = self.inventory.get_host(name)
-        if host is None:
-            return
-        self.inventory.groups[group].remove_host(host)
-        earlier = host.vars.get("vllm_base_url")
-        if "vllm_reachable" in host.vars and earlier != url:
-            self.display.warning(
-                f"Host {quoted(name)} is in two inventory sources. {quoted(url)} replaces {quoted(earlier)}, which is not "
-                "audited; give the two servers different names."
-            )
 
     def _construct(self, name):
         compose, groups, keyed_groups = map(self.get_option, ("compose", "groups", "keyed_groups"))

@@ -90,6 +90,7 @@ def read_pruning(where: str, given: Mapping) -> dict:
     check_prune_limit(found["prune_limit"])
     return {name: value for name, value in found.items() if value is not None}
 
+
 # What can be the name of a repository: `name` or `owner/name`, neither of which begins with a dot.
 _HUB_REPOSITORY = re.compile(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)?\Z")
 

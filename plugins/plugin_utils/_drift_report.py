@@ -80,6 +80,34 @@ def not_declared(variable: str, variables: Iterable[str]) -> dict:
     return {"failed": True, "msg": msg, "error": {"code": "not_declared"}}
 
 
+def is_absent(variables: Mapping, name: str) -> bool:
+    """Whether a host has no such variable, or null. One that cannot be evaluated is there, and fails by itself."""
+    try:
+        return name not in variables or variables[name] is None
+    except Exception:
+        return False
+
+
+def failed_for_want_of(variable: str, result: object) -> bool:
+    """Whether a task failed by itself, before any server was asked, and names this variable: modules give a code."""
+    return (
+        isinstance(result, Mapping)
+        and bool(result.get("failed"))
+        and not result.get("error")
+        and variable in str(result.get("msg"))
+    )
+
+
+def text_of(variables: Mapping, key: str) -> str | None:
+    """Return a variable of a host as text, None where it has none or cannot be evaluated."""
+    try:
+        value = variables.get(key)
+        # Since ansible-core 2.19 what is undefined raises only when it is made text.
+        return value if value is None else str(value)
+    except Exception:
+        return None
+
+
 def _failure(summary: Mapping, fail_on: Sequence[str]) -> str:
     """Return why the audit counts as a failure, or an empty string.
 

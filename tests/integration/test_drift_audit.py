@@ -6,88 +6,14 @@ from __future__ import annotations
 
 import html
 import json
-import os
 import re
-import subprocess
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.playbook import ANSIBLE_PLAYBOOK, IN_WORKER
-from tests.vllm_stand_in import Fault, StandIn
+from tests.vllm_stand_in import Fault
 
-KEY = "sk-audit-5512"
-LEFTOVER = "sql@sovereign.vllm-rehearsal"
-HOSTILE = ("{{ lookup('ansible.builtin.pipe', 'touch $PWNED') }}", "<script>document.title='pwned'</script>")
-
-
-class Fleet:
-    def __init__(self, directory: Path, examples: Path) -> None:
-        self.directory = directory
-        static = dict.fromkeys(("sql", LEFTOVER), str(examples / "first"))
-        self.in_sync = StandIn(api_key=KEY, static=static)
-        drifted = dict.fromkeys(HOSTILE, str(examples / "first"))
-        self.drifted = StandIn(api_key=KEY, static={"sql": str(examples / "second"), **drifted})
-        self.declared = [{"name": "sql", "path": str(examples / "first")}]
-        self.declared_in = "lora_adapters_adapters"
-        self.options: dict[str, Any] = {}  # of the plugin, besides
-        self.more: list[dict] = []  # endpoints beside the three
-        self.plain: dict[str, dict] = {}  # hosts that do not come from the plugin, and variables of those that do
-
-    def audit(
-        self,
-        playbook: str = "sovereign.vllm.drift_audit",
-        settings: Mapping[str, str] | None = None,
-        **variables: object,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a playbook on the fleet; settings: what ansible.cfg would say, as variables of the environment."""
-        urls = {"edge1": self.in_sync.url, "edge2": self.drifted.url, "edge3": "http://127.0.0.1:9"}
-        endpoints = [{"name": name, "base_url": url} for name, url in urls.items()] + self.more
-        (self.directory / "group_vars").mkdir(parents=True, exist_ok=True)
-        inventory = {"plugin": "sovereign.vllm.vllm", "endpoints": endpoints, "timeout": 5, **self.options}
-        (self.directory / "sites.vllm.yml").write_text(json.dumps(inventory))
-        (self.directory / "plain.json").write_text(json.dumps({"vllm": {"hosts": self.plain}}))
-        (self.directory / "group_vars" / "vllm.yml").write_text(json.dumps({self.declared_in: self.declared}))
-        extra = {"drift_report_directory": "report", **variables}
-        return subprocess.run(
-            [ANSIBLE_PLAYBOOK, "-i", "plain.json", "-i", "sites.vllm.yml", playbook, "-e", json.dumps(extra)],
-            cwd=self.directory,
-            env={
-                **os.environ,
-                "VLLM_API_KEY": KEY,
-                "ANSIBLE_NOCOLOR": "1",
-                "ANSIBLE_SHOW_CUSTOM_STATS": "1",
-                "PWNED": self.pwned,
-                **(settings or {}),
-            },
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    @property
-    def pwned(self) -> str:
-        return str(self.directory / "pwned")
-
-    def report(self) -> dict:
-        return json.loads((self.directory / "report" / "drift.json").read_text())
-
-    def page(self) -> str:
-        return (self.directory / "report" / "drift.html").read_text()
-
-
-@pytest.fixture
-def fleet(tmp_path: Path, examples: Path) -> Iterator[Fleet]:
-    fleet = Fleet(tmp_path, examples)
-    with fleet.in_sync, fleet.drifted:
-        yield fleet
-
-
-def _verdicts(report: dict) -> dict[str, str]:
-    return {site["name"]: site["verdict"] for site in report["sites"]}
+from .audited_fleet import HOSTILE, KEY, REPORT, Fleet, verdicts
 
 
 @pytest.mark.parametrize("source", ["live", "inventory"])
@@ -99,7 +25,7 @@ def test_every_site_gets_its_verdict(fleet: Fleet, source: str) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stdout.count("Say what was found") == 1
     report = fleet.report()
-    assert _verdicts(report) == {"edge1": "in_sync", "edge2": "drifted", "edge3": "unreachable"}
+    assert verdicts(report) == {"edge1": "in_sync", "edge2": "drifted", "edge3": "unreachable"}
     assert report["summary"] == {
         "sites": 3,
         "drifted": 1,
@@ -167,31 +93,6 @@ def test_findings_are_reported_where_they_are_asked_for(fleet: Fleet) -> None:
         assert {request.method for request in server.log} == {"GET"}
 
 
-@pytest.mark.parametrize("source", ["live", "inventory"])
-def test_a_site_for_which_nothing_is_declared_is_not_audited(fleet: Fleet, source: str) -> None:
-    """Neither by a name that is misspelled, nor by null; but an empty list is a declaration."""
-    fleet.declared_in = "lora_adapter_adapters"
-    fleet.plain = {"edge1": {"lora_adapters_adapters": []}, "edge2": {"lora_adapters_adapters": None}}
-    run = fleet.audit(drift_audit_source=source, drift_report_fail_on="drifted,not_declared")
-    sites = {site["name"]: site for site in fleet.report()["sites"]}
-    assert {name: site["verdict"] for name, site in sites.items()} == {
-        "edge1": "drifted",
-        "edge2": "not_declared",
-        "edge3": "not_declared",
-    }
-    assert "its variable lora_adapters_adapters is null" in sites["edge2"]["reason"]
-    assert "no variable lora_adapters_adapters, but one that is named lora_adapter_adapters" in sites["edge3"]["reason"]
-    assert sites["edge3"]["reason"] in html.unescape(fleet.page())
-    assert sites["edge2"]["adapters"] == sites["edge3"]["adapters"] == []
-    assert run.returncode == 2
-    assert re.search(r'"drift_report_not_declared": \[\s*"edge2",\s*"edge3"\s*\]', run.stdout)
-
-    fleet.plain["edge1"]["lora_adapters_adapters"] = None
-    run = fleet.audit(drift_audit_source=source)
-    assert run.returncode == 2, "an audit that audited nothing fails unasked"
-    assert "No site was audited. 3 sites: " in " ".join(run.stdout.split())
-
-
 @pytest.mark.parametrize(("fail_on", "rc"), [(["unreachable"], 2), (["failed"], 0)])
 def test_the_job_fails_on_what_it_is_asked_to(fleet: Fleet, fail_on: list[str], rc: int) -> None:
     run = fleet.audit(drift_report_fail_on=fail_on)
@@ -217,52 +118,13 @@ def test_an_answer_that_is_no_model_list_is_neither_drift_nor_sync(fleet: Fleet)
     fleet.plain = {"edge4": {}}
     fleet.options = {"from_hosts": {"pattern": "edge4", "base_url": "http://{{ nowhere }}:8000"}}
     run = fleet.audit(drift_report_fail_on=["drifted", "failed"])
-    verdicts = {"edge1": "in_sync", "edge2": "failed", "edge3": "unreachable", "edge4": "failed"}
-    assert _verdicts(fleet.report()) == verdicts
+    expected = {"edge1": "in_sync", "edge2": "failed", "edge3": "unreachable", "edge4": "failed"}
+    assert verdicts(fleet.report()) == expected
     reason = next(site["reason"] for site in fleet.report()["sites"] if site["name"] == "edge4")
     assert "'nowhere' is undefined" in reason  # and not that an address is missing
     assert run.returncode == 2
     assert "4 sites: 1 in sync, 0 drifted, 1 unreachable, 2 not audited" in " ".join(run.stdout.split())
     assert re.search(r'"drift_report_failed": \[\s*"edge2",\s*"edge4"\s*\]', run.stdout)
-
-
-def test_the_report_is_not_about_hosts_that_are_still_to_come(fleet: Fleet) -> None:
-    """A play in batches, of which the first is one that drifted: it neither fails for the others nor ends the play."""
-    audit = {
-        "name": "Compare",
-        "sovereign.vllm.vllm_lora_adapters": {
-            "base_url": "{{ vllm_base_url }}",
-            "adapters": "{{ lora_adapters_adapters }}",
-            "prune": True,
-        },
-        "check_mode": True,
-        "register": "drift_report_audit",
-        "ignore_unreachable": True,
-        "ignore_errors": True,
-    }
-    play = [{**REPORT[0], "hosts": "edge2:edge3:edge1", "serial": 1, "tasks": [audit, *REPORT[0]["tasks"]]}]
-    (fleet.directory / "batches.yml").write_text(json.dumps(play))
-    fleet.plain = dict.fromkeys(("edge1", "edge2", "edge3"), IN_WORKER)
-    run = fleet.audit(
-        "batches.yml", drift_report_directory="{{ ansible_play_batch[0] }}", drift_report_fail_on=["drifted"]
-    )
-    first, second, last = (
-        json.loads((fleet.directory / host / "drift.json").read_text()) for host in ("edge2", "edge3", "edge1")
-    )
-    assert _verdicts(first) == {"edge2": "drifted"}
-    assert first["awaited"] == ["edge1", "edge3"] and not first["failure"]
-    assert _verdicts(second) == {"edge2": "drifted", "edge3": "unreachable"}
-    assert _verdicts(last) == {"edge1": "in_sync", "edge2": "drifted", "edge3": "unreachable"}
-    assert not last["awaited"] and last["failure"] and run.returncode == 2
-
-
-REPORT = [
-    {
-        "hosts": "vllm",
-        "gather_facts": False,
-        "tasks": [{"name": "Report", "ansible.builtin.import_role": {"name": "sovereign.vllm.drift_report"}}],
-    }
-]
 
 
 def test_what_one_site_has_of_its_own_is_no_matter_of_the_others(fleet: Fleet, examples: Path) -> None:

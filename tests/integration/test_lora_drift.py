@@ -208,7 +208,10 @@ def test_what_servers_say_is_data(audit: Audit, tmp_path: Path) -> None:
 
 MISTAKES = {
     "no list": ("hostvars['edge'] | sovereign.vllm.lora_drift('sql=/srv/sql')", "is no list"),
-    "nothing is declared": ("hostvars['edge'] | sovereign.vllm.lora_drift(none)", "the declaration is null; give a list"),
+    "nothing is declared": (
+        "hostvars['edge'] | sovereign.vllm.lora_drift(none)",
+        "the declaration is null; give a list",
+    ),
     "unknown key": (
         "hostvars['edge'] | sovereign.vllm.lora_drift([{'name': 'sql', 'dir': '/srv'}])",
         "unknown option 'dir'",
