@@ -12,7 +12,7 @@ description:
   - Gathers the results of M(sovereign.vllm.vllm_lora_adapters) in check mode, or what the inventory saw of each site, compared with what is declared
     for it.
   - A site that did not answer is unreachable, whatever is known of it. Nothing is concluded about its adapters.
-  - A site for which nothing is declared is not audited. An empty list is a declaration; a variable that is missing, misspelled or null is not.
+  - A site for which nothing is declared is not audited. An empty list is a declaration; a variable that is missing or misspelled is not.
 positional: sites
 options:
   _input:
@@ -163,7 +163,6 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._values import refu
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import (
     VERDICTS,
     failed_for_want_of,
-    is_absent,
     not_declared,
     report,
     text_of,
@@ -211,7 +210,7 @@ def drift_report(
         return drift_from(declared, variables, _declared(variables, declared), pruning)
 
     def audited(variables, url):
-        if declared and is_absent(variables, declared):
+        if declared and declared not in variables:
             return not_declared(declared, list(variables))
         if url is None and variables.get("vllm_error"):
             # Nobody could be asked, and the inventory knows why there is no address.
@@ -219,7 +218,7 @@ def drift_report(
         if declared:
             return _or_failure(compared, variables)
         found = variables.get(result)
-        if is_absent(variables, _DECLARED) and failed_for_want_of(_DECLARED, found):
+        if _DECLARED not in variables and failed_for_want_of(_DECLARED, found):
             return not_declared(_DECLARED, list(variables))
         return found
 

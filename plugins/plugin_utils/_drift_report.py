@@ -70,22 +70,11 @@ def not_declared(variable: str, variables: Iterable[str]) -> dict:
     :param variable: the name of the variable that would hold the declaration.
     :param variables: the names of the variables that the host has.
     """
-    if variable in variables:
-        problem = f"its variable {variable} is null"
-    else:
-        problem = f"it has no variable {variable}"
-        similar = difflib.get_close_matches(variable, variables, n=1, cutoff=_MISSPELT)
-        problem += f", but one that is named {printable(similar[0])}" if similar else ""
+    problem = f"it has no variable {variable}"
+    similar = difflib.get_close_matches(variable, variables, n=1, cutoff=_MISSPELT)
+    problem += f", but one that is named {printable(similar[0])}" if similar else ""
     msg = f"It was not audited: {problem}. Declare its adapters in {variable}; an empty list declares that it serves none."
     return {"failed": True, "msg": msg, "error": {"code": "not_declared"}}
-
-
-def is_absent(variables: Mapping, name: str) -> bool:
-    """Whether a host has no such variable, or null. One that cannot be evaluated is there, and fails by itself."""
-    try:
-        return name not in variables or variables[name] is None
-    except Exception:
-        return False
 
 
 def failed_for_want_of(variable: str, result: object) -> bool:
