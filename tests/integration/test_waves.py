@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -66,6 +67,8 @@ def test_a_wave_that_fails_gives_names_gateway_and_statistic_back(new_site: NewS
         site.server.load(old, kept)
         site.watched.clear_log()
     broken.watched.faults.add(MUTE)
+    # Fails when others would long have gone on, if they did not wait for it.
+    broken.watched.on_request = lambda request: time.sleep(4) if request.path == "/v1/completions" else None
     switch = [
         {
             "name": "Tell the gateway",
