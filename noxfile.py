@@ -9,6 +9,7 @@ license-check, extra-checks, build-import-check, ansible-lint) are antsibull-nox
 from __future__ import annotations
 
 import functools
+import os
 import re
 import shutil
 import sys
@@ -34,6 +35,9 @@ BUSY = ["busy"]
 # Files of tests/integration whose subject is a server's behaviour, or this project's own tools.
 ABOUT_SERVERS = ("test_swap", "test_hostile_answers", "test_refusing", "test_certificates", "test_fleet")
 ABOUT_SERVERS += ("test_bench", "test_demo", "test_readme")
+
+# The newest release of vLLM. It has no build for the CPU, and is put together as tests/real_vllm/README.md says.
+NEWEST_VLLM = "0.33.0"
 
 # Files that only GitHub reads, so that only their schemas can be tried.
 GITHUB_SCHEMAS = {
@@ -179,8 +183,19 @@ def contract(session: nox.Session) -> None:
 
 @check
 def conformance(session: nox.Session) -> None:
-    """Playbooks on the real server, of any release: `-- --vllm 0.14.1`."""
-    pytest(session, newest(), "--timeout", "900", "tests/conformance", **installed(session))
+    """Playbooks on the real server, of any release: `-- --vllm 0.14.1`. Without a release, also some on the newest."""
+    collections = installed(session)
+    pytest(session, newest(), "--timeout", "900", "tests/conformance", **collections)
+    if not session.posargs and not os.environ.get("VLLM_EXTERNAL_URL"):
+        # The life of one adapter, and the loads in place, which cost that release the server.
+        newest_vllm = ("--vllm", NEWEST_VLLM, "-k", "in_place or OneAdapter")
+        pytest(session, newest(), "--timeout", "900", *newest_vllm, "tests/conformance", **collections)
+
+
+@check
+def peft(session: nox.Session) -> None:
+    """What we say of adapters that real PEFT makes, held against a real vLLM: `-- --vllm 0.32.0 --peft 0.21.2`."""
+    pytest(session, newest(), "--timeout", "900", "tests/peft")
 
 
 # --- Not checks ---

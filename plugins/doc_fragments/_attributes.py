@@ -10,7 +10,7 @@ class ModuleDocFragment:
     # What the attributes mean. A module names one of INFO and WRITE besides, which say how far they are supported.
     DOCUMENTATION = r"""
 requirements:
-  - Python 3.8 or later, on the host that runs the module
+  - Python 3.8 or later, on the host that runs the module, or a later one if the ansible-core of the controller asks for it
 options: {}
 attributes:
   check_mode:

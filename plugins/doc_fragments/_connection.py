@@ -60,9 +60,14 @@ requirements:
 options:
   ca_path:
     description:
-      - File or directory with the certificates of the authorities that are trusted, instead of those that come with the
-        Python library requests, which are not always the system's.
-      - If not set, E(REQUESTS_CA_BUNDLE) can name a file for everything that uses requests.
+      - File with the certificates of the authorities that are trusted, in PEM, or directory with such files under the names
+        that C(openssl rehash) gives them. No other authority is trusted then.
+      - If not set, the file or directory that E(REQUESTS_CA_BUNDLE) names is used, or else E(CURL_CA_BUNDLE), or else
+        E(SSL_CERT_FILE) together with E(SSL_CERT_DIR), which can list several directories. The first that is set counts alone.
+      - If none of them is set, the authorities of the system are trusted, and those of the Python library certifi if it is
+        there.
+      - The variables are those of the host that runs the module, with those of the task keyword C(environment). The event
+        source C(sovereign.vllm.drift) follows the same rule.
     type: path
   client_cert:
     description: File with the client certificate, and with its key unless O(client_key) names another file.
@@ -101,9 +106,12 @@ options:
         untouched, then unloads and loads the real name, and unloads the temporary one. If the first step fails,
         nothing has changed. If a later one fails, the old artifact is loaded again. The name is missing for the time
         of two requests, tens of milliseconds for a small adapter. Requests in flight finish on the old weights.
-      - V(in_place) is one request without a gap (vLLM 0.15 and later). Until the adapter is unloaded, vLLM then reads
-        it from disk at every step, which makes generating about two to three times slower, requests in flight go on with
-        mixed weights, and removing the directory kills the server.
+      - V(in_place) also loads the new artifact under a temporary name first, then loads the real name in one request
+        (vLLM 0.15 and later), and unloads the temporary one. The name is never missing. Requests in flight go on with
+        mixed weights.
+      - From 0.15 to 0.32, vLLM keeps the flag of V(in_place) with the adapter. Until the adapter is unloaded, vLLM then
+        reads it from disk at every step, which makes generating about two to three times slower, and removing the
+        directory kills the server. From 0.33 on, vLLM forgets the flag after the load.
     type: str
     choices: [replace, in_place]
     default: replace
@@ -124,7 +132,8 @@ options:
       - Directory of the adapter on the node, as the server sees it, which is inside its container if it runs in one.
       - Required unless O(state=absent). Paths are compared normalised, so that V(/a/b/) is V(/a/b), and sent as
         written.
-      - It must be absolute unless O(allow_hub=true).
+      - It must be absolute unless O(allow_hub=true). A path that begins with V(~) is always refused, since the server would
+        look below the home directory of the user that it runs as.
     type: str
     aliases: [lora_path]
   base_model:
@@ -139,13 +148,14 @@ options:
       - Whether the weights of a mixture-of-experts adapter are laid out in three dimensions (vLLM 0.22 and later).
       - A server does not tell how an adapter was loaded. The option takes effect at the next load and never is drift
         by itself.
+      - Where the model is wrapped in two dimensions, the server needs C(--enable-mixed-moe-lora-format) as well.
     type: bool
     default: false
   allow_hub:
     description:
       - Whether O(path) may be relative.
-      - vLLM takes a path that is not absolute, and not there on the node, for the name of a repository on a model hub,
-        and downloads it while all generating waits.
+      - vLLM takes a path that is not absolute, and not there below the directory that it was started in, for the name of a
+        repository on a model hub, and downloads it while all generating waits.
     type: bool
     default: false
   state:

@@ -9,9 +9,10 @@ name: drift_report
 short_description: Make one report from the audit of many vLLM servers
 version_added: 1.0.0
 description:
-  - Gathers the results of M(sovereign.vllm.vllm_lora_adapters) in check mode, or what the inventory saw of each site,
-    compared with what is declared for it.
+  - Gathers the results of M(sovereign.vllm.vllm_lora_adapters) in check mode, or what the inventory saw of each site, compared with what is declared
+    for it.
   - A site that did not answer is unreachable, whatever is known of it. Nothing is concluded about its adapters.
+  - A site for which nothing is declared is not audited. An empty list is a declaration; a variable that is missing or misspelled is not.
 positional: sites
 options:
   _input:
@@ -42,17 +43,31 @@ options:
       - A site whose declaration cannot be used is V(failed), with the reason, and the rest go on.
     type: str
   prune:
-    description: With O(declared), whether what is served but not declared has drifted, on hosts that have no variable
-      C(drift_report_prune) of their own.
+    description: With O(declared), whether what is served but not declared has drifted, on hosts that have no variable C(drift_report_prune) of their
+      own.
     type: bool
     default: true
   prune_exclude:
-    description: With O(declared), names that may be served without being declared, as globs, on hosts that have no
-      variable C(drift_report_prune_exclude) of their own. If empty, those in C(lora_adapters_prune_exclude) of each host.
+    description: With O(declared), names that may be served without being declared, as globs, on hosts that have no variable
+      C(drift_report_prune_exclude) of their own. If empty, those in C(lora_adapters_prune_exclude) of each host.
     type: list
     elements: str
     default: []
+  awaited:
+    description: Names of hosts that the audit comes to later, as those of the next batches of a play with C(serial). Those without a result are left
+      out of the report. Not used with O(declared).
+    type: list
+    elements: str
+    default: []
+  fail_on:
+    description: Verdicts that RV(_value.failure) reports.
+    type: list
+    elements: str
+    choices: [drifted, unreachable, failed, not_declared, in_sync]
+    default: []
 seealso:
+  - plugin: sovereign.vllm.drift_lines
+    plugin_type: filter
   - plugin: sovereign.vllm.lora_drift
     plugin_type: filter
 author:
@@ -84,7 +99,17 @@ _value:
     summary:
       description: Number of sites, in all and by verdict.
       type: dict
-      sample: {sites: 3, drifted: 1, unreachable: 1, failed: 0, in_sync: 1}
+      sample: {sites: 3, drifted: 1, unreachable: 1, failed: 0, not_declared: 0, in_sync: 1}
+    awaited:
+      description: Names of the hosts that were left out, since the audit comes to them later.
+      type: list
+      elements: str
+    failure:
+      description:
+        - Why the audit has failed, or an empty string. It has failed if there is a site with one of the verdicts in O(fail_on).
+        - It has also failed if no site was audited. A fleet that is unreachable as a whole was audited.
+        - While hosts are awaited, this is empty.
+      type: str
     adapters:
       description: Names of all adapters, those that have drifted at most sites first.
       type: list
@@ -101,22 +126,25 @@ _value:
           description: Address of its server.
           type: str
         version:
-          description: Version of its server.
+          description: Version of its server, or null where neither the audit nor the inventory saw it.
           type: str
         verdict:
           description: What is the matter.
           type: str
-          choices: [drifted, unreachable, failed, in_sync]
+          choices: [drifted, unreachable, failed, not_declared, in_sync]
         reason:
-          description: Why it is unreachable or could not be audited, or what an interrupted run left there. Otherwise an
-            empty string.
+          description: Why it is unreachable or was not audited, or what an interrupted run left there. Otherwise an empty string.
           type: str
         last_seen:
-          description: When the inventory last saw what it serves, or null where that is not known. If C(source) is V(inventory),
-            the verdict is about this time.
+          description: When the inventory last saw what it serves, or null where that is not known. If C(source) is V(inventory), the verdict is about
+            this time.
           type: str
         adapters:
-          description: Each adapter with its verdict, which is V(in_sync), V(missing), V(drifted) or V(unexpected).
+          description:
+            - The adapters that are declared there, or served and not declared, each with its C(name).
+            - C(verdict) is V(in_sync), V(missing), V(drifted) or V(unexpected), and C(drift) the same as M(sovereign.vllm.vllm_lora_adapters) has it.
+            - C(path) and C(parent) are the path and the base model that are declared, or null where the adapter is not.
+            - C(served) is what is served under the name, with C(path) and C(parent), or null for nothing.
           type: list
           elements: dict
         findings:
@@ -125,13 +153,28 @@ _value:
           elements: dict
 """
 
+from ansible.errors import AnsibleFilterError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.text.converters import to_text
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.sovereign.vllm.plugins.filter.lora_drift import lora_drift
+from ansible_collections.sovereign.vllm.plugins.filter.lora_drift import drift_from
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import printable
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import report
+from ansible_collections.sovereign.vllm.plugins.module_utils._values import refused
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import (
+    VERDICTS,
+    failed_for_want_of,
+    not_declared,
+    report,
+    text_of,
+)
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._plain import plain
 
 _OF_THE_INVENTORY = ("vllm_base_url", "vllm_version", "vllm_observed_at")
+_DECLARED = "lora_adapters_adapters"
+_NAMES = {"type": "list", "elements": "str", "required": True}
+_VALIDATOR = ArgumentSpecValidator(
+    {"sites": _NAMES, "awaited": _NAMES, "fail_on": dict(_NAMES, choices=list(VERDICTS))},
+)
 
 
 class FilterModule:
@@ -148,35 +191,64 @@ def drift_report(
     declared=None,
     prune=True,
     prune_exclude=(),
+    awaited=(),
+    fail_on=(),
 ):
     """Return the report."""
+    checked = _VALIDATOR.validate(plain({"sites": sites, "awaited": awaited, "fail_on": fail_on}))
+    if checked.error_messages:
+        raise AnsibleFilterError(f"sovereign.vllm.drift_report: {' '.join(checked.error_messages)}")
+    lists = checked.validated_parameters
 
     def compared(variables):
-        pruning = [
-            variables.get("drift_report_prune", prune),
-            variables.get(
+        pruning = {
+            "prune": variables.get("drift_report_prune", prune),
+            "prune_exclude": variables.get(
                 "drift_report_prune_exclude", prune_exclude or variables.get("lora_adapters_prune_exclude", ())
             ),
-        ]
-        return lora_drift(variables, variables.get(declared, []), *pruning)
+        }
+        return drift_from(declared, variables, _declared(variables, declared), pruning)
+
+    def audited(variables, url):
+        if declared and declared not in variables:
+            return not_declared(declared, list(variables))
+        if url is None and variables.get("vllm_error"):
+            # Nobody could be asked, and the inventory knows why there is no address.
+            return {"failed": True, "msg": variables["vllm_error"]["msg"]}
+        if declared:
+            return _or_failure(compared, variables)
+        found = variables.get(result)
+        if _DECLARED not in variables and failed_for_want_of(_DECLARED, found):
+            return not_declared(_DECLARED, list(variables))
+        return found
 
     def site(name):
         variables = hostvars[name]
-        seen = {key: _or_none(variables, key) for key in _OF_THE_INVENTORY}
-        seen["vllm_base_url"] = seen["vllm_base_url"] or _or_none(variables, "lora_adapters_base_url")
-        audited = _or_failure(compared, variables) if declared else variables.get(result)
-        if seen["vllm_base_url"] is None and variables.get("vllm_error"):
-            # Nobody could be asked, and the inventory knows why there is no address.
-            audited = {"failed": True, "msg": variables["vllm_error"]["msg"]}
+        seen = {key: text_of(variables, key) for key in _OF_THE_INVENTORY}
+        seen["vllm_base_url"] = seen["vllm_base_url"] or text_of(variables, "lora_adapters_base_url")
         return {
             "name": to_text(name),
-            "result": audited,
+            "result": audited(variables, seen["vllm_base_url"]),
             "variables": seen,
-            "findings": (variables.get(findings) or {}).get("findings"),
+            "server": variables.get(findings),
         }
 
+    # What the inventory saw is known of all of them at once.
+    come = [] if declared else [name for name in lists["awaited"] if hostvars[name].get(result) is None]
     source = "inventory" if declared else "live"
-    return wrap_var(report(map(site, sites), to_text(generated_at), source))
+    rows = map(site, (name for name in lists["sites"] if name not in come))
+    return wrap_var(report(rows, to_text(generated_at), source, come, lists["fail_on"]))
+
+
+def _declared(variables, name):
+    try:
+        value = plain(variables[name])
+    except Exception as error:
+        raise refused(f"{name} cannot be resolved ({printable(error).rstrip('.')}); define what it uses") from None
+    # Before ansible-core 2.19, `hostvars` leaves a template as it is when something in it is undefined.
+    if "{{" in str(value):
+        raise refused(f"{name} cannot be resolved (something in it is undefined); define what it uses")
+    return value
 
 
 # A template in the variables of a host can raise anything, and is the trouble of this host alone.
@@ -185,12 +257,3 @@ def _or_failure(compared, variables):
         return compared(variables)
     except Exception as error:
         return {"failed": True, "msg": printable(error)}
-
-
-def _or_none(variables, key):
-    try:
-        value = variables.get(key)
-        # Since ansible-core 2.19 what is undefined raises only when it is made text.
-        return value if value is None else to_text(value)
-    except Exception:
-        return None

@@ -14,7 +14,7 @@ description:
 positional: staged, served, versioned_names
 options:
   _input:
-    description: The adapters, as the role takes them.
+    description: The adapters, as the role takes them. A declaration that cannot be used is an error that says why.
     type: list
     elements: dict
     required: true
@@ -70,17 +70,28 @@ _value:
 import glob
 import re
 
+from ansible.errors import AnsibleFilterError
+from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.sovereign.vllm.plugins.module_utils._declaration import ADAPTER_OPTIONS, read_adapters
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 from ansible_collections.sovereign.vllm.plugins.module_utils._store import folder_of
-
-_OPTIONS = ("path", "base_model", "is_3d_lora_weight", "allow_hub", "state")
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._plain import plain
 
 
 def lora_declaration(adapters: list, staged: list, served: list, versioned_names: bool = False) -> dict:
     """Return what to declare, with its names and the names that it supersedes."""
-    artifacts = {result["item"]["name"]: result for result in staged if "server_path" in result}
+    try:
+        adapters = read_adapters("the declaration", plain(adapters))
+    except VllmError as error:
+        raise AnsibleFilterError(f"sovereign.vllm.lora_declaration: {error.message}") from None
+    return wrap_var(_declaration(adapters, plain(staged), plain(served), versioned_names))
+
+
+def _declaration(adapters: list, staged: list, served: list, versioned_names: bool) -> dict:
+    artifacts = {_staged_for(result): result for result in staged if "server_path" in result}
     declared, served_names = [], {}
     for adapter in adapters:
-        entry = {option: adapter[option] for option in _OPTIONS if option in adapter}
+        entry = {option: value for option, value in adapter.items() if option in ADAPTER_OPTIONS}
         artifact = artifacts.get(adapter["name"])
         entry["name"] = _served_name(adapter["name"], artifact if versioned_names else None)
         if entry.get("state") != "absent":
@@ -96,6 +107,11 @@ def lora_declaration(adapters: list, staged: list, served: list, versioned_names
         "superseded": [{"name": name, "state": "absent"} for name in old],
         "superseded_globs": [glob.escape(name) for name in old],
     }
+
+
+def _staged_for(result: dict) -> str:
+    """Return the name of the adapter; the loop calls it whatever its ``loop_var`` says."""
+    return read_adapters("the loop", [result[result.get("ansible_loop_var", "item")]])[0]["name"]
 
 
 def _served_name(name: str, artifact: dict | None) -> str:

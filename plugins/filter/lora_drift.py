@@ -100,6 +100,7 @@ _value:
           path: /srv/adapters/sql/4f2a9c01d7be
           root: /srv/adapters/sql/4f2a9c01d7be
           parent: tiny
+          before: {path: /srv/adapters/sql/90be11c2a7d4, root: /srv/adapters/sql/90be11c2a7d4, parent: tiny}
           error: null
     summary:
       description: Number of adapters by drift.
@@ -116,29 +117,24 @@ _value:
 from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.sovereign.vllm.plugins.module_utils._declaration import check_prune_limit, declare_all
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option, quoted
-from ansible_collections.sovereign.vllm.plugins.module_utils._lora_adapters import LORA_ADAPTERS
-from ansible_collections.sovereign.vllm.plugins.module_utils._models import DeclaredAdapter, Observed
+from ansible_collections.sovereign.vllm.plugins.module_utils._declaration import (
+    declare_all,
+    read_adapters,
+    read_pruning,
+    without_artifacts,
+)
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
+from ansible_collections.sovereign.vllm.plugins.module_utils._models import Observed
 from ansible_collections.sovereign.vllm.plugins.module_utils._plan import DRIFTS, Plan, plan
 from ansible_collections.sovereign.vllm.plugins.module_utils._report import entry_result, planned
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import observed_from
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._plain import plain
+from jinja2 import Undefined
 
 _NOT_OBSERVED = (
     "the input is neither the variables of a host of the inventory sovereign.vllm.vllm nor the result of "
     "sovereign.vllm.vllm_base_model_info"
-)
-# What the role takes of an adapter besides. It says what an artifact has to be, and changes nothing about its path.
-_OF_THE_ROLE = {name: {"type": "raw"} for name in ("src", "remote_src", "checksum", "trained_for")}
-_ADAPTERS = LORA_ADAPTERS.argument_spec["adapters"]
-_VALIDATOR = ArgumentSpecValidator(
-    {
-        "adapters": dict(_ADAPTERS, options=dict(_ADAPTERS["options"], **_OF_THE_ROLE)),
-        **{name: LORA_ADAPTERS.argument_spec[name] for name in ("prune", "prune_exclude", "prune_limit")},
-    }
 )
 
 
@@ -149,30 +145,30 @@ class FilterModule:
 
 def lora_drift(observed, desired, prune=False, prune_exclude=(), prune_limit=None):
     """Return what the module would do, or why that is not known."""
-    options = {"adapters": desired, "prune": prune, "prune_exclude": prune_exclude, "prune_limit": prune_limit}
-    # The validator copies what it gets, and with lazy containers of ansible-core 2.19 that would be half of Ansible.
-    checked = _VALIDATOR.validate(plain(options))
-    if checked.error_messages:
-        raise _refusal(" ".join(checked.error_messages))
-    pruning = checked.validated_parameters
+    # Before ansible-core 2.19, a filter is also called with an undefined value.
+    if isinstance(desired, Undefined):
+        raise _refusal("no adapters are declared; give a list, an empty one if the server is to serve none")
+    pruning = {"prune": prune, "prune_exclude": prune_exclude, "prune_limit": prune_limit}
     try:
-        declared = _declared(pruning.pop("adapters"))
-        check_prune_limit(pruning["prune_limit"])
+        return drift_from("the declaration", observed, desired, pruning)
     except VllmError as error:
         raise _refusal(error.message) from None
+
+
+def drift_from(where, observed, desired, pruning):
+    """The same for other filters.
+
+    :param where: names the declaration in sentences.
+    :raises VllmError: ``invalid_request`` when the declaration cannot be used.
+    """
+    # The pure layer is slow with the lazy containers of ansible-core 2.19, and knows nothing of what is omitted.
+    declared = declare_all(without_artifacts(where, read_adapters(where, plain(desired))))
+    options = read_pruning("", plain(pruning))
     try:
-        result = _result(plan(declared, _observed(observed), **pruning))
+        result = _result(plan(declared, _observed(observed), **options))
     except VllmError as error:
         result = _result(None, error)
     return wrap_var(result)
-
-
-def _declared(adapters: list) -> tuple[DeclaredAdapter, ...]:
-    for adapter in adapters:
-        if adapter["src"] is not None and adapter["state"] != "absent":
-            problem = f"declares {quoted(adapter['name'])} by src, whose path on the node only the role knows"
-            raise invalid_option("adapters", problem, "audit it by the role in check mode")
-    return declare_all(adapters)
 
 
 def _result(decided: Plan | None, error: VllmError | None = None) -> dict:

@@ -46,6 +46,9 @@ import json
 import re
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.sovereign.vllm.plugins.module_utils._declaration import read_adapters, without_artifacts
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._plain import plain
 
 _PLAIN = re.compile(r"[\w.@%+:/-]+", re.ASCII)
 _SPECIAL = re.compile(r'(["$`])')
@@ -53,7 +56,12 @@ _SPECIAL = re.compile(r'(["$`])')
 
 def lora_modules(adapters: list) -> str:
     """Return the arguments for all adapters that are not absent."""
-    values = [_value(adapter) for adapter in adapters if adapter.get("state") != "absent"]
+    where = "the declaration"
+    try:
+        read = without_artifacts(where, read_adapters(where, plain(adapters)))
+    except VllmError as error:
+        raise AnsibleFilterError(f"sovereign.vllm.lora_modules: {error.message}") from None
+    values = [_value(adapter) for adapter in read if adapter.get("state") != "absent"]
     return " ".join(["--lora-modules", *values]) if values else ""
 
 

@@ -14,7 +14,8 @@ description:
   - All endpoints are asked at once, so all dead sites of a fleet together cost one O(timeout).
   - An endpoint that gives no usable answer stays in the inventory, with what was seen of it last. Nothing is concluded
     from its silence.
-  - Every host is in the group C(vllm) and in one of C(vllm_reachable) and C(vllm_unreachable).
+  - Every host is in the group C(vllm) and in one of C(vllm_reachable) and C(vllm_unreachable). Of two sources that have a
+    host of the same name, the last one decides.
   - C(vllm_base_url) is the address of the server.
   - C(vllm_reachable) tells whether it gave a usable answer when it was last asked, and C(vllm_error) why not, with
     C(code) and C(msg); otherwise it is null.
@@ -231,9 +232,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self.inventory.add_group(group)
         for site in sites:
             variables = sights[site.name].variables
-            state = "vllm_reachable" if variables["vllm_reachable"] else "vllm_unreachable"
-            for group in ("vllm", state):
-                self.inventory.add_host(site.name, group=group)
+            for problem in self._hosts.put_into_groups(site.name, variables):
+                self.display.warning(problem)
             for name, value in {**site.variables, **wrap_var(variables)}.items():
                 self.inventory.set_variable(site.name, name, value)
             self._construct(site.name)

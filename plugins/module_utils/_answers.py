@@ -1,18 +1,30 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an HTTP answer of a vLLM server means, in all its generations from 0.7 to 0.32 and its Rust front-end."""
+"""What an HTTP answer of a vLLM server means, in all its generations from 0.7 to 0.33 and its Rust front-end."""
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from dataclasses import dataclass, field
 
-from ._errors import NOT_VLLM_HINT, OFFLINE_HINT, VllmError, printable, request_error
+from ._errors import NOT_VLLM_HINT, OFFLINE_HINT, VllmError, printable, quoted, request_error
 
 #: What to do about a server that answers 500.
 BROKEN_HINT = "read the server's log"
-_SHOWN = 300
+DEAD_ENGINE_HINT = f"{BROKEN_HINT}, since /health says that its engine is dead"
+_PAGE_HINT = (
+    "something in front of the server answers: check the scheme, host and port of base_url, and client_cert where it "
+    "wants a certificate"
+)
+# Characters. The longest sentences of vLLM that say what to set have about 450.
+_SHOWN = 600
+# Of a page of HTML, how much is searched for its title, and how much of that is shown.
+_HEAD = 64 * 1024
+_TITLE_SHOWN = 200
+_TITLE = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -27,7 +39,8 @@ class Answer:
     secret: str | None = field(default=None, repr=False)
 
     def without_secret(self, text: str) -> str:
-        for form in (self.secret, json.dumps(self.secret)[1:-1]) if self.secret else ():
+        forms = (self.secret, json.dumps(self.secret)[1:-1], html.escape(self.secret)) if self.secret else ()
+        for form in forms:
             text = text.replace(form, "********")
         return text
 
@@ -73,11 +86,23 @@ def words(answer: Answer) -> Words:
 
 def came_back(answer: Answer) -> str:
     """Say what came back, on one line."""
+    page = html_page(answer)
+    if page:
+        return f"the server answered {answer.status} with {page}"
     message = printable(" ".join(words(answer).message.split()))
-    if message.startswith("<"):
-        return f"the server answered {answer.status} with a page of HTML"
     said = " and said '%s'" % (message[:_SHOWN] + ("…" if len(message) > _SHOWN else "")) if message else ""
     return f"the server answered {answer.status}{said}"
+
+
+def html_page(answer: Answer) -> str:
+    """Return ``a page of HTML`` with its title, in which proxies name the cause, or nothing where the body is no page."""
+    text = answer.body[:_HEAD].lstrip("\ufeff \t\r\n")
+    if not text.startswith("<"):
+        return ""
+    found = _TITLE.search(text)
+    title = " ".join(answer.without_secret(html.unescape(found.group(1))).split()) if found else ""
+    shown = title[:_TITLE_SHOWN] + ("…" if len(title) > _TITLE_SHOWN else "")
+    return f"a page of HTML with the title {quoted(shown)}" if shown else "a page of HTML"
 
 
 def refusal(answer: Answer, tried: str, code: str, hint: str, outcome_unknown: bool = False) -> VllmError:
@@ -122,7 +147,17 @@ def read_error(answer: Answer, tried: str) -> VllmError:
     error = common_error(answer, tried)
     if error is None and answer.status >= 500:
         error = refusal(answer, tried, "server_error", BROKEN_HINT)
+    if error is None and answer.status < 500 and html_page(answer):
+        error = refusal(answer, tried, "not_vllm", _PAGE_HINT)
     return error or refusal(answer, tried, "not_vllm", NOT_VLLM_HINT)
+
+
+def health_error(answer: Answer, tried: str) -> VllmError | None:
+    """Return the error for a ``/health`` that tells of a dead engine, or None. Where a proxy hides the route, the server
+    is given the benefit of the doubt."""
+    if answer.status < 500:
+        return None
+    return refusal(answer, tried, "server_error", DEAD_ENGINE_HINT)
 
 
 def read_version(answer: Answer) -> str | None:

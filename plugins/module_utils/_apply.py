@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ._client import Client
-from ._errors import VllmError, quoted, request_error
+from ._errors import VllmError, quoted, request_error, settling
 from ._models import Observed
 from ._plan import Entry, Plan
 from ._steps import NOT_CONVERGED_HINT, load, restored, swap, swap_in_place, tidy, unload
@@ -26,11 +26,18 @@ def apply(plan: Plan, client: Client, reload_strategy: str) -> Applied:
     """Carry out the plan and confirm it by one more reading of the list.
 
     :param reload_strategy: ``replace`` or ``in_place``, for what is served from elsewhere than wanted.
-    :raises VllmError: when the server cannot be read any more, since then nothing can be said about any adapter.
+    :raises VllmError: when the server cannot be read any more, since then nothing can be said about any adapter; it
+        tells of the failures before that as well.
     """
+    failures: dict[str, VllmError] = {}
+    with settling(failures.values()):
+        observed = _carry_out_all(plan, client, reload_strategy, failures)
+    return Applied(observed, failures)
+
+
+def _carry_out_all(plan: Plan, client: Client, reload_strategy: str, failures: dict[str, VllmError]) -> Observed:
     for leftover in plan.leftovers:
         tidy(client, leftover.name)
-    failures: dict[str, VllmError] = {}
     for entry in plan.entries:
         try:
             _carry_out(entry, client, reload_strategy)
@@ -45,7 +52,7 @@ def apply(plan: Plan, client: Client, reload_strategy: str) -> Applied:
     lost = [entry for entry in plan.entries if _is_lost(entry, observed)]
     for entry in lost:
         restored(client, entry.name, entry.before.root, entry.is_3d_lora_weight, failures[entry.name])
-    return Applied(client.observe() if lost else observed, failures)
+    return client.observe() if lost else observed
 
 
 def _carry_out(entry: Entry, client: Client, reload_strategy: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import tarfile
 import zipfile
 import zlib
@@ -14,7 +15,16 @@ from collections.abc import Iterator
 from typing import IO
 
 from ._archive_members import Member, tar_members, zip_members
-from ._artifact_files import MAX_ENTRIES, ArtifactError, Listing, chunks, naming_problem
+from ._artifact_files import (
+    CONFIG,
+    MAX_ENTRIES,
+    PICKLES,
+    WEIGHTS,
+    ArtifactError,
+    Listing,
+    chunks,
+    names_that_vllm_reads,
+)
 from ._artifact_text import shown
 
 try:
@@ -23,6 +33,7 @@ except ImportError:  # Python was built without it, and tarfile says so.
     LZMAError = EOFError
 
 _MAX_NAME = 1000  # bytes
+_ODD_NAME = "has a name with a backslash, a control character or bytes that are not UTF-8: rename it"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 #: What Python's libraries raise over damaged archives, found by fuzzing; the documentation names the first two.
 _DAMAGES = (
@@ -39,24 +50,27 @@ _DAMAGES = (
 
 @contextlib.contextmanager
 def open_archive(path: str, max_size: int | None = None) -> Iterator[Listing]:
-    """Yield the files of a tar or zip archive, without the one directory that may hold them all.
+    """Yield what vLLM reads of the one adapter in a tar or zip archive, in whatever directory it lies there.
 
-    :param max_size: bytes that all files together may have; None for any.
-    :raises ArtifactError: one sentence, when it is damaged or holds what an artifact cannot hold.
+    :param max_size: bytes that all members together may have; None for any.
+    :raises ArtifactError: one sentence, when it is damaged, or holds two adapters or what no archive of one holds.
     """
     with contextlib.ExitStack() as opened:
         with _damage_told(path):
             with open(path, "rb") as stream:
                 is_zip = stream.read(4) in _ZIP
             members = (zip_members if is_zip else tar_members)(path, opened)
-            files = _without_top_directory(_checked(members, max_size))
+            files = _below_adapter(_checked(members, max_size))
+        read = names_that_vllm_reads(files)
 
         @contextlib.contextmanager
         def open_member(name: bytes) -> Iterator[IO[bytes]]:
             with _damage_told(path), files[name].open() as content:
                 yield content
 
-        yield Listing({name: member.size for name, member in files.items()}, {}, open_member)
+        # In the order of the archive, which is the one that a compressed one can be read in without going back.
+        sizes = {name: member.size for name, member in files.items() if name in read}
+        yield Listing(sizes, {}, set(files).difference(read), open_member)
 
 
 def archive_checksum(path: str) -> str:
@@ -104,7 +118,8 @@ def _checked(members: Iterator[Member], max_size: int | None) -> dict[bytes, Mem
         total += member.size
         if max_size is not None and total > max_size:
             raise ArtifactError(f"The archive holds more than {max_size} bytes: raise max_size if that is right.")
-        files[name] = member
+        if not _is_of_finder(name):
+            files[name] = member
     _refuse_files_that_are_folders(files, folders)
     return files
 
@@ -113,7 +128,7 @@ def _relative(text: str) -> bytes:
     """Return the member's name without what says nothing, such as a leading ``./``."""
     name = text.encode("utf-8", "surrogateescape")
     parts = [part for part in name.split(b"/") if part not in (b"", b".")]
-    problem = naming_problem(name)
+    problem = "" if text.isprintable() and "\\" not in text else _ODD_NAME
     if name.startswith(b"/"):
         problem = "has an absolute name: pack it with relative names"
     elif b".." in parts:
@@ -133,9 +148,28 @@ def _refuse_files_that_are_folders(files: dict[bytes, Member], folders: set[byte
         raise ArtifactError(f"The archive holds {shown(name.decode())} as a file and as a directory: pack it anew.")
 
 
-def _without_top_directory(files: dict[bytes, Member]) -> dict[bytes, Member]:
-    tops = {name.split(b"/")[0] for name in files}
-    if len(tops) != 1 or any(b"/" not in name for name in files):
-        return files
-    (top,) = tops
-    return {name[len(top) + 1 :]: member for name, member in files.items()}
+def _is_of_finder(name: bytes) -> bool:
+    """Whether macOS added this file to those that somebody packed."""
+    parts = name.split(b"/")
+    return b"__MACOSX" in parts or parts[-1].startswith(b"._") or parts[-1] == b".DS_Store"
+
+
+def _below_adapter(files: dict[bytes, Member]) -> dict[bytes, Member]:
+    """Return the files by their names from the directory of the adapter on."""
+    folders = [name[: -len(CONFIG)] for name in files if os.path.basename(name) == CONFIG]
+    adapters = [folder for folder in folders if any(folder + name in files for name in (WEIGHTS, *PICKLES))]
+    tops = {name.partition(b"/")[0] + b"/" for name in files}
+    if adapters:
+        # A trainer leaves its checkpoints in the directory of the adapter, and they are not what it is about.
+        top = min(adapters, key=len)
+        strangers = [folder for folder in adapters if not folder.startswith(top)]
+        if strangers:
+            raise ArtifactError(
+                f"The archive holds several adapters, in {shown(top.decode())} and {shown(strangers[0].decode())} for "
+                "example: pack one of them alone."
+            )
+    elif len(tops) == 1 and not files.keys() & {one[:-1] for one in tops}:
+        (top,) = tops
+    else:
+        top = b""
+    return {name[len(top) :] if name.startswith(top) else b"../" + name: one for name, one in files.items()}

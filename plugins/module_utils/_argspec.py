@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from ansible.module_utils.basic import env_fallback
 
+from ._declaration import ADAPTER_OPTIONS
 from ._endpoint import Endpoint
 
 
@@ -40,14 +41,7 @@ def write_spec() -> dict:
 
 def adapter_spec() -> dict:
     """Return the options that declare one adapter."""
-    return {
-        "name": {"type": "str", "required": True, "aliases": ["lora_name"]},
-        "path": {"type": "str", "aliases": ["lora_path"]},
-        "base_model": {"type": "str", "aliases": ["base_model_name"]},
-        "is_3d_lora_weight": {"type": "bool", "default": False},
-        "allow_hub": {"type": "bool", "default": False},
-        "state": {"type": "str", "choices": ["present", "absent", "reloaded"], "default": "present"},
-    }
+    return {name: dict(spec) for name, spec in ADAPTER_OPTIONS.items()}
 
 
 def endpoint_of(options: Mapping) -> Endpoint:

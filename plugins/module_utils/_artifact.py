@@ -12,18 +12,28 @@ from collections.abc import Iterator
 
 from ._archive import archive_checksum, open_archive
 from ._artifact_config import MAX_CONFIG, config_problems, declared, parse_config
-from ._artifact_files import ArtifactError, Listing, digest_files, list_files
+from ._artifact_files import (
+    CONFIG,
+    EMBEDDINGS,
+    PICKLES,
+    WEIGHTS,
+    ArtifactError,
+    Listing,
+    digest_files,
+    list_files,
+)
+from ._artifact_text import shown
 from ._artifact_weights import weight_problems
+from ._errors import invalid_option, quoted
 from ._safetensors import HeaderError, read_header
-
-CONFIG = b"adapter_config.json"
-WEIGHTS = b"adapter_model.safetensors"
-PICKLES = (b"adapter_model.bin", b"adapter_model.pt")
-"""What vLLM 0.32 reads from an adapter's directory; the pickles only where there is no safetensors file."""
 
 MAX_PROBLEMS = 50
 """Sentences in one result."""
 
+_EMBEDDINGS_PROBLEM = (
+    "{} holds embeddings of added tokens, which vLLM 0.12 and later do not read: add the tokens to the base model, and "
+    "train the adapter for that."
+)
 _CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -33,15 +43,15 @@ def inspect_artifact(
     """Return what the directory or archive ``path`` holds, and all that keeps vLLM from serving it as it was trained.
 
     The result has ``valid`` (bool), ``problems`` (sentences), ``digest`` (``sha256:`` and 64 digits, None when not all
-    files can be read), ``size`` (bytes), ``rank`` (int), ``peft_type``, ``base_model_name_or_path`` (str) and
+    files that vLLM reads can be read), ``size`` (bytes of these), ``rank`` (int), ``peft_type``, ``base_model_name_or_path`` (str) and
     ``target_modules`` (list); the last four are None when the config does not declare them.
 
     :param max_rank: the server's ``--max-lora-rank``; None for any.
     :param base_model: name or path of the model that the adapter must be for; None for any.
     :param checksum: the digest that the files must have, or the SHA-256 of the archive; None for any.
     :param allow_pickle: accept weights that vLLM reads by unpickling, and that cannot be checked here.
-    :param max_size: bytes that all files together may have; None for any.
-    :raises ValueError: when an option makes no sense. What lies in the directory never raises.
+    :param max_size: bytes that these files may have together, or all members of an archive; None for any.
+    :raises VllmError: ``invalid_request`` when an option makes no sense. What lies in the directory never raises.
     """
     _check_options(path, max_rank, base_model, checksum)
     result = {"valid": False, "digest": None, "size": 0, **declared({})}
@@ -60,6 +70,7 @@ def inspect_artifact(
                 clauses = config_problems(config, max_rank, base_model)
                 problems += [f"adapter_config.json: {clause}" for clause in clauses]
             problems += _try(problems, _weight_problems, listing, config, result["rank"], allow_pickle) or []
+            problems += [_EMBEDDINGS_PROBLEM.format(name.decode()) for name in EMBEDDINGS if name in listing.others]
     except ArtifactError as error:
         problems.append(str(error))
     return {**result, "valid": not problems, "problems": _shortened(problems)}
@@ -67,9 +78,9 @@ def inspect_artifact(
 
 @contextlib.contextmanager
 def open_artifact(path: str, max_size=None) -> Iterator[Listing]:
-    """Yield the files of a directory or archive.
+    """Yield the files that vLLM reads of a directory or archive.
 
-    :param max_size: bytes that all files together may have; None for any.
+    :param max_size: bytes that these files may have together, or all members of an archive; None for any.
     :raises ArtifactError: when they cannot be listed.
     """
     if os.path.isfile(path):
@@ -84,11 +95,11 @@ def open_artifact(path: str, max_size=None) -> Iterator[Listing]:
 
 def _check_options(path, max_rank, base_model, checksum):
     if not path or "\0" in path:
-        raise ValueError("path must be the directory or archive of an adapter.")
+        raise invalid_option("path", "names nothing", "give the directory or archive of an adapter")
     if max_rank is not None and max_rank < 1:
-        raise ValueError(f"max_rank must be 1 or more, and is {max_rank}.")
+        raise invalid_option("max_rank", f"is {max_rank}", "give 1 or more, or leave it out for any rank")
     if base_model is not None and not base_model.strip("/ "):
-        raise ValueError("base_model must be the name of a model; leave it out when any model will do.")
+        raise invalid_option("base_model", "names no model", "leave it out when any model will do")
     if checksum is not None:
         checked_digest("checksum", checksum)
 
@@ -96,10 +107,10 @@ def _check_options(path, max_rank, base_model, checksum):
 def checked_digest(option: str, value: str) -> str:
     """Return a digest that a user wrote, in lower case.
 
-    :raises ValueError: when it is none.
+    :raises VllmError: ``invalid_request`` when it is none.
     """
     if not _CHECKSUM.fullmatch(value.lower()):
-        raise ValueError(f"{option} must be 'sha256:' and 64 hexadecimal digits, and is {value!r}.")
+        raise invalid_option(option, f"is {quoted(value)}", "give 'sha256:' and 64 hexadecimal digits")
     return value.lower()
 
 
@@ -142,29 +153,26 @@ def _read_config(listing: Listing):
 
 
 def _weight_problems(listing: Listing, config, rank, allow_pickle):
-    has_weights = WEIGHTS in listing.files
-    pickles = [name for name in PICKLES if name in listing.files]
-    problems = [] if allow_pickle else [_pickle_problem(name.decode(), has_weights) for name in pickles]
-    if has_weights:
+    if WEIGHTS in listing.files:
         try:
             with listing.open(WEIGHTS) as stream:
                 tensors = read_header(stream, listing.files[WEIGHTS])
         except HeaderError as error:
-            return [*problems, f"adapter_model.safetensors {error}."]
-        clauses = _try(problems, weight_problems, tensors, config or {}, rank is not None) or []
-        problems += [f"adapter_model.safetensors: {clause}" for clause in clauses]
-    elif not pickles and WEIGHTS not in listing.refused:
-        problems.append("adapter_model.safetensors is missing" + _where_else(listing.files))
-    return problems
+            return [f"adapter_model.safetensors {error}."]
+        return [f"adapter_model.safetensors: {one}" for one in weight_problems(tensors, config or {}, rank is not None)]
+    pickles = [name.decode() for name in PICKLES if name in listing.files]
+    if pickles:
+        problem = f"{pickles[0]} is a pickle, and loading that can run code: convert it to adapter_model.safetensors."
+        return [] if allow_pickle else [problem]
+    if any(name in listing.refused for name in (WEIGHTS, *PICKLES)):
+        return []
+    return ["adapter_model.safetensors is missing" + _where_else(listing.others)]
 
 
-def _pickle_problem(name, is_spare):
-    remedy = "remove it" if is_spare else "convert it to adapter_model.safetensors"
-    return f"{name} is a pickle, and loading that can run code: {remedy}."
-
-
-def _where_else(files):
-    if any(re.fullmatch(rb"adapter_model-\d+-of-\d+\.safetensors", name) for name in files):
+def _where_else(names):
+    if any(re.fullmatch(rb"adapter_model-\d+-of-\d+\.safetensors", name) for name in names):
         return ": the weights are split into shards, which vLLM does not read, so save them as one file."
-    folders = sorted(name.rsplit(b"/", 1)[0].decode() for name in files if name.endswith(b"/" + WEIGHTS))
-    return f": there is one in {folders[0]!r}, so give that directory." if folders else "."
+    folders = sorted(name.rpartition(b"/")[0] for name in names if name.endswith(b"/" + WEIGHTS))
+    if not folders:
+        return "."
+    return f": there is one in {shown(folders[0].decode('utf-8', 'surrogateescape'))}, so give that directory."

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
+import posixpath
+import re
 
 from ._artifact_files import ArtifactError
-from ._artifact_text import is_integer, shown, strict_decoder
+from ._artifact_text import config_decoder, is_integer, shown
 
 MAX_CONFIG = 1 << 20  # bytes; a few kB is usual, a rank for every one of 10,000 modules is below
 
@@ -25,8 +25,12 @@ _UNSUPPORTED = {
     "use_bdlora": "block-diagonal LoRA",
     "use_qalora": "QALoRA",
 }
-# The other named initialisations (PiSSA, OLoRA, CorDA, LoftQ, ...) change the base model's weights as well.
-_PLAIN_INITIALISATIONS = ("gaussian", "eva", "orthogonal", "mica", "lora_ga")
+# The other named initialisations (PiSSA, OLoRA, CorDA, LoftQ, LoRA-GA, ...) change the base model's weights as well. vLLM
+# 0.33 refuses all of them but LoRA-GA, and serves that on base weights that it was not trained on (tests/peft).
+_PLAIN_INITIALISATIONS = ("gaussian", "eva", "orthogonal", "mica")
+
+_ON_HUB = re.compile(r"[^/.~:][^/:]*/[^/]+")
+_IN_CACHE = re.compile(r"(?:^|/)models--([^/]+)(?:/snapshots/[^/]+)?$")
 
 
 def parse_config(content: bytes) -> dict:
@@ -39,8 +43,7 @@ def parse_config(content: bytes) -> dict:
     if not content.strip():
         raise ArtifactError("adapter_config.json is empty: copy it again.")
     try:
-        config = strict_decoder().decode(content.decode("utf-8"))
-        json.dumps(config, ensure_ascii=False).encode("utf-8")  # halves of surrogate pairs have no place in a result
+        config = config_decoder().decode(content.decode("utf-8"))
     except UnicodeError:
         raise ArtifactError("adapter_config.json is not UTF-8 text.") from None
     except (ValueError, RecursionError) as error:
@@ -57,7 +60,7 @@ def declared(config: dict) -> dict:
     that one with --max-lora-rank.
     """
     pattern = config.get("rank_pattern") or {}
-    ranks = [config.get("r")] + (list(pattern.values()) if isinstance(pattern, dict) else [pattern])
+    ranks = [_r(config)] + (list(pattern.values()) if isinstance(pattern, dict) else [pattern])
     return {
         "rank": max(ranks) if all(_is_rank(rank) for rank in ranks) else None,
         "peft_type": _text(config.get("peft_type")),
@@ -69,8 +72,10 @@ def declared(config: dict) -> dict:
 def config_problems(config: dict, max_rank=None, base_model=None) -> list:
     """Return one clause for each thing in ``config`` that keeps vLLM from serving the adapter as it was trained."""
     problems = []
-    if config.get("peft_type") != "LORA":
-        problems.append(f"peft_type is {shown(config.get('peft_type'))}, and vLLM serves LORA adapters alone.")
+    # vLLM does not read the type: it goes by the names of the tensors. Some write it as "lora" or "PeftType.LORA".
+    kind = _text(config.get("peft_type"))
+    if kind and kind.rpartition(".")[2].upper() != "LORA":
+        problems.append(f"peft_type is {shown(kind)}, and vLLM serves only LORA adapters.")
     problems += _rank_problems(config, max_rank)
     problems += _type_problems(config)
     for key, what in sorted(_UNSUPPORTED.items()):
@@ -92,7 +97,7 @@ def config_problems(config: dict, max_rank=None, base_model=None) -> list:
 def _rank_problems(config, max_rank):
     problems = []
     pattern = config.get("rank_pattern") or {}
-    if not _is_rank(config.get("r")):
+    if not _is_rank(_r(config)):
         problems.append(f"r is {shown(config.get('r'))}, and the rank must be a positive integer.")
     if not isinstance(pattern, dict):
         problems.append(f"rank_pattern is {shown(pattern)}, and must be a table of ranks by module name.")
@@ -102,7 +107,7 @@ def _rank_problems(config, max_rank):
         for name, rank in pattern.items()
         if not _is_rank(rank)
     ]
-    ranks = [rank for rank in [config.get("r"), *pattern.values()] if _is_rank(rank)]
+    ranks = [rank for rank in [_r(config), *pattern.values()] if _is_rank(rank)]
     if max_rank is not None and ranks and max(ranks) > max_rank:
         source = "r" if config.get("r") == max(ranks) else "rank_pattern"
         problems.append(
@@ -114,15 +119,18 @@ def _rank_problems(config, max_rank):
 
 def _type_problems(config):
     problems = []
-    if not _is_number(config.get("lora_alpha")):
-        problems.append(f"lora_alpha is {shown(config.get('lora_alpha'))}, and must be a number.")
     alphas = config.get("alpha_pattern") or {}
-    if not (isinstance(alphas, dict) and all(_is_number(alpha) for alpha in alphas.values())):
-        problems.append("alpha_pattern is not a table of numbers by module name.")
-    targets = config.get("target_modules")
-    # An adapter of bare parameters has none, but vLLM insists on the key.
-    if not _names(targets) and not ("target_modules" in config and _names(config.get("target_parameters"))):
-        problems.append(f"target_modules is {shown(targets)}, and must name the modules that the adapter changes.")
+    if not is_number(config.get("lora_alpha")):
+        problems.append(f"lora_alpha is {shown(config.get('lora_alpha'))}, and must be a number.")
+    elif config["lora_alpha"] == 0 and not alphas:
+        problems.append(
+            "lora_alpha is 0, and vLLM multiplies the weights by it, so the adapter has no effect: set the value that it "
+            "was trained with."
+        )
+    if not isinstance(alphas, dict):
+        problems.append(f"alpha_pattern is {shown(alphas)}, and must be a table of numbers by module name.")
+    if "target_modules" not in config:
+        problems.append("target_modules is missing, and vLLM insists on it: add it, with any value.")
     saved = config.get("modules_to_save") or []
     if not isinstance(saved, list) or any(name not in CLASSIFICATION_HEADS for name in saved):
         problems.append(
@@ -140,25 +148,47 @@ def _base_model_problems(named, expected):
 
 def _same_model(one, other):
     """Whether two names mean one base model: ``/models/tiny/``, ``acme/tiny`` and ``tiny``, but not ``other/tiny``."""
-    one, other = one.rstrip("/"), other.rstrip("/")
-    if all(name.count("/") == 1 and name[0] not in "/.~" for name in (one, other)):
+    one, other = _model(one), _model(other)
+    if all(_ON_HUB.fullmatch(name) for name in (one, other)):
         return one == other
-    return os.path.basename(one) == os.path.basename(other)
+    return posixpath.basename(one) == posixpath.basename(other)
+
+
+def _model(name):
+    """Return the name of a model on its hub where a path is one of a cache, which spells it in another way.
+
+    The cache of Hugging Face has ``models--acme--tiny/snapshots/<commit>``. That of ModelScope has three underscores
+    for a dot.
+    """
+    name = name.strip().replace("\\", "/").rstrip("/").replace("___", ".")
+    cached = _IN_CACHE.search(name)
+    return cached.group(1).replace("--", "/") if cached else name
+
+
+def _r(config):
+    """Return ``r``, where vLLM takes 8.0 for 8; in ``rank_pattern`` it does not."""
+    value = config.get("r")
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _is_rank(value):
     return is_integer(value) and value > 0
 
 
-def _is_number(value):
-    return (is_integer(value) or isinstance(value, float)) and math.isfinite(value)
+def is_number(value) -> bool:
+    """Whether vLLM can calculate with the value."""
+    try:
+        return (is_integer(value) or isinstance(value, float)) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _text(value):
-    return value if isinstance(value, str) else None
+    # Half of a surrogate pair has no place in a result.
+    return value if isinstance(value, str) and value.encode("utf-8", "replace").decode() == value else None
 
 
 def _names(value):
     """Return PEFT's list of modules; a pattern for all of them ("all-linear", a regular expression) is one name."""
     names = [value] if isinstance(value, str) else value
-    return names if isinstance(names, list) and all(isinstance(name, str) and name for name in names) else None
+    return names if isinstance(names, list) and all(_text(name) for name in names) else None

@@ -1,71 +1,116 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of an artifact: what lies in the directory, opened with care, and their digest."""
+"""The files of an artifact: those that vLLM reads, opened with care, and their digest."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import hashlib
+import itertools
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import IO, NamedTuple
 
 from ._artifact_text import shown
+from ._errors import VllmError
+
+CONFIG = b"adapter_config.json"
+WEIGHTS = b"adapter_model.safetensors"
+PICKLES = (b"adapter_model.bin", b"adapter_model.pt")
+"""Weights that vLLM reads where there are none in safetensors format; the second only where the first is missing."""
+
+TOKENIZER = (
+    b"added_tokens.json",
+    b"chat_template.jinja",
+    b"merges.txt",
+    b"sentencepiece.bpe.model",
+    b"special_tokens_map.json",
+    b"spiece.model",
+    b"tekken.json",
+    b"tokenizer.json",
+    b"tokenizer.model",
+    b"tokenizer_config.json",
+    b"vocab.json",
+    b"vocab.txt",
+)
+"""The tokenizer, which vLLM 0.7 to 0.10 read from the adapter's directory and prefer to the model's own."""
+
+EMBEDDINGS = (b"new_embeddings.safetensors", b"new_embeddings.bin")
+"""Embeddings of added tokens, which vLLM read up to 0.11.2."""
 
 MAX_ENTRIES = 10_000
-"""Files and directories that an artifact may hold; whoever passes ``/`` by mistake must not have the host read."""
+"""Entries of a directory or archive that are looked at."""
 
 _CHUNK = 1 << 20  # bytes
 
 
-class ArtifactError(Exception):
-    """An artifact cannot be read; the text is one sentence for the operator."""
+class ArtifactError(VllmError):
+    """An artifact cannot be read or served; the text is one sentence for the operator, and says what to do."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("artifact_invalid", sentence, hint="correct what the message names, or bring another artifact")
 
 
 class Listing(NamedTuple):
     """What lies in an artifact, be it a directory or an archive.
 
-    :ivar files: sizes in bytes by relative name, and names are bytes.
-    :ivar refused: one sentence for each other entry that is not a directory, by relative name.
-    :ivar open: opens a file by its relative name for bytes, as a context that raises ``ArtifactError``.
+    :ivar files: sizes in bytes of the files that vLLM reads, by name, and names are bytes.
+    :ivar refused: one sentence for each entry with such a name that is no such file, by name.
+    :ivar others: relative names that vLLM does not read, as far as they tell what is wrong with the artifact.
+    :ivar open: opens a file by its name for bytes, as a context that raises ``ArtifactError``.
     """
 
     files: dict
     refused: dict
+    others: set
     open: Callable[[bytes], contextlib.AbstractContextManager[IO[bytes]]]
 
 
-def list_files(path: str) -> Listing:
-    """Return what lies in a directory and below.
+def names_that_vllm_reads(present: Collection[bytes]) -> list[bytes]:
+    """Return which of the files in an adapter's directory some vLLM from 0.7 to 0.33 reads, in no special order."""
+    weights = [name for name in (WEIGHTS, *PICKLES) if name in present]
+    return [name for name in (CONFIG, *TOKENIZER) if name in present] + weights[:1]
 
-    :raises ArtifactError: when it cannot be listed.
+
+def list_files(path: str) -> Listing:
+    """Return what of a directory vLLM reads.
+
+    :raises ArtifactError: when it cannot be read.
     """
     root = os.path.realpath(os.fsencode(path))
     _require_directory(root, path)
-    listing = Listing({}, {}, functools.partial(_open_file, path))
-    folders, count = [b""], 0
-    while folders:
-        folder = folders.pop()
-        try:
-            with os.scandir(os.path.join(root, folder)) as entries:
-                for entry in entries:
-                    count += 1
-                    if count > MAX_ENTRIES:
-                        raise ArtifactError(
-                            f"{path} holds more than {MAX_ENTRIES} files, so it is not the directory of an adapter."
-                        )
-                    name = os.path.join(folder, entry.name)
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(name)
-                    else:
-                        _add(listing, root, name)
-        except OSError as error:
-            where = f"{shown(_text(folder))} in {path}" if folder else path
-            raise ArtifactError(f"{where} cannot be listed: {error.strerror}.") from None
+    listing = Listing({}, {}, set(), functools.partial(_open_file, path))
+    try:
+        names = (CONFIG, WEIGHTS, *PICKLES, *TOKENIZER, *EMBEDDINGS)
+        listing.others.update(name for name in names if _is_there(os.path.join(root, name)))
+        for name in names_that_vllm_reads(listing.others):
+            listing.others.remove(name)
+            _add(listing, root, name)
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read: {error.strerror}.") from None
+    with contextlib.suppress(OSError), os.scandir(root) as entries:
+        listing.others.update(_telling_names(itertools.islice(entries, MAX_ENTRIES)))
     return listing
+
+
+def _is_there(path):
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _telling_names(entries):
+    """Yield where the weights may be, when they are not where vLLM looks for them."""
+    for entry in entries:
+        if entry.name.endswith(b".safetensors") and entry.name != WEIGHTS:
+            yield entry.name
+        elif entry.is_dir() and os.path.exists(os.path.join(entry.path, WEIGHTS)):
+            yield os.path.join(entry.name, WEIGHTS)
 
 
 def _require_directory(root, path):
@@ -84,24 +129,15 @@ def _text(name):
 
 
 def _add(listing, root, name):
-    problem = naming_problem(name) or _link_problem(root, name)
+    problem = _link_problem(root, name)
     if not problem:
         # Links that stay inside are followed: a copy that resolves them is the same artifact.
         status = os.stat(os.path.join(root, name))
         if stat.S_ISREG(status.st_mode):
             listing.files[name] = status.st_size
             return
-        problem = "is neither a file nor a directory: remove it"
+        problem = "is not a file: remove it"
     listing.refused[name] = f"{shown(_text(name))} {problem}."
-
-
-def naming_problem(name: bytes) -> str:
-    """Return what is wrong with a name, as a clause, or nothing."""
-    text = _text(name)
-    if text.isprintable() and "\\" not in text:
-        return ""
-    # Each line of the manifest is to name one file and nothing else.
-    return "has a name with a backslash, a control character or bytes that are not UTF-8: rename it"
 
 
 def _link_problem(root, name):
@@ -109,16 +145,31 @@ def _link_problem(root, name):
     if not os.path.islink(path):
         return ""
     target = os.readlink(path)
-    lexical = os.path.normpath(os.path.join(os.path.dirname(name), target))
-    # An absolute link, and one that leaves and comes back, break when the directory is renamed or mounted elsewhere.
-    leaves = os.path.isabs(target) or lexical.split(b"/")[0] == b".."
-    if leaves or not os.path.realpath(path).startswith(os.path.join(root, b"")):
+    if not _stays(root, path, target):
         return f"is a symbolic link that leaves the directory, to {shown(_text(target))}: put the file itself there"
     if not os.path.exists(path):
         return f"is a symbolic link to {shown(_text(target))}, which does not exist: put the file itself there"
     if os.path.isdir(path):
         return "is a symbolic link to a directory: put the files themselves there"
     return ""
+
+
+def _stays(root, path, target):
+    """Whether a link leads to a file of its directory, or of the Hugging Face cache that the directory belongs to."""
+    # An absolute link, and one that leaves and comes back, break when the directory is renamed or mounted elsewhere.
+    if os.path.isabs(target):
+        return False
+    real = os.path.realpath(path)
+    if os.path.normpath(target).split(b"/")[0] != b"..":
+        return real.startswith(os.path.join(root, b""))
+    # <cache>/models--<organisation>--<name>/snapshots/<commit> holds links to ../../blobs/<hash>.
+    repository, _snapshots, commit = root.rpartition(b"/snapshots/")
+    return (
+        bool(commit)
+        and os.path.basename(repository).startswith(b"models--")
+        and os.path.dirname(real) == os.path.join(repository, b"blobs")
+        and os.path.normpath(os.path.join(root, target)) == real
+    )
 
 
 @contextlib.contextmanager
@@ -135,7 +186,7 @@ def _open_file(path, name):
 def digest_files(listing: Listing) -> str:
     """Return the digest of the listed files, ``sha256:`` and 64 hexadecimal digits.
 
-    It is the SHA-256 of what ``sha256sum`` prints for all files, by relative name, in the order of the names' bytes.
+    It is the SHA-256 of what ``sha256sum`` prints for these files, in the order of their names' bytes.
 
     :raises ArtifactError: when a file cannot be read.
     """
@@ -166,10 +217,10 @@ def chunks(stream: IO[bytes]) -> Iterator[memoryview]:
 
 
 def directory_digest(path: str) -> str:
-    r"""Return the digest of a directory, as ``digest_files()`` does of its files.
+    """Return the digest of a directory, as ``digest_files()`` does of its files.
 
-    On any Linux host, ``cd PATH && find -L . -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum -- |
-    sha256sum`` prints the same digits.
+    ``sha256sum`` of the files that vLLM reads, named in the order of their bytes and piped to ``sha256sum``, prints the
+    same digits.
 
     :raises ArtifactError: when an entry is not a file of the artifact, or cannot be read.
     """

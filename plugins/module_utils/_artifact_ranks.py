@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rank that adapter_config.json declares for each module, as PEFT and vLLM 0.32 read ``rank_pattern``."""
+"""What adapter_config.json declares for each module, as PEFT and vLLM 0.32 read ``rank_pattern`` and ``alpha_pattern``."""
 
 from __future__ import annotations
 
@@ -15,43 +15,44 @@ import warnings
 from ._artifact_files import ArtifactError
 from ._artifact_text import shown
 
-MATCHING_TIME = 10.0  # seconds for all patterns and modules; milliseconds are usual
+MATCHING_TIME = 3.0  # seconds for all keys of a pattern and all modules, in which the engine would stand still; milliseconds are usual
 
 
 class _TooSlow(Exception):
     pass
 
 
-def declared_ranks(modules, rank: int, rank_pattern: dict) -> dict:
-    """Return the declared rank of each module by name.
+def declared_values(modules, field: str, default, pattern: dict) -> dict:
+    """Return what is declared for each module, by name.
 
     :param modules: names of modules, without ``base_model.model.``.
-    :param rank: of modules that no pattern matches.
-    :param rank_pattern: ranks by regular expressions for the end of a name, from a dot on. The first match counts.
+    :param field: the key of the pattern in adapter_config.json, for messages.
+    :param default: the value for modules that no pattern matches.
+    :param pattern: values by regular expressions for the end of a name, from a dot on. The first match counts.
     :raises ArtifactError: when a key is no regular expression, or is one that takes for ever.
     """
     try:
         with _time_limit(MATCHING_TIME):
-            patterns = [(_compiled(key), value) for key, value in rank_pattern.items()]
+            patterns = [(_compiled(field, key), value) for key, value in pattern.items()]
             return {
-                module: next((value for key, value in patterns if key.match(_parameter(module))), rank)
+                module: next((value for key, value in patterns if key.match(_parameter(module))), default)
                 for module in modules
             }
     except _TooSlow:
         raise ArtifactError(
-            f"adapter_config.json: rank_pattern takes more than {MATCHING_TIME:.0f} seconds to match, and vLLM matches it as well: "
+            f"adapter_config.json: {field} takes more than {MATCHING_TIME:.0f} seconds to match, and vLLM matches it as well: "
             "write out the names of the modules."
         ) from None
 
 
-def _compiled(key):
+def _compiled(field, key):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return re.compile(rf"(.*\.)?({key})$")
     except (re.error, OverflowError, RecursionError):
         raise ArtifactError(
-            f"adapter_config.json: rank_pattern has the key {shown(key)}, which is not a regular expression."
+            f"adapter_config.json: {field} has the key {shown(key)}, which is not a regular expression."
         ) from None
 
 

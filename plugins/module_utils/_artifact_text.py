@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 _LONGEST_NUMBER = 20  # digits of 2**64, the largest number in a safetensors header
+_LONGEST_INTEGER = 4300  # digits of the longest integer that Python 3.11 and later take
 _LONGEST_QUOTE = 120
 
 
@@ -18,11 +19,15 @@ def _unique_members(pairs):
     return members
 
 
-def _short_integer(digits):
+def _bounded_integer(digits, longest=_LONGEST_INTEGER):
     # Converting a million digits takes Python before 3.11 many seconds.
-    if len(digits) > _LONGEST_NUMBER:
+    if len(digits) > longest:
         raise ValueError(f"it holds a number of {len(digits)} digits")
-    return -0.0 if digits == "-0" else int(digits)  # no integer, as safetensors sees it
+    return int(digits)
+
+
+def _short_integer(digits):
+    return -0.0 if digits == "-0" else _bounded_integer(digits, _LONGEST_NUMBER)  # no integer, as safetensors sees it
 
 
 def _no_constant(name):
@@ -35,6 +40,14 @@ def strict_decoder() -> json.JSONDecoder:
     It raises ``ValueError``, and ``RecursionError`` for deep nesting.
     """
     return json.JSONDecoder(object_pairs_hook=_unique_members, parse_int=_short_integer, parse_constant=_no_constant)
+
+
+def config_decoder() -> json.JSONDecoder:
+    """Return a decoder that takes what vLLM takes as a config, with ``NaN`` and the like, but no key twice.
+
+    It raises ``ValueError``, and ``RecursionError`` for deep nesting.
+    """
+    return json.JSONDecoder(object_pairs_hook=_unique_members, parse_int=_bounded_integer)
 
 
 def is_integer(value) -> bool:

@@ -7,15 +7,32 @@ from __future__ import annotations
 
 import re
 
-from ._artifact_config import CLASSIFICATION_HEADS
-from ._artifact_ranks import declared_ranks
+from ._artifact_config import CLASSIFICATION_HEADS, is_number
+from ._artifact_experts import FUSED, STACKED, experts_problems, place_among_experts
+from ._artifact_ranks import declared_values
 from ._artifact_text import shown
 
-_MATRIX = re.compile(r"(?:base_model\.model\.)?(.+)\.lora_(?:([AB])\.weight|embedding_([AB]))", re.DOTALL)
-_HEAD = re.compile(rf"(?:.*\.)?({'|'.join(CLASSIFICATION_HEADS)})\.(?:weight|bias)", re.DOTALL)
+_PREFIX = "base_model.model."
+_MATRIX = re.compile(r"(.+)\.lora_(?:([AB])\.weight|embedding_([AB]))", re.DOTALL)
+_HEAD = re.compile(rf"(?:.*\.)?({'|'.join(CLASSIFICATION_HEADS)})\.(weight|bias)", re.DOTALL)
 # Base weights that PEFT saves beside the adapter of an embedding, and that vLLM skips.
 _SKIPPED = (".embed_tokens.base_layer.weight", ".lm_head.base_layer.weight")
 _FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
+
+# Names of modules that are put around those of a model during training. No model has them, nor any that begins with "_".
+_WRAPPERS = {
+    "_orig_mod": "torch.compile",
+    "_fsdp_wrapped_module": "FSDP",
+    "_fpw_module": "FSDP",
+    "_checkpoint_wrapped_module": "activation checkpointing",
+    "_forward_module": "Lightning Fabric",
+    "module": "DistributedDataParallel",
+    "base_model": "PEFT",
+    "base_layer": "another adapter",
+    "original_module": "modules_to_save",
+    "modules_to_save": "modules_to_save",
+    "pretrained_model": "TRL",
+}
 
 
 class _Tally:
@@ -36,29 +53,42 @@ class _Tally:
 
 
 def weight_problems(tensors: dict, config: dict, ranks_are_known: bool) -> list:
-    """Return one clause for each kind of thing that is wrong with the weights.
+    """Return one sentence for each kind of thing that is wrong with the weights, without the name of the file.
 
     :param tensors: the result of ``read_header()``.
     :param config: what adapter_config.json holds.
     :param ranks_are_known: the config declares well-formed ranks, so compare them.
-    :raises ArtifactError: when ``rank_pattern`` cannot be matched.
+    :raises ArtifactError: when a pattern of the config cannot be matched.
     """
     tally = _Tally()
     saved = config.get("modules_to_save")
     modules = _matrices_by_module(tensors, saved if isinstance(saved, list) else [], tally)
     if not modules:
         return tally.clauses() or ["there are no LoRA matrices."]
-    ranks = declared_ranks(modules, config["r"], config.get("rank_pattern") or {}) if ranks_are_known else {}
+    ranks = (
+        declared_values(modules, "rank_pattern", config["r"], _table(config, "rank_pattern")) if ranks_are_known else {}
+    )
     for module, matrices in modules.items():
+        _check_name(module, tally)
         _check_pair(module, matrices, ranks.get(module), tally)
+    if is_number(config.get("lora_alpha")):
+        _check_alphas(modules, config["lora_alpha"], _table(config, "alpha_pattern"), tally)
+    for problem, layer in experts_problems(modules, ranks):
+        tally.add(problem, layer)
     return tally.clauses()
+
+
+def _table(config, key):
+    value = config.get(key)
+    return value if isinstance(value, dict) else {}
 
 
 def _matrices_by_module(tensors, saved_modules, tally):
     """Return the A and B of each module, ``{module: {"A": Tensor, "B": Tensor}}``, and tally all other tensors."""
-    modules = {}
+    modules, heads = {}, {}
     for name, tensor in tensors.items():
-        matrix = _MATRIX.fullmatch(name)
+        # As vLLM does, which removes the prefix wherever it occurs, such as twice in an adapter of an adapted model.
+        matrix = _MATRIX.fullmatch(name.replace(_PREFIX, "") if name.startswith(_PREFIX) else name)
         head = _HEAD.fullmatch(name)
         if matrix:
             module, side = matrix.group(1), matrix.group(2) or matrix.group(3)
@@ -67,9 +97,41 @@ def _matrices_by_module(tensors, saved_modules, tally):
             modules[module][side] = tensor
             if tensor.dtype not in _FLOATS:
                 tally.add(f"the weights are of type {tensor.dtype}, and must be floating point", name)
-        elif not name.endswith(_SKIPPED) and not (head and head.group(1) in saved_modules):
+        elif head and head.group(1) in saved_modules:
+            if head.group(2) in heads.setdefault(head.group(1), {}):
+                tally.add(f"there is more than one {head.group(2)} for the classification head", head.group(1))
+            heads[head.group(1)][head.group(2)] = tensor
+        elif not name.endswith(_SKIPPED):
             tally.add("there are tensors that are not LoRA matrices, which vLLM refuses", name)
+    _check_heads(heads, tally)
     return modules
+
+
+def _check_heads(heads, tally):
+    if len(heads) > 1:
+        tally.add("there is more than one classification head, and vLLM takes one", " and ".join(sorted(heads)))
+    for head, parameters in heads.items():
+        if "weight" not in parameters:
+            tally.add("there is a bias without a weight for the classification head", head)
+            continue
+        shape = parameters["weight"].shape
+        if len(shape) != 2 or 0 in shape or parameters.get("bias", parameters["weight"]).shape[:1] != shape[:1]:
+            tally.add("weight and bias have no shapes of a classification head", head)
+
+
+def _check_name(module, tally):
+    parts = module.split(".")
+    if parts[-2:] == ["experts", "base_layer"]:
+        parts.pop()  # PEFT's name of gate_up_proj
+    for part in parts:
+        if part in _WRAPPERS or part.startswith("_") or not part:
+            tally.add(
+                f"the names have the part {shown(part)}, which {_WRAPPERS.get(part, 'a wrapper')} adds and no served model has, "
+                "so vLLM loads these weights without effect (unwrap the model before you save the adapter, or remove that "
+                "part from the names)",
+                module,
+            )
+            return
 
 
 def _check_pair(module, matrices, declared, tally):
@@ -78,17 +140,35 @@ def _check_pair(module, matrices, declared, tally):
             "there is a lora_A without lora_B for" if "A" in matrices else "there is a lora_B without lora_A for",
             module,
         )
+    layer, part = place_among_experts(module)
+    # Stacked experts have a dimension more, the first.
+    dimensions = 3 if layer and part in STACKED else 2
     for side, tensor in matrices.items():
-        # Stacked experts have a dimension more, the first.
-        dimensions = (2, 3) if ".experts" in module else (2,)
-        if len(tensor.shape) not in dimensions or 0 in tensor.shape:
-            tally.add(f"lora_{side} has the shape {shown(tensor.shape)}, which is not a matrix", module)
+        if len(tensor.shape) != dimensions or 0 in tensor.shape:
+            what = "a stack of matrices" if dimensions == 3 else "a matrix"
+            tally.add(f"lora_{side} has the shape {shown(tensor.shape)}, which is not {what}", module)
             return
     ranks = [matrices[side].shape[-2 if side == "A" else -1] for side in sorted(matrices)]
     if len(set(ranks)) > 1:
         tally.add(f"lora_A has the rank {ranks[0]} and lora_B the rank {ranks[1]}", module)
         return
     # PEFT stores fused experts as one matrix, of all their ranks one below the other.
-    is_fused = module.endswith((".experts", ".experts.base_layer"))
+    is_fused = layer and part in FUSED
     if declared and (ranks[0] % declared if is_fused else ranks[0] != declared):
         tally.add(f"the rank is {ranks[0]} where adapter_config.json declares {declared}", module)
+
+
+def _check_alphas(modules, default, pattern, tally):
+    if not pattern:
+        return  # the default alone is judged with the config
+    alphas = declared_values(modules, "alpha_pattern", default, pattern)
+    for module, alpha in alphas.items():
+        if not is_number(alpha):
+            tally.add(f"alpha_pattern of adapter_config.json gives {shown(alpha)}, which is not a number", module)
+        # Some modules that are switched off are served as they were trained. An adapter without any effect is a mistake.
+        elif not any(alphas.values()):
+            tally.add(
+                "lora_alpha and alpha_pattern of adapter_config.json give 0, and vLLM multiplies the weights by it, so the "
+                "adapter has no effect (set the values that it was trained with)",
+                module,
+            )

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from ._answers import BROKEN_HINT, Answer, common_error, read_error, read_version
+from ._answers import DEAD_ENGINE_HINT, Answer, came_back, common_error, read_error, read_version, words
 from ._endpoint import Endpoint
 from ._errors import VllmError, quoted, settling
-from ._model_list import TRIED, read_model_list
+from ._model_list import HEALTH_ROUTE, TRIED, read_model_list, require_engine
 from ._models import REHEARSAL_SUFFIX, Observed, shown_name
 from ._refusals import completion_error, load_error, runtime_lora_disabled, unload_error
 from ._transport import Transport
@@ -47,8 +47,20 @@ class Client:
         self._transport.close()
 
     def observe(self) -> Observed:
-        """Return what the server serves, from one GET of ``/v1/models``."""
+        """Return what the server serves, from one GET of ``/v1/models``, and where a list alone proves nothing one of
+        ``/health``."""
+        observed = self.read_list()
+        self.require_engine(observed)
+        return observed
+
+    def read_list(self) -> Observed:
+        """Return what the server lists, which can be more than a dead engine serves."""
         return read_model_list(self._get("/v1/models", TRIED), self.endpoint.base_url)
+
+    def require_engine(self, observed: Observed) -> None:
+        """Raise ``server_error`` where the list is one that outlives its engine, and the engine is dead."""
+        if observed.rust_front_end:
+            require_engine(self._health(TRIED))
 
     def version(self) -> str | None:
         """Return the version that the server names, or None where it names none."""
@@ -57,7 +69,7 @@ class Client:
     def healthy(self) -> bool:
         """Return whether the engine lives: a dead one answers 500 (up to 0.10.2) or 503. Where a proxy hides
         ``/health``, it is given the benefit of the doubt."""
-        return self._get("/health", "ask for its health", _may_repeat_silence).status < 500
+        return self._health("ask for its health").status < 500
 
     def status(self, path: str) -> int:
         """Return the status that a GET is answered with. Routes that only take POST answer 405, missing ones 404."""
@@ -92,11 +104,11 @@ class Client:
         except VllmError as error:
             # From 0.18 on a bad artifact is answered 500 like a broken engine; only /health tells the two apart.
             if error.code == "artifact_rejected" and error.http_status >= 500:
-                with settling(error):
+                with settling([error]):
                     healthy = self.healthy()
                 if not healthy:
                     error.code = "server_error"
-                    error.advise(f"{BROKEN_HINT}, since /health says that its engine is dead")
+                    error.advise(DEAD_ENGINE_HINT)
             raise
 
     def unload(self, name: str) -> None:
@@ -128,6 +140,9 @@ class Client:
                 return observed
             time.sleep(min(left, max(_SHORTEST_PAUSE, self._pause(turn))))
             turn = min(turn + 1, _SLOWEST_TURN)
+
+    def _health(self, tried: str) -> Answer:
+        return self._get(HEALTH_ROUTE, tried, _may_repeat_silence)
 
     def _probe_load_route(self) -> Answer:
         tried = "find the route that loads adapters"
@@ -165,9 +180,11 @@ class Client:
 
         :param patience: the longest ``Retry-After`` to comply with, in seconds.
         """
+        answered: Answer | None = None
         for attempt in range(self.endpoint.retries + 1):
             try:
                 outcome: Answer | VllmError = send()
+                answered = outcome
             except VllmError as error:
                 outcome = error
             if attempt == self.endpoint.retries or not may_repeat(outcome):
@@ -177,6 +194,9 @@ class Client:
                 break
             time.sleep(self._pause(attempt) if asked is None else asked)
         if isinstance(outcome, VllmError):
+            if answered:
+                outcome.add(f"before that: {came_back(answered)}")
+                outcome.detail = words(answered).message
             raise outcome
         return outcome
 

@@ -14,17 +14,21 @@ from ._errors import VllmError, quoted
 from ._models import DeclaredAdapter, Observed, ServedAdapter, shown_name
 from ._plan import Plan, plan
 from ._report import LEFTOVER_WARNING, planned, served
-from ._version import cache_risk, require_load_in_place, require_supported
+from ._version import cache_risk, load_in_place_sticks, require_load_in_place, require_loading, require_supported
 
-_IN_PLACE_WARNING = (
-    "reload_strategy in_place: until the adapter is unloaded, vLLM reads it from disk again at every step, requests in "
-    "flight go on with mixed weights, and the server dies when the directory is removed."
+_IN_PLACE_WARNING = "reload_strategy in_place: requests in flight go on with mixed weights."
+_STICKY_WARNING = (
+    "This release of vLLM keeps load_inplace with the adapter. Until the adapter is unloaded, the server reads it from "
+    "disk again at every step, and dies when the directory is removed."
 )
 
 
 @dataclass(frozen=True)
 class Converged:
-    """What was decided and what is served now, or in check mode would be; None stands for a name that is not served."""
+    """What was decided and what is served now, or in check mode would be; None stands for a name that is not served.
+
+    ``version`` is None where the server was not asked for it, since nothing has to change, or did not name one.
+    """
 
     plan: Plan
     after: dict[str, ServedAdapter | None]
@@ -32,6 +36,7 @@ class Converged:
     cache_risk: str = ""
     warnings: tuple[str, ...] = ()
     tidied: bool = False
+    version: str | None = None
 
     @property
     def changed(self) -> bool:
@@ -55,24 +60,27 @@ def converge(
     url = decided.observed.url
     version = client.version()
     require_supported(version, url)
+    if decided.loads:
+        require_loading(version, decided.observed.rust_front_end, url)
     if decided.reloads and reload_strategy == "in_place":
         require_load_in_place(version, url)
     risks = filter(None, [cache_risk(version, entry.keeps_path) for entry in decided.reloads])
-    risk, warnings = next(risks, ""), _warnings(decided, reload_strategy)
+    risk, warnings = next(risks, ""), _warnings(decided, reload_strategy, version)
     if check_mode:
         client.require_runtime_lora()
-        return Converged(decided, planned(decided), {}, risk, warnings, bool(decided.leftovers))
+        return Converged(decided, planned(decided), {}, risk, warnings, bool(decided.leftovers), version)
     applied = apply(decided, client, reload_strategy)
     observed = applied.observed
     warnings += _warnings_of_what_is_left(decided, observed)
     tidied = any(observed.adapter(leftover.name) is None for leftover in decided.leftovers)
-    return Converged(decided, served(decided, observed), applied.failures, risk, warnings, tidied)
+    return Converged(decided, served(decided, observed), applied.failures, risk, warnings, tidied, version)
 
 
-def _warnings(decided: Plan, reload_strategy: str) -> tuple[str, ...]:
+def _warnings(decided: Plan, reload_strategy: str, version: str | None) -> tuple[str, ...]:
     warnings = [f"{LEFTOVER_WARNING} {quoted(shown_name(leftover.name))} behind." for leftover in decided.leftovers]
     if decided.reloads and reload_strategy == "in_place":
-        warnings.append(_IN_PLACE_WARNING)
+        sticky = f" {_STICKY_WARNING}" if load_in_place_sticks(version) else ""
+        warnings.append(f"{_IN_PLACE_WARNING}{sticky}")
     return tuple(warnings)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -91,3 +92,29 @@ def _checked_url(url: str) -> str:
     if path.endswith("/v1"):
         path = path[: -len("/v1")].rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+@dataclass(frozen=True)
+class Authorities:
+    """A file or directory of certificates that are trusted, and which option or variable names it."""
+
+    named_by: str
+    path: str
+    is_directory: bool = False
+
+
+def authorities(ca_path: str | None, environment: Mapping[str, str]) -> tuple[Authorities, ...]:
+    """Return which certificates are trusted, or nothing for those of the system's store together with certifi's.
+
+    The first of these that is set counts alone: the option ``ca_path``; ``REQUESTS_CA_BUNDLE``, or else
+    ``CURL_CA_BUNDLE``; ``SSL_CERT_FILE`` with ``SSL_CERT_DIR``.
+    """
+    if ca_path:
+        return (Authorities("option ca_path", ca_path),)
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        if environment.get(variable):
+            return (Authorities(variable, environment[variable]),)
+    file, directories = environment.get("SSL_CERT_FILE"), environment.get("SSL_CERT_DIR") or ""
+    found = [Authorities("SSL_CERT_FILE", file)] if file else []
+    found += [Authorities("SSL_CERT_DIR", one, is_directory=True) for one in directories.split(":") if one]
+    return tuple(found)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 #: No usable HTTP answer: these make a host UNREACHABLE, and never mean that anything is absent.
 UNREACHABLE_CODES = frozenset(("unreachable", "timeout", "tls", "dns"))
@@ -15,6 +15,7 @@ _DETAIL_LIMIT = 2048
 #: What to do about an answer that is none of vLLM's, and about none at all.
 NOT_VLLM_HINT = "check that base_url is the address of a vLLM server"
 TLS_HINT = "check the server's certificate, ca_path, client_cert and the name in base_url"
+FILES_HINT = "name a file in PEM that this user can read"
 PROXY_HINT = "check the proxy variables, or set use_proxy to false"
 OFFLINE_HINT = "check that the server runs and that the address is right; nothing is known about what it serves"
 
@@ -97,15 +98,29 @@ class VllmError(Exception):
         }
 
 
+def failure(error: VllmError) -> dict:
+    """Return the keys of a result that tell of a failure."""
+    return {"changed": False, "msg": error.message, "error": error.as_dict()}
+
+
 @contextlib.contextmanager
-def settling(cause: VllmError) -> Iterator[None]:
-    """Have an error that comes up while ``cause`` is being settled tell of that as well."""
+def settling(causes: Iterable[VllmError]) -> Iterator[None]:
+    """Have an error that comes up in this block tell of those that came before: a server that has gone says nothing of
+    what it refused a moment ago.
+
+    :param causes: read when an error comes up, so that a view of what is still being collected does as well.
+    """
     try:
         yield
     except VllmError as error:
-        error.add(f"before that: {cause.message.rstrip('.')}")
-        error.detail = error.detail or cause.detail
-        raise error from None
+        for cause in reversed(list(causes)):
+            told = cause.message.rstrip(".")
+            if told not in error.message:
+                # What to do about a server that has gone is said once.
+                told = told.replace(f"; {error.hint}", "") if error.hint else told
+                error.add(f"before that: {told} ({cause.code})")
+                error.detail = error.detail or cause.detail
+        raise
 
 
 def request_error(code: str, tried: str, url: str, came_back: str, hint: str, **more: object) -> VllmError:

@@ -15,6 +15,7 @@ class Exposure:
     """What was seen of a server.
 
     :ivar is_static: its adapters are declared by ``--lora-modules``, so that nothing has to be loaded at run time.
+    :ivar grpc: how the ``grpc_port`` answers (``open``, ``other`` or ``closed``); None where it was not asked.
     :ivar stranger: by path, how a GET without key and client certificate is answered; None for not at all.
     """
 
@@ -23,6 +24,8 @@ class Exposure:
     is_static: bool
     is_plain_beyond_loopback: bool
     stranger: dict[str, int | None]
+    grpc_port: int | None = None
+    grpc: str | None = None
 
     @property
     def auth_required(self) -> bool:
@@ -57,6 +60,7 @@ def _findings_of_exposure(exposure: Exposure) -> list[dict]:
         message = "The route /adapters loads and unloads adapters without the key."
         fix = "Block /adapters and all below it in a proxy in front of the server."
         found.append(_finding("adapters_alias_open", "high", message, fix))
+    found += _findings_of_grpc(exposure)
     open_routes = [route for route in DEVELOPMENT_ROUTES if exposure.stranger[route] in (200, 405)]
     if open_routes:
         message = f"Development routes answer without a key: {', '.join(open_routes)}."
@@ -70,6 +74,21 @@ def _findings_of_exposure(exposure: Exposure) -> list[dict]:
         fix = "Put TLS in front of the server, or use --ssl-certfile and --ssl-keyfile."
         found.append(_finding("plain_http", "medium", message, fix))
     return found
+
+
+def _findings_of_grpc(exposure: Exposure) -> list[dict]:
+    """vLLM's gRPC service asks for no key and heeds no VLLM_ALLOW_RUNTIME_LORA_UPDATING (seen on 0.32.0 and 0.33.0)."""
+    if exposure.grpc == "open":
+        message = (
+            f"The gRPC port {exposure.grpc_port} answers: everybody who reaches it can load and unload adapters without "
+            "the key, even if loading at run time is off."
+        )
+        fix = "Start the server without --grpc-port, or let only its own clients reach the port."
+        return [_finding("grpc_open", "high", message, fix)]
+    if exposure.grpc == "other":
+        message = f"Port {exposure.grpc_port} accepts connections, but does not answer as gRPC in the clear does."
+        return [_finding("grpc_unclear", "medium", message, "Find out which program listens there.")]
+    return []
 
 
 def _findings_of_release(version: str | None) -> list[dict]:

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from ._argspec import adapter_spec, connection_spec, write_spec
 from ._client import Client
 from ._converge import Converged, converge
-from ._declaration import check_prune_limit, declare, declare_all
-from ._operation import Operation, failure
+from ._declaration import PRUNE_OPTIONS, check_prune_limit, declare, declare_all
+from ._errors import failure
+from ._operation import Operation
 from ._report import adapter_card, diff, entry_result, joined_failure
 
 
@@ -40,6 +41,7 @@ def _whole_node(client: Client, options: Mapping, check_mode: bool) -> dict:
         for entry in converged.plan.entries
     ]
     result["summary"] = converged.plan.summary
+    result["version"] = converged.version
     return result
 
 
@@ -49,7 +51,7 @@ def _result(converged: Converged) -> dict:
     if converged.failures:
         result.update(failure(joined_failure(converged.failures, len(converged.plan.entries))))
     result["changed"] = converged.changed
-    result["diff"] = diff(converged.plan.entries, converged.after)
+    result["diff"] = diff(converged.plan, converged.after)
     result["cache_risk"] = bool(converged.cache_risk)
     warnings = [*converged.warnings, *filter(None, [converged.cache_risk])]
     return dict(result, warnings=warnings) if warnings else result
@@ -61,9 +63,7 @@ LORA_ADAPTERS = Operation(
         connection_spec(),
         **write_spec(),
         adapters={"type": "list", "elements": "dict", "required": True, "options": adapter_spec()},
-        prune={"type": "bool", "default": False},
-        prune_exclude={"type": "list", "elements": "str", "default": []},
-        prune_limit={"type": "int"},
+        **PRUNE_OPTIONS,
     ),
     _whole_node,
 )

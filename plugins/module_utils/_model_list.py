@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ._answers import Answer, read_error
-from ._errors import NOT_VLLM_HINT, VllmError, request_error
+from ._answers import Answer, health_error, html_page, read_error
+from ._errors import NOT_VLLM_HINT, VllmError, quoted, request_error
 from ._models import BaseModel, Observed, ServedAdapter
 
 #: What a list is asked for.
 TRIED = "read what is served"
+#: Where a list that does not suffice is followed up, see :func:`require_engine`.
+HEALTH_ROUTE = "/health"
+# What the cards say who owns the models: the server's own name, in all releases. Other servers write something else.
+_OWNER = "vllm"
+_RUST_OWNER = "vllm-frontend-rs"
+_OWNER_SHOWN = 100
 _HINT = f"{NOT_VLLM_HINT}; nothing is concluded from this answer"
 
 
@@ -24,20 +30,42 @@ def read_model_list(answer: Answer, base_url: str) -> Observed:
     """Return what the answer lists.
 
     A card is a base model when ``max_model_len`` is set and an adapter when it is null and ``parent`` is set, in every
-    release from 0.7 to 0.32. What has neither is a prompt adapter (up to 0.9.2), which nothing here manages.
+    release from 0.7 to 0.33. What has neither is a prompt adapter (up to 0.9.2), which nothing here manages.
 
-    :raises VllmError: ``not_vllm`` where it is no list with at least one base model, and the error of the status.
+    :raises VllmError: ``not_vllm`` where it is no list with at least one base model, or the list of another server than
+        vLLM, and the error of the status.
     """
     if answer.status != 200:
         raise read_error(answer, TRIED)
     try:
         cards = _cards(answer.json)
-        observed = Observed(base_url, _base_models(cards), _adapters(cards))
+        _refuse_other_servers(cards)
+        rust = any(card.get("owned_by") == _RUST_OWNER for card in cards)
+        observed = Observed(base_url, _base_models(cards), _adapters(cards), rust)
         if not observed.base_models:
             raise _Malformed("a list that names no base model")
     except _Malformed as problem:
         raise _not_a_list(answer, str(problem)) from None
     return observed
+
+
+def require_engine(health: Answer) -> None:
+    """See that a server whose list outlives its engine is alive: with the Rust front-end ``/v1/models`` answers 200 with
+    the full list for seconds to minutes after the engine has died (seen on 0.33.0).
+
+    :raises VllmError: ``server_error`` where the answer of ``/health`` tells of a dead engine.
+    """
+    error = health_error(health, TRIED)
+    if error:
+        raise error
+
+
+def _refuse_other_servers(cards: Sequence[dict]) -> None:
+    """SGLang, llama.cpp, Ollama and others answer this route as well, and have other routes for adapters, or none."""
+    owners = [card["owned_by"] for card in cards if isinstance(card.get("owned_by"), str) and card["owned_by"]]
+    if owners and not any(_OWNER in owner.lower() for owner in owners):
+        owner = quoted(owners[0][:_OWNER_SHOWN])
+        raise _Malformed(f"a model list whose owner (owned_by) is {owner}, so that it is another server than vLLM")
 
 
 def _cards(decoded: object) -> list[dict]:
@@ -77,6 +105,7 @@ def _adapters(cards: Sequence[dict]) -> tuple[ServedAdapter, ...]:
 
 
 def _not_a_list(answer: Answer, problem: str) -> VllmError:
-    came_back = f"the server answered 200 with {problem}"
+    page = html_page(answer)
+    came_back = answer.without_secret(f"the server answered 200 with {problem}") + (f" but {page}" if page else "")
     detail = answer.without_secret(answer.body)
     return request_error("not_vllm", TRIED, answer.url, came_back, _HINT, http_status=200, detail=detail)

@@ -53,11 +53,15 @@ class ServedAdapter:
 
 @dataclass(frozen=True)
 class Observed:
-    """One well-formed model list of the endpoint ``url``. Names can repeat, hence sequences; the first one wins."""
+    """One well-formed model list of the endpoint ``url``. Names can repeat, hence sequences; the first one wins.
+
+    ``rust_front_end`` tells whether the list is from vLLM's Rust front-end, whose list outlives its engine.
+    """
 
     url: str
     base_models: tuple[BaseModel, ...]
     adapters: tuple[ServedAdapter, ...]
+    rust_front_end: bool = False
 
     @property
     def adapters_of_users(self) -> tuple[ServedAdapter, ...]:

@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ._argspec import endpoint_of
 from ._client import Client
-from ._errors import UNREACHABLE_CODES, VllmError
+from ._errors import UNREACHABLE_CODES, VllmError, failure
+from ._requests import REQUESTS_IMPORT_ERROR
+
+_MISSING_HINT = "install requests for this Python, or have a host that has it speak to the server with delegate_to"
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class Operation:
         """Return the result as a task reports it. An offline server is ``unreachable`` without ``failed``, which is how
         Ansible tells a host that is out of reach from one where something went wrong."""
         try:
+            _require_requests()
             with Client(endpoint_of(options)) as client:
                 result = self.run(client, options, check_mode)
         except VllmError as error:
@@ -38,6 +44,9 @@ class Operation:
         return result
 
 
-def failure(error: VllmError) -> dict:
-    """Return the keys that tell of a failure."""
-    return {"changed": False, "msg": error.message, "error": error.as_dict()}
+def _require_requests() -> None:
+    """Raise VllmError where the Python that runs this lacks the library: a host can have several."""
+    if REQUESTS_IMPORT_ERROR:
+        reason = REQUESTS_IMPORT_ERROR.strip().splitlines()[-1]
+        sentence = f"Could not import requests with {sys.executable} on {platform.node()}: {reason}; {_MISSING_HINT}."
+        raise VllmError("requests_missing", sentence, detail=reason, hint=_MISSING_HINT)

@@ -1,18 +1,29 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The work of the modules that change a store, and their results."""
+"""The work of the modules that read artifacts and change a store, and their results."""
 
 from __future__ import annotations
 
 import os
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from ._artifact import checked_digest, inspect_artifact
 from ._artifact_files import ArtifactError
-from ._staging import is_staged, is_still_staged, stage
-from ._store import folder_of, locked, removable_versions, remove_version, version_directory, versions
+from ._errors import VllmError, failure, invalid_option, quoted
+from ._staging import is_staged, is_still_staged, remember, stage
+from ._store import (
+    folder_of,
+    locked,
+    removable_versions,
+    remove_version,
+    staged_digest,
+    store_error,
+    version_directory,
+    versions,
+)
 
 #: The options that say what an artifact has to be. Those of the controller are checked there.
 CHECKS: dict = {
@@ -22,35 +33,112 @@ CHECKS: dict = {
     "base_model": {"type": "str"},
     "allow_pickle": {"type": "bool", "default": False},
 }
+#: The options of ``vllm_lora_artifact``, but for owner and group, which are Ansible's own.
+ARTIFACT_SPEC: dict = {
+    "name": {"type": "str", "required": True},
+    "src": {"type": "path"},
+    "digest": {"type": "str"},
+    "remote_src": {"type": "bool", "default": False},
+    "decrypt": {"type": "bool", "default": True},
+    "store": {"type": "path", "required": True},
+    "server_store": {"type": "str"},
+    **CHECKS,
+    "mode": {"type": "raw", "default": "u=rwX,go=rX"},
+}
+ONE_SOURCE = [("src", "digest")]
+
+
+@dataclass(frozen=True)
+class FileOperation:
+    """The work of a module on files of the host that it runs on: an operation, as others are, that speaks to no server.
+
+    :param argument_spec: as ``AnsibleModule`` takes it.
+    :param run: gets the options and whether it is check mode; returns the result or raises ``VllmError``.
+    """
+
+    argument_spec: dict
+    run: Callable[[Mapping, bool], dict]
+
+    def result(self, options: Mapping, check_mode: bool) -> dict:
+        """Return the result as a task reports it."""
+        try:
+            return self.run(options, check_mode)
+        except VllmError as error:
+            told = error
+        except OSError as error:
+            told = store_error(error.filename, "read", error)
+        return {**failure(told), "failed": True}
+
+
+def look_into(options: Mapping, _check_mode: bool) -> dict:
+    """Do the work of ``vllm_lora_artifact_info``; return its result.
+
+    :raises VllmError: ``invalid_request`` when an option makes no sense.
+    """
+    found = inspect_artifact(**options)
+    # What `failed_when` shows.
+    told = {} if found["valid"] else {"msg": refused("serve what is in", options["path"], found["problems"]).message}
+    return {"changed": False, **found, **told}
+
+
+LORA_ARTIFACT_INFO = FileOperation({"path": {"type": "path", "required": True}, **CHECKS}, look_into)
+
+
+def refused(tried: str, path: str, problems: Iterable[str]) -> ArtifactError:
+    """Return the error for an artifact that has problems.
+
+    :param tried: a verb phrase that ends before the path, such as ``stage adapter 'sql' from``.
+    """
+    return ArtifactError(f"Could not {tried} {quoted(path)}: {' '.join(problems)}")
+
+
+def checked_source(name: str, src: str, is_there: Callable[[str], bool] = os.path.lexists) -> str:
+    """Return the source of an artifact.
+
+    :raises VllmError: ``invalid_request``, or ``artifact_not_found`` where nothing is there.
+    """
+    if not src or "\0" in src:
+        raise invalid_option("src", f"names nothing for adapter {quoted(name)}", "give a directory or an archive")
+    if not is_there(src):
+        hint = "bring it there, or declare a checksum that the store has, which needs no source"
+        sentence = f"Could not stage adapter {quoted(name)}: there is no directory or archive {quoted(src)}; {hint}."
+        raise VllmError("artifact_not_found", sentence, hint=hint)
+    return src
 
 
 def place_artifact(options: Mapping, check_mode: bool, set_attributes: Callable[[str], bool]) -> dict:
     """Do the work of ``vllm_lora_artifact``; return its result.
 
+    What the store has already, as its digest or the checksum of its archive tells, needs no source.
+
     :param options: of the module. With ``digest`` in place of ``src`` the artifact is only looked for.
     :param set_attributes: sets owner and mode of a file or directory; returns whether that changes anything.
-    :raises ArtifactError: and nothing of the artifact was placed.
-    :raises ValueError: when an option makes no sense.
+    :raises VllmError: and nothing of the artifact was placed.
     """
 
     def finish(top: str) -> bool:
         return bool([path for path in _everything_in(top) if set_attributes(path)])
 
-    digest = _digest_of_valid(options) if options["src"] is not None else checked_digest("digest", options["digest"])
-    target = version_directory(options["store"], options["name"], digest)
+    src, name, checksum = options["src"], options["name"], _checked("checksum", options)
+    pinned = _checked("digest", options) or checksum
+    present = staged_digest(options["store"], name, pinned) if pinned else None
+    digest = present or (pinned if src is None else _digest_of_valid(options))
+    target = version_directory(options["store"], name, digest)
     home, version = os.path.split(target)
     before = [os.path.join(home, one) for one in versions(home)]
-    if check_mode:
+    if present or src is None:
+        staged = _is_valid_there(options, target, digest, check_mode)
+        changed = check_mode and not staged
+    elif check_mode:
         staged = is_staged(target, digest)
         changed = not staged
-    elif options["src"] is None:
-        staged = is_still_staged(target, digest)
-        changed = False
     else:
-        changed = stage(options["src"], target, digest, finish, options["max_size"])
+        changed = stage(src, target, digest, finish, options["max_size"])
         staged = True
     if staged:
         changed = finish(target) or changed
+    if staged and checksum not in (None, digest) and not check_mode:
+        remember(target, checksum, digest)
     return {
         "changed": changed,
         "staged": staged,
@@ -65,8 +153,10 @@ def prune_versions(options: Mapping, check_mode: bool) -> dict:
     """Do the work of ``vllm_lora_store``; return its result.
 
     :param options: of the module.
-    :raises ArtifactError: when a name cannot be the name of a directory, or a version cannot be removed.
+    :raises VllmError: when an option makes no sense, or a version cannot be removed.
     """
+    if options["keep"] < 0:
+        raise invalid_option("keep", f"is {options['keep']}", "give 0 or more")
     before, removed = [], []
     for name in options["names"]:
         home = os.path.join(options["store"], folder_of(name))
@@ -79,6 +169,37 @@ def prune_versions(options: Mapping, check_mode: bool) -> dict:
     return {"changed": bool(removed), "removed": removed, "kept": kept, "diff": _diff(before, kept)}
 
 
+LORA_STORE = FileOperation(
+    {
+        "store": {"type": "path", "required": True},
+        "names": {"type": "list", "elements": "str", "required": True},
+        "roots": {"type": "list", "elements": "str", "required": True},
+        "keep": {"type": "int", "default": 2},
+    },
+    prune_versions,
+)
+
+
+def _checked(option: str, options: Mapping) -> str | None:
+    return None if options[option] is None else checked_digest(option, options[option])
+
+
+def _is_valid_there(options: Mapping, target: str, digest: str, check_mode: bool) -> bool:
+    """Whether it is in its place. The options can have changed since it was staged, so it is checked there as well."""
+    checks = {name: options[name] for name in CHECKS if name != "checksum"}
+    problems: list[str] = []
+
+    def read(path: str) -> str | None:
+        found = inspect_artifact(path, **checks)
+        problems.extend(found["problems"])
+        return found["digest"]
+
+    staged = (is_staged if check_mode else is_still_staged)(target, digest, read)
+    if problems:
+        raise refused(f"use adapter {quoted(options['name'])} from", target, problems)
+    return staged
+
+
 def _prune(home: str, keep: int, roots: Iterable[str], check_mode: bool) -> list[str]:
     if check_mode:
         return removable_versions(home, keep, roots)
@@ -89,13 +210,14 @@ def _prune(home: str, keep: int, roots: Iterable[str], check_mode: bool) -> list
                 remove_version(home, version)
             return doomed
     except OSError as error:
-        raise ArtifactError(f"{error.filename or home} cannot be removed: {error.strerror}.") from None
+        raise store_error(error.filename or home, "removed", error) from None
 
 
 def _digest_of_valid(options: Mapping) -> str:
-    found = inspect_artifact(options["src"], **{name: options[name] for name in CHECKS})
+    source = checked_source(options["name"], options["src"])
+    found = inspect_artifact(source, **{name: options[name] for name in CHECKS})
     if not found["valid"]:
-        raise ArtifactError(" ".join(found["problems"]))
+        raise refused(f"stage adapter {quoted(options['name'])} from", source, found["problems"])
     return found["digest"]
 
 

@@ -51,6 +51,11 @@ class Plan:
         return tuple(entry for entry in self.entries if entry.action in ("reload", "replace"))
 
     @property
+    def loads(self) -> bool:
+        """Whether anything is to be loaded."""
+        return any(entry.action in ("load", "reload", "replace") for entry in self.entries)
+
+    @property
     def summary(self) -> dict:
         """The number of adapters by drift."""
         return {drift: sum(entry.drift == drift for entry in self.entries) for drift in DRIFTS}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ._answers import BROKEN_HINT, Answer, common_error, refusal, words
 from ._errors import VllmError
+from ._version import BROKEN_RUST_HINT
 
 _ROUTE_MISSING = (
     "start the server with VLLM_ALLOW_RUNTIME_LORA_UPDATING=True in its environment, "
@@ -14,13 +15,21 @@ _ROUTE_MISSING = (
 )
 _ENABLE_LORA = "start the server with --enable-lora"
 _PATH = "check that the path exists on the node, as seen from inside the server's container"
+_PREFIXES = "add the directory to VLLM_RUNTIME_LORA_ALLOWED_PATH_PREFIXES of the server, or put the artifact where that allows it"
+_MIXED_MOE = (
+    "set option is_3d_lora_weight to true for this adapter, and start the server with --enable-mixed-moe-lora-format"
+)
 _ARTIFACT = "check the artifact with sovereign.vllm.vllm_lora_artifact_info and the server's --max-lora-rank"
+_ALREADY = "somebody else loads this adapter now: run again, and find out who"
 
 # Parts of messages, lower case, with what they mean; the first that is found counts. A message is only asked where
 # the status alone does not tell: 0.8.0 and the Rust front-end answer 400 to a missing path, 0.18 and later answer
 # 500 to whatever the engine refuses.
 _TOLD_BY_MESSAGE = (
-    ("allowed_path_prefixes", "artifact_rejected", "set VLLM_RUNTIME_LORA_ALLOWED_PATH_PREFIXES on the server"),
+    ("expected `bool`, got `null`", "invalid_request", f"this is a fault of vLLM 0.32.0; {BROKEN_RUST_HINT}"),
+    ("allowed_path_prefixes", "artifact_rejected", _PREFIXES),
+    ("outside the configured allowed prefixes", "artifact_rejected", _PREFIXES),
+    ("is_3d_lora_weight", "artifact_rejected", _MIXED_MOE),
     ("not enabled", "lora_disabled", _ENABLE_LORA),
     ("lora enabled", "lora_disabled", _ENABLE_LORA),
     ("--enable-lora", "lora_disabled", _ENABLE_LORA),
@@ -28,7 +37,8 @@ _TOLD_BY_MESSAGE = (
     ("must exist", "artifact_not_found", _PATH),
     ("does not exist", "artifact_not_found", _PATH),
     ("conflicts with a served base model", "name_conflict", "give the adapter a name of its own"),
-    ("already been", "not_converged", "somebody else loads this adapter now: run again, and find out who"),
+    ("already been", "not_converged", _ALREADY),
+    ("already loaded", "not_converged", _ALREADY),
     ("validation error", "invalid_request", "report this with the version of the server"),
 )
 
@@ -77,7 +87,8 @@ def completion_error(answer: Answer, tried: str) -> VllmError:
 
 
 def _route_error(answer: Answer, tried: str) -> VllmError | None:
-    missing = answer.status == 404 and words(answer).speaker == "router"
+    """A 404 that is not vLLM's own says that there is no such route, be it the server's router that says so or a proxy."""
+    missing = answer.status == 404 and words(answer).speaker != "vllm"
     return runtime_lora_disabled(answer, tried) if missing else None
 
 
@@ -85,8 +96,6 @@ def _not_vllms_own(answer: Answer, tried: str) -> VllmError:
     """An answer without vLLM's error object comes from something in between, or from an engine that broke."""
     if answer.status >= 500:
         return refusal(answer, tried, "server_error", BROKEN_HINT, outcome_unknown=True)
-    if answer.status == 404:
-        return refusal(answer, tried, "not_vllm", "check that no proxy answers in the server's place")
     return refusal(answer, tried, "invalid_request", "check that no proxy in front of the server refuses this request")
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from ._errors import VllmError
 from ._models import Observed, ServedAdapter, normalised
@@ -27,19 +27,24 @@ def served(plan: Plan, observed: Observed) -> dict[str, ServedAdapter | None]:
     return {entry.name: observed.adapter(entry.name) for entry in plan.entries}
 
 
-def diff(entries: Sequence[Entry], after: dict[str, ServedAdapter | None]) -> dict:
-    """Return what is served before and after, as YAML."""
+def diff(plan: Plan, after: dict[str, ServedAdapter | None]) -> dict:
+    """Return all that is served before and after, as YAML in the order of the names.
+
+    Adapters that the plan leaves alone are shown as well, since a list without them reads as if they were not served.
+    """
+    names = {entry.name for entry in plan.entries}
+    others = [adapter for adapter in plan.observed.adapters_of_users if adapter.name not in names]
     return {
         "before_header": "served before",
         "after_header": "served after",
-        "before": _served_as_yaml(entry.before for entry in entries),
-        "after": _served_as_yaml(after[entry.name] for entry in entries),
+        "before": _served_as_yaml([*others, *(entry.before for entry in plan.entries)]),
+        "after": _served_as_yaml([*others, *(after[entry.name] for entry in plan.entries)]),
     }
 
 
-def _served_as_yaml(adapters) -> str:
-    cards = [{"name": a.name, "path": a.root, "parent": a.parent} for a in adapters if a is not None]
-    return as_yaml("adapters", cards)
+def _served_as_yaml(adapters: Iterable[ServedAdapter | None]) -> str:
+    served_now = sorted((adapter for adapter in adapters if adapter is not None), key=lambda adapter: adapter.name)
+    return as_yaml("adapters", [{"name": a.name, "path": a.root, "parent": a.parent} for a in served_now])
 
 
 def adapter_card(entry: Entry, adapter: ServedAdapter | None) -> dict:
@@ -65,8 +70,13 @@ def entry_result(entry: Entry, adapter: ServedAdapter | None, failure: VllmError
         "path": normalised(adapter.root) if adapter else None,
         "root": adapter.root if adapter else None,
         "parent": adapter.parent if adapter else None,
+        "before": _place(entry.before) if entry.before else None,
         "error": dict(failure.as_dict(), msg=failure.message) if failure else None,
     }
+
+
+def _place(adapter: ServedAdapter) -> dict:
+    return {"path": normalised(adapter.root), "root": adapter.root, "parent": adapter.parent}
 
 
 def joined_failure(failures: dict[str, VllmError], total: int, kind: str = "adapters") -> VllmError:

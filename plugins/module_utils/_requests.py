@@ -10,10 +10,11 @@ import traceback
 try:
     import requests  # pylint: disable=unused-import
     import urllib3  # pylint: disable=unused-import  # requests is built on it
-    from requests.auth import AuthBase  # pylint: disable=unused-import  # for those who import it from here
+    from requests.adapters import HTTPAdapter  # pylint: disable=unused-import  # for those who import it from here
+    from requests.auth import AuthBase  # pylint: disable=unused-import
 
     REQUESTS_IMPORT_ERROR = None
 except ImportError:
     requests = urllib3 = None
-    AuthBase = object
+    AuthBase = HTTPAdapter = object
     REQUESTS_IMPORT_ERROR = traceback.format_exc()

@@ -5,16 +5,40 @@
 
 from __future__ import annotations
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from ._operation import Operation
-from ._requests import REQUESTS_IMPORT_ERROR
+from ansible.module_utils.basic import AnsibleModule
+
+from ._errors import VllmError
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class AnyOperation(Protocol):
+        """An ``Operation``, which speaks to a server, or a ``FileOperation``, which does not."""
+
+        def result(self, options: Mapping, check_mode: bool) -> dict: ...
 
 
-def run_module(module: AnsibleModule, operation: Operation) -> None:
+class VllmModule(AnsibleModule):
+    """An ``AnsibleModule`` that also tells of its own refusals by an ``error``, as every module of the collection does."""
+
+    _refusal = ("invalid_request", "read the documentation of this option with ansible-doc")
+
+    def __init__(self, *args: object, **more: object) -> None:
+        super().__init__(*args, **more)
+        # Once the options are read, Ansible itself fails only over owners and modes.
+        self._refusal = ("store_error", "check owner, group and mode, and whether the task needs become")
+
+    def fail_json(self, msg: str, **result: object) -> None:
+        """End the process with a failure. See ``AnsibleModule``."""
+        code, hint = self._refusal
+        super().fail_json(msg, **{"error": VllmError(code, msg, hint=hint).as_dict(), **result})
+
+
+def run_module(module: AnsibleModule, operation: AnyOperation) -> None:
     """Run the operation with the module's options and end the module's process."""
-    if REQUESTS_IMPORT_ERROR:
-        module.fail_json(msg=missing_required_lib("requests"), exception=REQUESTS_IMPORT_ERROR)
     result = operation.result(module.params, module.check_mode)
     for warning in result.pop("warnings", ()):
         module.warn(warning)

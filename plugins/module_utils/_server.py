@@ -8,11 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 from ._argspec import connection_spec
 from ._client import Client
 from ._errors import VllmError, invalid_option, request_error
 from ._findings import ALIAS_ROUTE, DEVELOPMENT_ROUTES, Exposure, findings
+from ._grpc_probe import probe_grpc
 from ._operation import Operation
 
 # Seconds.
@@ -21,12 +23,15 @@ _SHORTEST_LOOK = 0.1
 
 
 def _server(client: Client, options: Mapping, check_mode: bool) -> dict:
+    port = options["grpc_port"]
+    if port is not None and not 0 < port < 65536:
+        raise invalid_option("grpc_port", f"is {port}, which is no port", "give the number after --grpc-port")
     if options["wait"]:
         if not options["wait_timeout"] > 0:
             raise invalid_option("wait_timeout", "must be more than 0", "give a number of seconds")
         _wait(client, options["wait_timeout"])
     healthy = client.healthy()
-    client.observe()
+    client.read_list()
     version, runtime_lora = client.version(), client.runtime_lora()
     exposure = Exposure(
         version=version,
@@ -34,8 +39,12 @@ def _server(client: Client, options: Mapping, check_mode: bool) -> dict:
         is_static=options["declaration"] == "static",
         is_plain_beyond_loopback=client.endpoint.is_plain_beyond_loopback,
         stranger=_statuses_for_strangers(client),
+        grpc_port=port,
+        grpc=None if port is None else _grpc(client, port),
     )
+    result = {"grpc": exposure.grpc} if exposure.grpc else {}
     return {
+        **result,
         "changed": False,
         "version": version,
         "healthy": healthy,
@@ -43,6 +52,11 @@ def _server(client: Client, options: Mapping, check_mode: bool) -> dict:
         "auth_required": exposure.auth_required,
         "findings": findings(exposure),
     }
+
+
+def _grpc(client: Client, port: int) -> str:
+    host = urlsplit(client.endpoint.base_url).hostname or ""
+    return probe_grpc(host, port, client.endpoint.connect_timeout)
 
 
 def _statuses_for_strangers(client: Client) -> dict[str, int | None]:
@@ -72,7 +86,7 @@ def _wait(client: Client, seconds: float) -> None:
         client.endpoint = replace(patient, timeout=min(patient.timeout, left), retries=0)
         try:
             if client.healthy():
-                client.observe()
+                client.read_list()
                 client.endpoint = patient
                 return
             error = _unhealthy(client)
@@ -96,6 +110,7 @@ SERVER_INFO = Operation(
         connection_spec(),
         wait={"type": "bool", "default": False},
         wait_timeout={"type": "float", "default": 300.0},
+        grpc_port={"type": "int"},
         declaration={"type": "str", "choices": ["runtime", "static"], "default": "runtime"},
     ),
     _server,

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from ._argspec import connection_spec
 from ._client import Client
-from ._errors import VllmError
-from ._operation import Operation, failure
+from ._errors import VllmError, failure, settling
+from ._operation import Operation
 from ._report import joined_failure
 
 
@@ -20,12 +20,13 @@ def _smoke_test(client: Client, options: Mapping, check_mode: bool) -> dict:
         return {"changed": False, "answered": []}
     failures: dict[str, VllmError] = {}
     for model in models:
-        try:
-            client.complete(model)
-        except VllmError as error:
-            if error.is_unreachable:
-                raise
-            failures[model] = error
+        with settling(failures.values()):
+            try:
+                client.complete(model)
+            except VllmError as error:
+                if error.is_unreachable:
+                    raise
+                failures[model] = error
     result = failure(joined_failure(failures, len(models), "models")) if failures else {"changed": False}
     return {**result, "answered": [model for model in models if model not in failures]}
 

@@ -13,35 +13,49 @@ from collections.abc import Callable, Iterator
 
 from ._artifact import open_artifact
 from ._artifact_files import ArtifactError, Listing, chunks, directory_digest
-from ._store import UNFINISHED, locked, remove_unfinished
+from ._errors import VllmError
+from ._store import UNFINISHED, locked, remember_checksum, remove_unfinished, store_error
+
+_CHANGED_HINT = "find out by whom, and see that no server lists it as root before you remove it"
 
 
-def is_staged(target: str, digest: str) -> bool:
+def is_staged(target: str, digest: str, read: Callable[[str], str | None] = directory_digest) -> bool:
     """Return whether the artifact is in its place.
 
-    :raises ArtifactError: when something else is there. It is never overwritten, for a server may be reading it.
+    :param read: returns the digest of a directory, None where it cannot be read.
+    :raises VllmError: ``store_error`` when something else is there. It is never overwritten, for a server may be reading
+        it.
     """
     if not os.path.lexists(target):
         return False
-    found = directory_digest(target)
+    found = read(target)
     if found != digest:
-        raise ArtifactError(
-            f"{target} was changed after it was staged, its digest is {found} now: find out by whom, and see that no "
-            "server lists it as root before you remove it."
-        )
+        now = f"its digest is {found} now" if found else "not all its files can be read now"
+        sentence = f"{target} was changed after it was staged, {now}: {_CHANGED_HINT}."
+        raise VllmError("store_error", sentence, hint=_CHANGED_HINT)
     return True
 
 
-def is_still_staged(target: str, digest: str) -> bool:
+def is_still_staged(target: str, digest: str, read: Callable[[str], str | None] = directory_digest) -> bool:
     """Return what ``is_staged()`` does, remove what killed runs have left there, and have it count as staged anew.
 
-    :raises ArtifactError: when something else is there.
+    :raises VllmError: ``store_error`` when something else is there, or nothing can be written beside it.
     """
     home = os.path.dirname(target)
     if not os.path.isdir(home):
         return False
     with _failures_told(home), locked(home):
-        return _is_still_staged(home, target, digest)
+        return _is_still_staged(home, target, digest, read)
+
+
+def remember(target: str, checksum: str, digest: str) -> None:
+    """Remember that an archive of this checksum holds the artifact that is staged there.
+
+    :raises VllmError: ``store_error`` when nothing can be written beside it.
+    """
+    home = os.path.dirname(target)
+    with _failures_told(home), locked(home):
+        remember_checksum(home, checksum, digest)
 
 
 def stage(source: str, target: str, digest: str, finish: Callable[[str], object], max_size: int | None = None) -> bool:
@@ -53,7 +67,7 @@ def stage(source: str, target: str, digest: str, finish: Callable[[str], object]
     :param finish: sets owner and mode of a directory that was made here, and of all that is in it.
     :param max_size: bytes that all files together may have; None for any.
     :returns: whether it had to be brought there.
-    :raises ArtifactError: and nothing of it is left.
+    :raises VllmError: and nothing of it is left.
     """
     home = os.path.dirname(target)
     with _failures_told(home):
@@ -76,9 +90,9 @@ def stage(source: str, target: str, digest: str, finish: Callable[[str], object]
     return True
 
 
-def _is_still_staged(home: str, target: str, digest: str) -> bool:
+def _is_still_staged(home: str, target: str, digest: str, read: Callable[[str], str | None] = directory_digest) -> bool:
     remove_unfinished(home)
-    staged = is_staged(target, digest)
+    staged = is_staged(target, digest, read)
     if staged:
         # The newest versions are kept, so that no other run removes at this moment what is declared anew.
         with contextlib.suppress(PermissionError):
@@ -91,7 +105,7 @@ def _failures_told(home: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ArtifactError(f"{error.filename or home} cannot be written: {error.strerror}.") from None
+        raise store_error(error.filename or home, "written", error) from None
 
 
 def _make_directories(path: str) -> list[str]:
@@ -107,16 +121,12 @@ def _make_directories(path: str) -> list[str]:
 
 
 def _copy(source: str, beside: str, max_size: int | None) -> None:
-    folders = {os.fsencode(beside)}
     with open_artifact(source, max_size) as listing:
         if listing.refused:
             raise ArtifactError(" ".join(listing.refused.values()))
         for name in listing.files:
-            path = os.path.join(os.fsencode(beside), name)
-            folders.update(os.fsencode(made) for made in _make_directories(os.fsdecode(os.path.dirname(path))))
-            _copy_file(listing, name, path)
-    for folder in folders:
-        _sync(folder)
+            _copy_file(listing, name, os.path.join(os.fsencode(beside), name))
+    _sync(beside)
 
 
 def _copy_file(listing: Listing, name: bytes, path: bytes) -> None:
@@ -134,7 +144,7 @@ def _copy_file(listing: Listing, name: bytes, path: bytes) -> None:
             os.fsync(copy.fileno())
 
 
-def _sync(directory: str | bytes) -> None:
+def _sync(directory: str) -> None:
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 
 from ._client import Client
 from ._errors import VllmError, quoted, request_error, settling
@@ -52,7 +54,7 @@ def _was_loaded(client: Client, name: str, path: str, error: VllmError, started:
     if error.outcome_unknown:
         left = client.endpoint.load_timeout - (time.monotonic() - started)
         patience = max(left, client.endpoint.timeout)
-    with settling(error):
+    with settling([error]):
         return client.poll(lambda observed: observed.serves(name, path), patience).serves(name, path)
 
 
@@ -61,21 +63,23 @@ def unload(client: Client, name: str) -> None:
 
     :raises VllmError: when the server still serves it.
     """
-    for last in (False, True):
-        try:
-            client.unload(name)
-            return
-        except VllmError as error:
-            if error.code in _NOTHING_WAS_DONE or error.unsent:
-                raise
-            with settling(error):
-                served = client.observe().adapter(name)
-            if served is None:
+    refusals: list[VllmError] = []
+    with settling(refusals):
+        while True:
+            try:
+                client.unload(name)
                 return
-            if last or not (error.outcome_unknown or error.code == "server_error"):
-                raise
-            if not error.outcome_unknown:
-                _bring_back(client, name, served.root, error)
+            except VllmError as error:
+                if error.code in _NOTHING_WAS_DONE or error.unsent:
+                    raise
+                refusals.append(error)
+                served = client.observe().adapter(name)
+                if served is None:
+                    return
+                if len(refusals) == 2 or not (error.outcome_unknown or error.code == "server_error"):
+                    raise
+                if not error.outcome_unknown:
+                    _bring_back(client, name, served.root, error)
 
 
 def _bring_back(client: Client, name: str, root: str, refused: VllmError) -> None:
@@ -100,11 +104,23 @@ def swap(client: Client, name: str, old_path: str, new_path: str, is_3d_lora_wei
 
     :raises VllmError: and the old artifact is served as before, or the sentence says that it is not.
     """
-    temporary = name + REHEARSAL_SUFFIX
-    load(client, temporary, new_path, is_3d_lora_weight)
-    try:
-        _require_rehearsed(client, temporary, new_path)
+    with _rehearsed(client, name, new_path, is_3d_lora_weight):
         _exchange(client, name, old_path, new_path, is_3d_lora_weight)
+
+
+@contextlib.contextmanager
+def _rehearsed(client: Client, name: str, path: str, is_3d_lora_weight: bool) -> Iterator[None]:
+    """Serve the artifact under the temporary name of ``name`` meanwhile, so that the server has read and activated it.
+
+    A plain load that fails is harmless on every release, whatever it fails of.
+
+    :raises VllmError: when the server refuses the artifact.
+    """
+    temporary = name + REHEARSAL_SUFFIX
+    load(client, temporary, path, is_3d_lora_weight)
+    try:
+        _require_rehearsed(client, temporary, path)
+        yield
     finally:
         tidy(client, temporary)
 
@@ -160,23 +176,34 @@ def tidy(client: Client, temporary: str) -> None:
 
 
 def swap_in_place(client: Client, name: str, old_path: str, new_path: str, is_3d_lora_weight: bool) -> None:
-    """Put another artifact under a served name in one call, without a gap (0.15 and later).
+    """Put another artifact under a served name without a gap (0.15 and later): rehearse, load in place, tidy.
 
-    After a refusal other than "not found" the list can be right and the weights wrong (seen on 0.32.0 where a tensor
-    was larger than the layer), so the old artifact is put back by a swap, which sets every weight anew.
+    An in-place load that the engine refuses can cost more than the adapter. Where a tensor was larger than the layer,
+    the list was right and the weights were wrong (0.32.0), and the next request to the name killed the server (0.33.0).
+    So a new artifact is rehearsed, as for a swap. If the load is refused all the same, a swap puts the old artifact
+    back, which sets every weight anew.
 
     :raises VllmError: and the old artifact is served as before, or the sentence says that it is not.
     """
-    try:
-        if normalised(old_path) == normalised(new_path):
-            # Whatever the answer was, the list shows this path: it cannot tell whether the files were read.
-            client.load(name, new_path, is_3d_lora_weight, in_place=True)
-        else:
-            load(client, name, new_path, is_3d_lora_weight, in_place=True)
-    except VllmError as error:
-        if error.code == "artifact_rejected":
-            try:
-                swap(client, name, old_path, old_path, is_3d_lora_weight)
-            except VllmError as second:
-                error.fate = f"its weights may be damaged, since it could not be loaded anew ({second.message})"
-        raise
+    refused = None
+    with _rehearsed(client, name, new_path, is_3d_lora_weight):
+        try:
+            _load_in_place(client, name, old_path, new_path, is_3d_lora_weight)
+        except VllmError as error:
+            if error.code != "artifact_rejected":
+                raise
+            refused = error
+    if refused:
+        try:
+            swap(client, name, old_path, old_path, is_3d_lora_weight)
+        except VllmError as second:
+            refused.fate = f"its weights may be damaged, since it could not be loaded anew ({second.message})"
+        raise refused
+
+
+def _load_in_place(client: Client, name: str, old_path: str, new_path: str, is_3d_lora_weight: bool) -> None:
+    if normalised(old_path) == normalised(new_path):
+        # Whatever the answer was, the list shows this path: it cannot tell whether the files were read.
+        client.load(name, new_path, is_3d_lora_weight, in_place=True)
+    else:
+        load(client, name, new_path, is_3d_lora_weight, in_place=True)

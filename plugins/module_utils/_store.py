@@ -7,21 +7,27 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import posixpath
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
-from ._artifact_files import ArtifactError
+from ._errors import VllmError, invalid_option
 
 #: Begins the names of directories that are not complete yet, or no longer.
 UNFINISHED = ".staging-"
 _DIGITS = 12
+#: In an adapter's directory: which digest an archive of this checksum had, so that its version needs no archive.
+_INDEX = ".checksums.json"
+_MAX_INDEX = 1 << 20  # bytes
 _LOCK = ".lock"
 _VERSION = re.compile(r"[0-9a-f]{%d}" % _DIGITS)
+_CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
 _LONGEST_NAME = 255  # bytes, on every usual file system
 
 
@@ -32,15 +38,16 @@ def folder_of(name: str) -> str:
     exception of a dot at the beginning; everything else is escaped as in a URL, so that no two names share a directory
     and none leaves the store.
 
-    :raises ArtifactError: when the name cannot be the name of a directory.
+    :raises VllmError: ``invalid_request`` when the name cannot be the name of a directory.
     """
     folder = quote(name, safe="", errors="surrogatepass")
     if folder.startswith("."):
         folder = "%2E" + folder[1:]
     if not 0 < len(folder) <= _LONGEST_NAME:
-        raise ArtifactError(
-            f"The name of an adapter must have from 1 to {_LONGEST_NAME} characters as the name of a directory, where "
-            f"it has {len(folder)}: give it another one."
+        raise invalid_option(
+            "name",
+            f"has {len(folder)} characters as the name of a directory, which can have from 1 to {_LONGEST_NAME}",
+            "give the adapter another one",
         )
     return folder
 
@@ -48,9 +55,15 @@ def folder_of(name: str) -> str:
 def version_directory(store: str, name: str, digest: str) -> str:
     """Return where the artifact of this digest has its place.
 
-    :raises ArtifactError: when the name cannot be the name of a directory.
+    :raises VllmError: as ``folder_of()``.
     """
-    return os.path.join(store, folder_of(name), digest.partition(":")[2][:_DIGITS])
+    return os.path.join(store, folder_of(name), _version_of(digest))
+
+
+def store_error(path: str, what: str, error: OSError) -> VllmError:
+    """Return the error for a file or directory of the store that cannot be written or removed."""
+    hint = "see that the disk has room, that the user of the task may write there, and whether the task needs become"
+    return VllmError("store_error", f"{path} cannot be {what}: {error.strerror}; {hint}.", detail=str(error), hint=hint)
 
 
 @contextlib.contextmanager
@@ -79,6 +92,64 @@ def versions(home: str) -> list[str]:
         )
 
 
+def staged_digest(store: str, name: str, checksum: str) -> str | None:
+    """Return the digest of the version that a digest or the checksum of an archive stands for, or None where the store has
+    no directory for it. Whoever uses that directory compares its digest.
+
+    :raises VllmError: as ``folder_of()``.
+    """
+    home = os.path.join(store, folder_of(name))
+    for digest in (checksum, _remembered(home).get(checksum)):
+        if digest and os.path.lexists(version_directory(store, name, digest)):
+            return digest
+    return None
+
+
+def remember_checksum(home: str, checksum: str, digest: str) -> None:
+    """Remember that an archive of this checksum holds the artifact of this digest. The caller holds the lock.
+
+    Where that cannot be written, the version is there all the same, and the next run reads the archive again.
+    """
+    before = _remembered(home)
+    present = versions(home)
+    index = {known: its for known, its in before.items() if _version_of(its) in present}
+    index[checksum] = digest
+    if index == before:
+        return
+    with contextlib.suppress(OSError):
+        beside = tempfile.mkdtemp(prefix=UNFINISHED, dir=home)
+        try:
+            file = os.path.join(beside, _INDEX)
+            with open(file, "w", encoding="utf-8") as stream:
+                json.dump(index, stream, indent=1, sort_keys=True)
+                stream.flush()
+                os.fsync(stream.fileno())
+            # For audits by somebody who may read the versions and not write them.
+            os.chmod(file, 0o644)
+            os.rename(file, os.path.join(home, _INDEX))
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def _remembered(home: str) -> dict:
+    """Return digests by checksum. A damaged index has no entries: it only saves reading an archive."""
+    try:
+        descriptor = os.open(os.path.join(home, _INDEX), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        with open(descriptor, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return {}
+            index = json.loads(stream.read(_MAX_INDEX))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(index, dict):
+        return {}
+    return {
+        checksum: digest
+        for checksum, digest in index.items()
+        if isinstance(digest, str) and _CHECKSUM.fullmatch(digest) and _CHECKSUM.fullmatch(checksum)
+    }
+
+
 def removable_versions(home: str, keep: int, roots: Iterable[str]) -> list[str]:
     """Return the versions that no server lists, without the ``keep`` newest of these, oldest first.
 
@@ -101,3 +172,7 @@ def remove_version(home: str, version: str) -> None:
 
 def _parts(path: str) -> list[str]:
     return posixpath.normpath(path).split("/")
+
+
+def _version_of(digest: str) -> str:
+    return digest.partition(":")[2][:_DIGITS]

@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import os
+import ssl
+
 from ._answers import Answer
+from ._certificates import UnusableCertificate, new_context
 from ._deadline import DeadlinePassed, call_within
-from ._endpoint import Endpoint
-from ._requests import AuthBase, requests, urllib3
+from ._endpoint import Endpoint, authorities
+from ._requests import AuthBase, HTTPAdapter, requests, urllib3
 from ._transport_errors import BodyTooLarge, transport_error
 
 #: Bytes. The cards of 10,000 adapters take about 6 MB.
@@ -16,6 +20,7 @@ BODY_LIMIT = 32 * 1024 * 1024
 _CHUNK = 16 * 1024
 # Lets the more precise time-outs of the socket come first.
 _GRACE = 0.2
+_PROBLEMS = (OSError, ValueError, DeadlinePassed, BodyTooLarge, UnusableCertificate)
 
 
 class _Bearer(AuthBase):
@@ -30,6 +35,40 @@ class _Bearer(AuthBase):
         return request
 
 
+class _Tls(HTTPAdapter):
+    """Speaks TLS with one context that decides everything: what requests would add to it is left out."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        if urllib3.__version__.startswith("1."):
+            # It names no address to OpenSSL, and compares the certificate with the address itself where this is off.
+            context.check_hostname = False
+        self._tls_options = {"ssl_context": context, "cert_reqs": context.verify_mode}
+        super().__init__()
+
+    def init_poolmanager(self, *args, **options):
+        super().init_poolmanager(*args, **self._tls_options, **options)
+
+    def proxy_manager_for(self, proxy, **options):
+        if proxy.lower().startswith("https:"):
+            options["proxy_ssl_context"] = self._tls_options["ssl_context"]
+        return super().proxy_manager_for(proxy, **self._tls_options, **options)
+
+    def get_connection_with_tls_context(self, request, verify, proxies=None, cert=None):
+        """As of requests 2.32, where this would choose a context or files of its own."""
+        proxy = requests.utils.select_proxy(request.url, proxies)
+        if proxy:
+            manager = self.proxy_manager_for(requests.utils.prepend_scheme_if_needed(proxy, "http"))
+        else:
+            manager = self.poolmanager
+        return manager.connection_from_url(request.url)
+
+    # 2.32.0 and 2.32.1 call it so.
+    _get_connection = get_connection_with_tls_context
+
+    def cert_verify(self, conn, url, verify, cert):
+        """Leave everything to the context."""
+
+
 class Transport:
     """A keep-alive session with one server."""
 
@@ -40,8 +79,7 @@ class Transport:
         if not endpoint.validate_certs:
             # Whoever sets this knows; in Ansible's worker each warning would be three lines on the screen.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        certificate = (endpoint.client_cert, endpoint.client_key)
-        self._certificate = certificate if endpoint.client_key else endpoint.client_cert
+        self._needs_context = endpoint.base_url.startswith("https:")
 
     def close(self) -> None:
         self._session.close()
@@ -57,17 +95,20 @@ class Transport:
         url = self._endpoint.base_url + path
         try:
             return call_within(limit + _GRACE, lambda: self._exchange(method, url, limit, payload))
-        except (requests.RequestException, OSError, ValueError, DeadlinePassed, BodyTooLarge) as problem:
+        except _PROBLEMS as problem:
             raise transport_error(problem, tried, url, limit) from None
 
     def _exchange(self, method: str, url: str, limit: float, payload: dict | None) -> Answer:
         endpoint = self._endpoint
+        if self._needs_context:
+            trusted = authorities(endpoint.ca_path, os.environ)
+            self._session.mount("https://", _Tls(new_context(endpoint, trusted)))
+            self._needs_context = False
         with self._session.request(
             method,
             url,
             json=payload,
             auth=_Bearer(endpoint.api_key),
-            cert=self._certificate,
             timeout=(min(endpoint.connect_timeout, limit), limit),
             verify=(endpoint.ca_path or True) if endpoint.validate_certs else False,
             proxies=None if endpoint.use_proxy else {"no_proxy": "*"},

@@ -9,8 +9,9 @@ import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ._certificates import UnusableCertificate
 from ._deadline import DeadlinePassed
-from ._errors import NOT_VLLM_HINT, OFFLINE_HINT, PROXY_HINT, TLS_HINT, VllmError, printable, request_error
+from ._errors import FILES_HINT, NOT_VLLM_HINT, OFFLINE_HINT, PROXY_HINT, TLS_HINT, VllmError, printable, request_error
 from ._requests import requests, urllib3
 
 
@@ -39,6 +40,10 @@ def _reason(problem: Exception, limit: float) -> _Reason:
     broken = requests.exceptions
     causes = tuple(_causes(problem))
     table = (
+        (
+            UnusableCertificate,
+            _Reason(f"a certificate or key could not be used ({problem})", "invalid_request", FILES_HINT, unsent=True),
+        ),
         (BodyTooLarge, _Reason("the answer is larger than any model list", "not_vllm", NOT_VLLM_HINT)),
         (broken.ContentDecodingError, _Reason("the answer could not be decompressed", "not_vllm", NOT_VLLM_HINT)),
         (broken.SSLError, _tls_reason(causes)),
@@ -73,7 +78,7 @@ def _reason(problem: Exception, limit: float) -> _Reason:
     return _Reason(
         f"the request could not be made{why}",
         "invalid_request",
-        "check base_url and the files that ca_path, client_cert and client_key name",
+        "check base_url and the proxy variables",
         unsent=True,
     )
 

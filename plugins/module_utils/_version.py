@@ -9,8 +9,16 @@ import re
 
 from ._errors import quoted, request_error
 
+#: What to do about a release whose Rust front-end and engine do not agree on what a load is.
+BROKEN_RUST_HINT = (
+    "the artifact is not at fault: upgrade to vLLM 0.33.0, or start the server without VLLM_USE_RUST_FRONTEND"
+)
 OLDEST_SUPPORTED = (0, 7, 0)
+# Its Rust front-end sends a field that its engine has dropped: every load is answered 500.
+_RUST_CANNOT_LOAD = (0, 32, 0)
 _LOAD_IN_PLACE_SINCE = (0, 15, 0)
+#: From which release on ``load_inplace`` is forgotten after the load.
+LOAD_IN_PLACE_STICKS_UNTIL = (0, 33, 0)
 #: Since and until which release the prefix cache knows an adapter by its name alone.
 PREFIX_CACHE_BY_NAME = ((0, 11, 1), (0, 31, 0))
 
@@ -39,6 +47,21 @@ def require_supported(version: str | None, url: str) -> None:
         )
 
 
+def require_loading(version: str | None, rust_front_end: bool, url: str) -> None:
+    """Refuse the one release whose Rust front-end cannot load any adapter (0.32.0, seen there; 0.33.0 is right).
+
+    :raises VllmError: ``invalid_request``.
+    """
+    if rust_front_end and parse_version(version) == _RUST_CANNOT_LOAD:
+        raise request_error(
+            "invalid_request",
+            "load adapters",
+            url,
+            f"the server is vLLM {quoted(version)}, whose Rust front-end cannot load any",
+            BROKEN_RUST_HINT,
+        )
+
+
 def require_load_in_place(version: str | None, url: str) -> None:
     """Refuse ``load_inplace`` where the server would ignore it (before 0.15.0).
 
@@ -55,10 +78,19 @@ def require_load_in_place(version: str | None, url: str) -> None:
         )
 
 
+def load_in_place_sticks(version: str | None) -> bool:
+    """Return whether an adapter that was loaded in place is read from disk again at every step (0.15 to 0.32).
+
+    Measured on 0.32.0 and 0.33.0.
+    """
+    parsed = parse_version(version)
+    return bool(parsed) and parsed < LOAD_IN_PLACE_STICKS_UNTIL
+
+
 def cache_risk(version: str | None, same_path: bool) -> str:
     """Return why a swap under one name can answer from old prefixes, or an empty string where it cannot.
 
-    Measured on 0.30.0 and 0.32.0: the key of the prefix cache is the name alone from 0.11.1 to 0.30, name and path
+    Measured on 0.30.0, 0.32.0 and 0.33.0: the key of the prefix cache is the name alone from 0.11.1 to 0.30, name and path
     from 0.31 on.
     """
     parsed = parse_version(version)

@@ -148,6 +148,13 @@ adapters:
       description: Base model that the server lists for it.
       type: str
       sample: tiny
+    before:
+      description: What was served under this name before the task, with C(path), C(root) and C(parent). Null for nothing.
+      type: dict
+      sample:
+        path: /srv/adapters/sql/90be11c2a7d4
+        root: /srv/adapters/sql/90be11c2a7d4
+        parent: tiny
     error:
       description: Why it failed, with the keys of RV(error) and C(msg). Null if it did not.
       type: dict
@@ -156,6 +163,11 @@ summary:
   returned: always, unless nothing could be tried or the server went away
   type: dict
   sample: {none: 18, missing: 1, path: 1, base_model: 0, unexpected: 0}
+version:
+  description: Version of the server. Null if it did not have to be asked for it, because nothing has to change, or if a proxy hides it.
+  returned: always, unless nothing could be tried or the server went away
+  type: str
+  sample: 0.32.0
 cache_risk:
   description: Whether prompts seen before can still be answered from old weights. A warning says why.
   returned: always, unless nothing could be tried or the server went away

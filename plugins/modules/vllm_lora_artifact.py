@@ -13,10 +13,15 @@ description:
   - Brings an adapter from a directory or archive to C(<store>/<name>/<first 12 digits of its digest>) on the node,
     checked as by M(sovereign.vllm.vllm_lora_artifact_info). Other bytes have another path, so that serving it from there
     shows changed content as drift, and an older version stays whole beside it.
+  - The module copies only the files that vLLM reads. M(sovereign.vllm.vllm_lora_artifact_info) lists them in its
+    description. The digest covers the same files, so that a second download or clone of an adapter changes nothing.
   - The artifact is written beside its place, read back, and renamed, so that its place holds all of it or nothing. What
     a killed run has left behind is removed by the next one for the same adapter.
-  - Archives are tar archives, compressed or not, and zip archives, with the files at the top or in one directory. An
-    archive is refused as a whole if a member is a link, a device or encrypted, leaves the archive, or occurs twice.
+  - Archives are tar archives, compressed or not, and zip archives, with the adapter at the top or in a directory. An
+    archive is refused as a whole if a member is a link, a device or encrypted, leaves the archive, or occurs twice, and
+    if it holds several adapters.
+  - A version that is staged needs no source. If the store has the version that O(checksum) names, O(src) is not read,
+    and may be gone. The options about the artifact, such as O(max_rank), are checked against that version.
   - Nothing is served by this. Give RV(server_path) to M(sovereign.vllm.vllm_lora_adapters).
 extends_documentation_fragment:
   - ansible.builtin.files
@@ -43,9 +48,15 @@ options:
         It is sent only when the node does not have it.
       - Required unless O(digest) is given.
     type: path
+  decrypt:
+    description: Whether files of O(src) on the controller that C(ansible-vault) has encrypted are decrypted before
+      anything else is done, as by M(ansible.builtin.copy). O(checksum) and RV(digest) are then of the decrypted files.
+    type: bool
+    default: true
   digest:
     description:
-      - The digest of an artifact, V(sha256:) and 64 hexadecimal digits, in place of O(src).
+      - The digest of an artifact, V(sha256:) and 64 hexadecimal digits, in place of O(src). The checksum of an archive
+        that was staged with O(checksum) can stand in its place.
       - Nothing is staged then. RV(staged) tells whether it is in the store.
     type: str
   remote_src:
@@ -63,10 +74,11 @@ options:
   checksum:
     description:
       - What the artifact must be, or nothing is staged, as V(sha256:) and 64 hexadecimal digits.
-      - Either the digest of its files, as in RV(digest), or for an archive what C(sha256sum) prints for it.
+      - Either the digest of its files, as in RV(digest), or for an archive what C(sha256sum) prints for it. The file
+        C(.checksums.json) in the directory of the adapter remembers which digest an archive had.
     type: str
   max_size:
-    description: Bytes that all files together may have, such as V(2G).
+    description: Bytes that the files which vLLM reads may have together, such as V(2G). In an archive, all members count.
     type: bytes
     default: 16G
   max_rank:
@@ -77,7 +89,8 @@ options:
       M(sovereign.vllm.vllm_lora_artifact_info).
     type: str
   allow_pickle:
-    description: Accept weights that vLLM reads by unpickling, which can run code of whoever wrote the file.
+    description: Accept weights that vLLM reads by unpickling, which can run code of whoever wrote the file. A pickle
+      beside C(adapter_model.safetensors) needs no permission, because vLLM never opens it, and it is not copied.
     type: bool
     default: false
   mode:
@@ -132,7 +145,8 @@ server_path:
   type: str
   sample: /adapters/support-de/4f1c3b0ad2f0
 digest:
-  description: The digest of its files, as M(sovereign.vllm.vllm_lora_artifact_info) returns it.
+  description: The digest of its files, as M(sovereign.vllm.vllm_lora_artifact_info) returns it. If O(digest) is given and
+    nothing is staged for it, that value.
   returned: success
   type: str
   sample: sha256:4f1c3b0ad2f0f1fdc3ab4b8d8f0c9f1b2b6c3e7d5a9e8f7c6b5a4d3c2b1a0f9e
@@ -146,42 +160,48 @@ diff:
   returned: success
   type: dict
 msg:
-  description: Every problem of the artifact, one sentence each.
+  description: What could not be done, with every problem of the artifact in one sentence each.
   returned: on failure
   type: str
-  sample: "The archive holds 'weights', which is a link: pack the files themselves."
+  sample: "Could not stage adapter 'sql' from '/media/usb/sql.zip': The archive holds 'weights', which is a link: pack the
+    files themselves."
+error:
+  description: The failure for machines, with the keys of RV(sovereign.vllm.vllm_lora_adapters#module:error).
+  returned: on failure
+  type: dict
+  sample:
+    code: artifact_invalid
+    http_status: null
+    detail: ""
+    hint: correct what the message names, or bring another artifact
+    retryable: false
 """
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact_files import ArtifactError
-from ansible_collections.sovereign.vllm.plugins.module_utils._placing import CHECKS, place_artifact
+from ansible_collections.sovereign.vllm.plugins.module_utils._placing import (
+    ARTIFACT_SPEC,
+    ONE_SOURCE,
+    FileOperation,
+    place_artifact,
+)
+from ansible_collections.sovereign.vllm.plugins.module_utils._runner import VllmModule, run_module
 
 
-def main():
-    module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "src": {"type": "path"},
-            "digest": {"type": "str"},
-            "remote_src": {"type": "bool", "default": False},
-            "store": {"type": "path", "required": True},
-            "server_store": {"type": "str"},
-            **CHECKS,
-            "mode": {"type": "raw", "default": "u=rwX,go=rX"},
-        },
-        required_one_of=[("src", "digest")],
-        mutually_exclusive=[("src", "digest")],
+def main() -> None:
+    module = VllmModule(
+        ARTIFACT_SPEC,
+        required_one_of=ONE_SOURCE,
+        mutually_exclusive=ONE_SOURCE,
         add_file_common_args=True,
         supports_check_mode=True,
     )
 
-    def set_attributes(path):
+    def set_attributes(path: str) -> bool:
         return module.set_fs_attributes_if_different(module.load_file_common_arguments(module.params, path=path), False)
 
-    try:
-        module.exit_json(**place_artifact(module.params, module.check_mode, set_attributes))
-    except (ArtifactError, ValueError) as error:
-        module.fail_json(msg=str(error))
+    stage = FileOperation(
+        ARTIFACT_SPEC, lambda options, check_mode: place_artifact(options, check_mode, set_attributes)
+    )
+    run_module(module, stage)
 
 
 if __name__ == "__main__":

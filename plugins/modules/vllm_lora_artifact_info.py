@@ -11,11 +11,22 @@ short_description: Check whether a directory or archive holds a LoRA adapter tha
 version_added: 1.0.0
 description:
   - Reads C(adapter_config.json) and the header of C(adapter_model.safetensors) in a directory or archive, lists
-    everything that keeps vLLM from serving the adapter as it was trained, and computes a digest of all files.
-  - vLLM itself loads some wrong artifacts without a complaint and answers nonsense, for example with weights of another
-    rank than the config declares, or with an adapter of another base model.
-  - Runs on the host where the files are, with nothing but Python. It never imports the adapter, never reads the tensor
-    data into memory, and never opens links that leave the directory, pipes, sockets or devices.
+    everything that keeps vLLM from serving the adapter as it was trained, and computes a digest of the files that vLLM
+    reads.
+  - vLLM loads some wrong artifacts without a complaint. It then answers nonsense, for example with weights of another
+    rank than the config declares, or it answers like the base model, for example with a C(lora_alpha) of 0.
+  - "The module looks at these files only, directly in the directory: C(adapter_config.json); the weights, which are
+    C(adapter_model.safetensors), or if that is missing C(adapter_model.bin), or if that is missing too
+    C(adapter_model.pt); and the tokenizer, which vLLM 0.7 to 0.10 read from there: C(added_tokens.json),
+    C(chat_template.jinja), C(merges.txt), C(sentencepiece.bpe.model), C(special_tokens_map.json), C(spiece.model),
+    C(tekken.json), C(tokenizer.json), C(tokenizer.model), C(tokenizer_config.json), C(vocab.json), C(vocab.txt)."
+  - Everything else that a downloader, a trainer or git leaves beside them is ignored. The exceptions are
+    C(new_embeddings.safetensors) and C(new_embeddings.bin), which are a problem, because vLLM 0.12 and later do not read
+    the embeddings of added tokens that they hold.
+  - Of a symbolic link the module reads the file that it leads to, if that lies in the same directory. In a snapshot of
+    a Hugging Face cache it also follows links into C(blobs) of that cache. Other links are a problem.
+  - The module runs on the host where the files are, and needs only Python. It never imports the adapter, never reads
+    the tensor data into memory, and never opens pipes, sockets or devices.
   - A bad artifact, or none, is a result, with RV(valid=false) and RV(problems); the task fails only for options that
     make no sense.
 notes:
@@ -29,6 +40,8 @@ options:
     description:
       - The directory of the adapter, on the host that runs the module, or a tar or zip archive of one. Nothing is
         unpacked.
+      - An archive may hold the adapter in a directory, and other files too. It must hold only one adapter; checkpoints
+        in the directory of that adapter do not count. Files that macOS adds to archives are ignored.
       - The server may see it under another path, for example in a container.
     type: path
     required: true
@@ -43,6 +56,9 @@ options:
         vLLM never compares it.
       - A path, a name on a model hub and a bare name are the same model when their last parts are equal, as
         V(/models/llama-3.1-8b/), V(meta-llama/llama-3.1-8b) and V(llama-3.1-8b). Two names on a hub must be equal.
+      - The names that caches give to models are understood, such as
+        V(/cache/models--meta-llama--llama-3.1-8b/snapshots/0e9e39f2) of Hugging Face, which is
+        V(meta-llama/llama-3.1-8b), and V(Qwen2___5-0___5B) of ModelScope, which is V(Qwen2.5-0.5B).
     type: str
   checksum:
     description:
@@ -50,7 +66,7 @@ options:
         what C(sha256sum) prints for it.
     type: str
   max_size:
-    description: Bytes that all files together may have, such as V(2G).
+    description: Bytes that the files which vLLM reads may have together, such as V(2G). In an archive, all members count.
     type: bytes
     default: 16G
   allow_pickle:
@@ -89,6 +105,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+msg:
+  description: The problems in one text, which C(failed_when) shows. If an option makes no sense, what is wrong with it.
+  returned: when the artifact is not valid, and on failure
+  type: str
+  sample: "Could not serve what is in '/srv/lora/support-de': adapter_config.json is missing."
 valid:
   description: Whether RV(problems) is empty.
   returned: success
@@ -104,16 +125,16 @@ problems:
       train the adapter with a smaller rank."
 digest:
   description:
-    - The SHA-256 of what C(sha256sum) prints for all files below O(path), by relative name, in the order of the names'
-      bytes. Times, owners, modes and empty directories do not count; a link inside the directory counts as a copy.
-    - On the host, C(cd PATH && find -L . -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum -- | sha256sum)
-      prints the same digits.
-    - V(null) when not all files can be read, as RV(problems) says.
+    - The SHA-256 of what C(sha256sum) prints for the files that vLLM reads, which are listed in the description, in the
+      order of the names' bytes. Other files, times, owners and modes do not count; a link counts as a copy.
+    - For most adapters, C(sha256sum adapter_config.json adapter_model.safetensors | sha256sum) in their directory prints
+      the same digits. If there is a tokenizer, its files come behind these two, in the order of the list.
+    - V(null) when not all of these files can be read, as RV(problems) says.
   returned: success
   type: str
   sample: sha256:4f1c3b0ad2f0f1fdc3ab4b8d8f0c9f1b2b6c3e7d5a9e8f7c6b5a4d3c2b1a0f9e
 size:
-  description: Bytes in all files together.
+  description: Bytes in the files that vLLM reads, together.
   returned: success
   type: int
   sample: 167832240
@@ -125,7 +146,8 @@ rank:
   type: int
   sample: 64
 peft_type:
-  description: What kind of adapter the config declares; vLLM serves V(LORA). V(null) when it declares none.
+  description: The kind of adapter that the config declares, in its own spelling. vLLM serves V(LORA). V(null) when the
+    config declares none, which vLLM does not mind.
   returned: success
   type: str
   sample: LORA
@@ -142,25 +164,24 @@ target_modules:
   type: list
   elements: str
   sample: [q_proj, v_proj]
+error:
+  description: The failure for machines, with the keys of RV(sovereign.vllm.vllm_lora_adapters#module:error).
+  returned: on failure
+  type: dict
+  sample:
+    code: invalid_request
+    http_status: null
+    detail: ""
+    hint: give 1 or more, or leave it out for any rank
+    retryable: false
 """
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import inspect_artifact
-from ansible_collections.sovereign.vllm.plugins.module_utils._placing import CHECKS
+from ansible_collections.sovereign.vllm.plugins.module_utils._placing import LORA_ARTIFACT_INFO
+from ansible_collections.sovereign.vllm.plugins.module_utils._runner import VllmModule, run_module
 
 
-def main():
-    module = AnsibleModule(
-        argument_spec={
-            "path": {"type": "path", "required": True},
-            **CHECKS,
-        },
-        supports_check_mode=True,
-    )
-    try:
-        module.exit_json(changed=False, **inspect_artifact(**module.params))
-    except ValueError as error:
-        module.fail_json(msg=str(error))
+def main() -> None:
+    run_module(VllmModule(LORA_ARTIFACT_INFO.argument_spec, supports_check_mode=True), LORA_ARTIFACT_INFO)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ options:
     default: 2
 notes:
   - A server dies when it needs an adapter that it has evicted and whose directory is gone. Leave the store alone while a
-    server that reads from it does not answer.
+    server that can read from it does not answer. P(sovereign.vllm.lora_store_hosts#filter) finds these servers.
 seealso:
   - module: sovereign.vllm.vllm_lora_artifact
   - module: sovereign.vllm.vllm_base_model_info
@@ -83,30 +83,26 @@ msg:
   description: What could not be done, and why.
   returned: on failure
   type: str
-  sample: "/srv/lora/sql/90be11c2a7d4 cannot be removed: Permission denied."
+  sample: "/srv/lora/sql/90be11c2a7d4 cannot be removed: Permission denied; see that the disk has room, that the user of
+    the task may write there, and whether the task needs become."
+error:
+  description: The failure for machines, with the keys of RV(sovereign.vllm.vllm_lora_adapters#module:error).
+  returned: on failure
+  type: dict
+  sample:
+    code: store_error
+    http_status: null
+    detail: ""
+    hint: see that the disk has room, that the user of the task may write there, and whether the task needs become
+    retryable: false
 """
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact_files import ArtifactError
-from ansible_collections.sovereign.vllm.plugins.module_utils._placing import prune_versions
+from ansible_collections.sovereign.vllm.plugins.module_utils._placing import LORA_STORE
+from ansible_collections.sovereign.vllm.plugins.module_utils._runner import VllmModule, run_module
 
 
-def main():
-    module = AnsibleModule(
-        argument_spec={
-            "store": {"type": "path", "required": True},
-            "names": {"type": "list", "elements": "str", "required": True},
-            "roots": {"type": "list", "elements": "str", "required": True},
-            "keep": {"type": "int", "default": 2},
-        },
-        supports_check_mode=True,
-    )
-    if module.params["keep"] < 0:
-        module.fail_json(msg="Option keep must be 0 or more.")
-    try:
-        module.exit_json(**prune_versions(module.params, module.check_mode))
-    except ArtifactError as error:
-        module.fail_json(msg=str(error))
+def main() -> None:
+    run_module(VllmModule(LORA_STORE.argument_spec, supports_check_mode=True), LORA_STORE)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,14 @@ options:
     description: Seconds to wait at most.
     type: float
     default: 300.0
+  grpc_port:
+    description:
+      - Port that the server was given by C(--grpc-port), which vLLM's Rust front-end has. By default no port is probed.
+      - Its service loads and unloads adapters without a key, even if E(VLLM_ALLOW_RUNTIME_LORA_UPDATING) is off, and
+        nothing that the server tells over HTTP shows that it is open.
+      - The module connects to this port of the host in O(base_url), directly and not through a proxy, and sends the first
+        bytes of HTTP/2. It calls nothing.
+    type: int
   declaration:
     description:
       - How the server is meant to get its adapters. With V(runtime) they are loaded while it runs, as by
@@ -61,6 +69,11 @@ EXAMPLES = r"""
     base_url: http://127.0.0.1:8000
     declaration: static
 
+- name: Audit a server with the Rust front-end, which can have a gRPC port
+  sovereign.vllm.vllm_server_info:
+    base_url: http://127.0.0.1:8000
+    grpc_port: 50051
+
 - name: Stop where something grave is found
   ansible.builtin.assert:
     that: server.findings | selectattr('severity', 'equalto', 'high') | list | length == 0
@@ -89,6 +102,14 @@ auth_required:
   returned: success
   type: bool
   sample: true
+grpc:
+  description:
+    - How O(grpc_port) answers. V(open) means that it answers in HTTP/2, which gRPC is spoken in, V(other) that something
+      accepts the connection and does not, and V(closed) that nothing accepts it.
+  returned: success and O(grpc_port) is given
+  type: str
+  choices: [open, other, closed]
+  sample: closed
 findings:
   description: What an auditor wants to know, the most severe first.
   returned: success
@@ -98,7 +119,7 @@ findings:
     id:
       description:
         - Which finding it is, one of C(no_key), C(adapters_alias_open), C(development_routes), C(runtime_lora_unneeded),
-          C(plain_http), C(too_old), C(key_bypass), C(prefix_cache_by_name).
+          C(grpc_open), C(grpc_unclear), C(plain_http), C(too_old), C(key_bypass), C(prefix_cache_by_name).
       type: str
       sample: no_key
     severity:

@@ -120,13 +120,14 @@ class _Fleet:
         with ExitStack() as connection:
             client = connection.enter_context(Client(endpoint))
             try:
-                self._found[name] = Answered(client.observe())
+                observed = client.read_list()
+                _leave_time(client, endpoint, began)
+                client.require_engine(observed)
+                self._found[name] = Answered(observed)
             except VllmError as error:
                 self._found[name] = error
                 return None
-            # Both requests together have the time of one.
-            time_left = max(_SHORTEST_TIMEOUT, endpoint.timeout - (time.monotonic() - began))
-            client.endpoint = replace(endpoint, timeout=time_left)
+            _leave_time(client, endpoint, began)
             return self._add_version, name, client, connection.pop_all()
 
     def _add_version(self, name: str, client: Client, connection: ExitStack) -> None:
@@ -136,3 +137,9 @@ class _Fleet:
             except VllmError:
                 return
         self._found[name] = replace(self._found[name], version=version)
+
+
+def _leave_time(client: Client, endpoint: Endpoint, began: float) -> None:
+    """All requests to one server together have the time of one."""
+    time_left = max(_SHORTEST_TIMEOUT, endpoint.timeout - (time.monotonic() - began))
+    client.endpoint = replace(endpoint, timeout=time_left)

@@ -1,20 +1,22 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the results of an audit to one report of the fleet, as data and as a page."""
+"""From the results of an audit to one report of the fleet, as data, as text and as a page."""
 
 from __future__ import annotations
 
 import collections
+import difflib
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import UNREACHABLE_CODES
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import UNREACHABLE_CODES, printable
 from ansible_collections.sovereign.vllm.plugins.module_utils._report import LEFTOVER_WARNING
 
-VERDICTS = ("drifted", "unreachable", "failed", "in_sync")
+VERDICTS = ("drifted", "unreachable", "failed", "not_declared", "in_sync")
+_JUDGED = ("drifted", "in_sync")
 _TEMPLATE = Path(__file__).with_name("_drift_report.html.j2")
 _CELLS = {
     "none": "in_sync",
@@ -23,45 +25,105 @@ _CELLS = {
     "base_model": "drifted",
     "unexpected": "unexpected",
 }
+_COUNTED = "{sites} sites: {in_sync} in sync, {drifted} drifted, {unreachable} unreachable, {failed} not audited, {not_declared} not declared"
+# A name that is more similar than this is taken for a misspelling.
+_MISSPELT = 0.88
 
 
-def report(sites: Iterable[Mapping], generated_at: str, source: str) -> dict:
+def report(
+    sites: Iterable[Mapping],
+    generated_at: str,
+    source: str,
+    awaited: Sequence[str] = (),
+    fail_on: Sequence[str] = (),
+) -> dict:
     """Return the report of a fleet.
 
-    :param sites: of each site its ``name``, the ``result`` of its audit (of the module in check mode, or of the filter
-        ``lora_drift``; None where the audit did not come to it), its ``variables`` of the inventory, and the ``findings``
-        about its server.
+    :param sites: of each site its ``name``, the ``result`` of its audit (of the module in check mode, of the filter
+        ``lora_drift``, or of :func:`not_declared`; None where the audit did not come to it), its ``variables`` of the
+        inventory, and ``server``, the result of asking how its server is exposed.
     :param generated_at: the time of the report, as ISO 8601.
     :param source: ``live`` where the sites were asked for it, ``inventory`` where it is about what the inventory saw.
+    :param awaited: names of sites that the audit comes to later, which are not in the report.
+    :param fail_on: verdicts that make the audit a failure, once it has come to all sites.
     """
     rows = [_site(site) for site in sites]
     names = collections.Counter()
     for row in rows:
         names.update({cell["name"]: cell["verdict"] != "in_sync" for cell in row["adapters"]})
+    summary = {"sites": len(rows), **{v: sum(row["verdict"] == v for row in rows) for v in VERDICTS}}
     return {
         "generated_at": generated_at,
         "source": source,
-        "summary": {"sites": len(rows), **{v: sum(row["verdict"] == v for row in rows) for v in VERDICTS}},
+        "summary": summary,
+        "awaited": sorted(awaited),
+        "failure": "" if awaited else _failure(summary, fail_on),
         # What has drifted at most sites comes first, where it is seen.
         "adapters": sorted(names, key=lambda name: (-names[name], name)),
         "sites": sorted(rows, key=lambda row: (VERDICTS.index(row["verdict"]), row["name"])),
     }
 
 
+def not_declared(variable: str, variables: Iterable[str]) -> dict:
+    """Return the result for a host for which nothing is declared.
+
+    :param variable: the name of the variable that would hold the declaration.
+    :param variables: the names of the variables that the host has.
+    """
+    problem = f"it has no variable {variable}"
+    similar = difflib.get_close_matches(variable, variables, n=1, cutoff=_MISSPELT)
+    problem += f", but one that is named {printable(similar[0])}" if similar else ""
+    msg = f"It was not audited: {problem}. Declare its adapters in {variable}; an empty list declares that it serves none."
+    return {"failed": True, "msg": msg, "error": {"code": "not_declared"}}
+
+
+def failed_for_want_of(variable: str, result: object) -> bool:
+    """Whether a task failed by itself, before any server was asked, and names this variable: modules give a code."""
+    return (
+        isinstance(result, Mapping)
+        and bool(result.get("failed"))
+        and not result.get("error")
+        and variable in str(result.get("msg"))
+    )
+
+
+def text_of(variables: Mapping, key: str) -> str | None:
+    """Return a variable of a host as text, None where it has none or cannot be evaluated."""
+    try:
+        value = variables.get(key)
+        # Since ansible-core 2.19 what is undefined raises only when it is made text.
+        return value if value is None else str(value)
+    except Exception:
+        return None
+
+
+def _failure(summary: Mapping, fail_on: Sequence[str]) -> str:
+    """Return why the audit counts as a failure, or an empty string.
+
+    A fleet that is out of reach as a whole was audited: offline is a finding. One that nobody described was not.
+    """
+    counted = _COUNTED.format(**summary)
+    judged = sum(summary[verdict] for verdict in _JUDGED)
+    if not judged and (summary["unreachable"] < summary["sites"] or not summary["sites"]):
+        return f"No site was audited. {counted}."
+    return f"{counted}." if any(summary[verdict] for verdict in fail_on) else ""
+
+
 def _site(site: Mapping) -> dict:
-    result, variables = site["result"] or {}, site["variables"]
+    result, variables, server = site["result"] or {}, site["variables"], site["server"] or {}
     adapters = [_cell(entry) for entry in result.get("adapters") or []]
     verdict = _verdict(result, adapters)
-    audited = verdict not in ("unreachable", "failed")
+    audited = verdict in _JUDGED
     return {
         "name": site["name"],
         "url": variables.get("vllm_base_url"),
-        "version": variables.get("vllm_version"),
+        # Those who asked for this report know better than the inventory, which may have a cache.
+        "version": result.get("version") or server.get("version") or variables.get("vllm_version"),
         "verdict": verdict,
         "reason": _leftovers(result) if audited else _reason(result),
         "last_seen": variables.get("vllm_observed_at"),
         "adapters": adapters if audited else [],
-        "findings": list(site["findings"] or []),
+        "findings": list(server.get("findings") or []),
     }
 
 
@@ -74,7 +136,7 @@ def _verdict(result: Mapping, adapters: list[dict]) -> str:
         return "unreachable"
     if not result or result.get("failed") or "adapters" not in result:
         code = (result.get("error") or {}).get("code")
-        return "unreachable" if code in UNREACHABLE_CODES else "failed"
+        return "unreachable" if code in UNREACHABLE_CODES else code if code == "not_declared" else "failed"
     return "drifted" if any(cell["verdict"] != "in_sync" for cell in adapters) else "in_sync"
 
 
@@ -89,8 +151,43 @@ def _leftovers(result: Mapping) -> str:
 
 
 def _cell(entry: Mapping) -> dict:
-    verdict = _CELLS[entry["drift"]]
-    return {"name": entry["name"], "verdict": verdict, "drift": entry["drift"], "path": entry.get("path")}
+    verdict, before = _CELLS[entry["drift"]], entry.get("before")
+    return {
+        "name": entry["name"],
+        "verdict": verdict,
+        "drift": entry["drift"],
+        "path": entry.get("path"),
+        "parent": entry.get("parent"),
+        "served": {"path": before["path"], "parent": before["parent"]} if before else None,
+    }
+
+
+def lines(fleet: Mapping) -> list[str]:
+    """Return the report as lines of text: one for the fleet, and one for each site that is not in sync."""
+    first = f"{_COUNTED.format(**fleet['summary'])}."
+    return [first, *(_line(site) for site in fleet["sites"] if site["verdict"] != "in_sync")]
+
+
+def _line(site: Mapping) -> str:
+    version = f" (vLLM {site['version']})" if site["version"] else ""
+    if site["verdict"] == "drifted":
+        told = "; ".join(
+            f"{cell['name']} {_difference(cell)}" for cell in site["adapters"] if cell["verdict"] != "in_sync"
+        )
+    else:
+        told = site["reason"]
+    return printable(f"{site['name']}{version}: {site['verdict']}: {told}")
+
+
+def _difference(cell: Mapping) -> str:
+    served = cell["served"] or {"path": "a path that is not known", "parent": "one that is not known"}
+    if cell["drift"] == "missing":
+        return f"is not served, and is declared at {cell['path']}"
+    if cell["drift"] == "path":
+        return f"is served from {served['path']}, and is declared at {cell['path']}"
+    if cell["drift"] == "base_model":
+        return f"is served for the base model {served['parent']}, and is declared for {cell['parent']}"
+    return f"is served from {served['path']}, and is not declared"
 
 
 @functools.lru_cache(maxsize=1)
@@ -105,4 +202,4 @@ def _template() -> jinja2.Template:
 def page(fleet: Mapping, title: str) -> str:
     """Return the report as one HTML page that needs nothing else."""
     rows = [dict(row, cells={cell["name"]: cell for cell in row["adapters"]}) for row in fleet["sites"]]
-    return _template().render(title=title, fleet=fleet, rows=rows, verdicts=VERDICTS)
+    return _template().render(title=title, fleet=fleet, rows=rows, verdicts=VERDICTS, difference=_difference)

@@ -11,8 +11,10 @@ from ansible.inventory.helpers import get_group_vars
 from ansible.inventory.manager import InventoryManager
 from ansible.utils.vars import combine_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option, printable
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option, printable, quoted
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._sites import Connection, Site, check_keys
+
+_STATES = ("vllm_reachable", "vllm_unreachable")
 
 
 def host_sites(option: Mapping, hosts: HostsSoFar, render: Callable, connection: Connection) -> list[Site]:
@@ -65,3 +67,23 @@ class HostsSoFar:
 
     def _from_files(self, entities: list) -> dict:
         return get_vars_from_inventory_sources(self._loader, self._sources, entities, "all")
+
+    def put_into_groups(self, name: str, variables: Mapping) -> list[str]:
+        """Put an endpoint into its groups. An earlier source may have put it into others; this one has the last word.
+
+        :param variables: what the inventory tells of the endpoint.
+        :return: what a user has to know of an earlier source.
+        """
+        earlier = self._inventory.get_host(name)
+        known = dict(earlier.vars) if earlier else {}
+        state, other = _STATES if variables["vllm_reachable"] else _STATES[::-1]
+        for group in ("vllm", state):
+            self._inventory.add_host(name, group=group)
+        self._inventory.groups[other].remove_host(self._inventory.get_host(name))
+        urls = known.get("vllm_base_url"), variables["vllm_base_url"]
+        if "vllm_reachable" not in known or urls[0] == urls[1]:
+            return []
+        return [
+            f"Host {quoted(name)} is in two inventory sources. {quoted(urls[1])} replaces {quoted(urls[0])}, which is not "
+            "audited; give the two servers different names."
+        ]

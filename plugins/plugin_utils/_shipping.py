@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Artifacts of the controller, read and packed once for all hosts of a run."""
+"""Artifacts of the controller, decrypted, read and packed once for all hosts of a run."""
 
 from __future__ import annotations
 
@@ -10,27 +10,75 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import tarfile
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.errors import AnsibleError
+from ansible.parsing.vault import b_HEADER, is_encrypted
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import inspect_artifact, open_artifact
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact_files import ArtifactError
-from ansible_collections.sovereign.vllm.plugins.module_utils._placing import CHECKS
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
+from ansible_collections.sovereign.vllm.plugins.module_utils._placing import CHECKS, refused
+
+if TYPE_CHECKING:
+    from ansible.parsing.dataloader import DataLoader
+
+_VAULT_HINT = "give the vault password, as with --vault-password-file, or set decrypt to false"
 
 
-def digest_of_valid(source: str, options: Mapping, directory: str) -> str:
+def plain_source(source: str, loader: DataLoader, directory: str) -> str:
+    """Return the artifact, or a copy of it in ``directory`` if files of it are encrypted by ansible-vault.
+
+    :raises VllmError: ``invalid_request`` when they cannot be decrypted.
+    """
+    if os.path.isfile(source):
+        names = [b""]
+    else:
+        names = []
+        with contextlib.suppress(ArtifactError), open_artifact(source) as listing:
+            names = list(listing.files)
+    places = {name: os.path.join(os.fsencode(source), name) if name else os.fsencode(source) for name in names}
+    if not any(map(_is_vaulted, places.values())):
+        return source
+    with _kept(directory, json.dumps(_state(source)), ".plain") as copy:
+        if not os.path.exists(copy):
+            part = os.fsencode(copy + ".part")
+            for name, path in places.items():
+                mine = os.path.join(part, name) if name else part
+                os.makedirs(os.path.dirname(mine), exist_ok=True)
+                _copy_decrypted(path, mine, loader)
+            os.rename(part, copy)
+    return copy
+
+
+def _is_vaulted(path: bytes) -> bool:
+    with contextlib.suppress(OSError), open(path, "rb") as stream:
+        return is_encrypted(stream.read(len(b_HEADER)))
+    return False
+
+
+def _copy_decrypted(path: bytes, copy: bytes, loader: DataLoader) -> None:
+    try:
+        plain = loader.get_real_file(os.fsdecode(path))
+    except AnsibleError as error:
+        reason = str(error).strip().rstrip(".")
+        sentence = f"Could not decrypt {quoted(os.fsdecode(path))}: {reason}; {_VAULT_HINT}."
+        raise VllmError("invalid_request", sentence, hint=_VAULT_HINT) from None
+    shutil.copyfile(plain, copy)
+    loader.cleanup_tmp_file(plain)
+
+
+def digest_of_valid(name: str, source: str, checks: Mapping, directory: str) -> str:
     """Return the digest of an artifact that has no problems.
 
-    :param options: of the module ``vllm_lora_artifact``, as written in the task.
+    :param name: of the adapter.
+    :param checks: the options of ``vllm_lora_artifact`` that say what the artifact has to be.
     :param directory: where to keep what was found out, for other hosts that get the same artifact in this run.
-    :raises ArtifactError: the problems.
-    :raises ValueError: when an option makes no sense.
+    :raises VllmError: the problems, or ``invalid_request`` when an option makes no sense.
     """
-    validation = ArgumentSpecValidator(CHECKS).validate({name: options[name] for name in CHECKS if name in options})
-    if validation.error_messages:
-        raise ValueError(validation.errors.msg)
-    checks = validation.validated_parameters
+    checks = {option: checks[option] for option in CHECKS}
     with _kept(directory, json.dumps([_state(source), checks]), ".json") as file:
         if not os.path.exists(file):
             found = inspect_artifact(source, **checks)
@@ -39,7 +87,7 @@ def digest_of_valid(source: str, options: Mapping, directory: str) -> str:
         with open(file, encoding="utf-8") as stream:
             found = json.load(stream)
     if not found["valid"]:
-        raise ArtifactError(" ".join(found["problems"]))
+        raise refused(f"stage adapter {quoted(name)} from", source, found["problems"])
     return found["digest"]
 
 

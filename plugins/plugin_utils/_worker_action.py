@@ -15,11 +15,11 @@ from collections.abc import Iterator
 
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator, ValidationResult
 from ansible.module_utils.common.parameters import remove_values
-from ansible.module_utils.errors import RequiredError, UnsupportedError
+from ansible.module_utils.errors import RequiredError
 from ansible.plugins.action import ActionBase
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.module_utils._operation import Operation, failure
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._plain import plain
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure
+from ansible_collections.sovereign.vllm.plugins.module_utils._operation import Operation
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._plain import option_error, plain
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site_key import NAMED_BY, key_in
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._where_it_runs import runs_in_worker
 
@@ -61,12 +61,7 @@ class WorkerAction(ActionBase):
         """Raise VllmError for options that the module would not take. What is missing may be in the host's environment."""
         problems = [one for one in validation.errors.errors if in_worker or not isinstance(one, RequiredError)]
         if problems:
-            kind = f"Unsupported parameters for ({self._task.action}) module: "
-            unsupported = isinstance(problems[0], UnsupportedError)
-            hint = f"see ansible-doc {self._task.action}"
-            raise VllmError(
-                "invalid_request", f"{kind if unsupported else ''}{str(problems[0]).rstrip('.')}; {hint}.", hint=hint
-            )
+            raise option_error(self._task, problems[0])
 
     def _run_module(self, args: dict, environment: dict, task_vars: dict) -> dict:
         for option, spec in self.operation.argument_spec.items():

@@ -42,6 +42,7 @@ def _fleet(count: int) -> dict:
                 "drift": drift,
                 "action": "none" if drift == "none" else "load",
                 "path": f"/srv/adapters/{name}",
+                "before": None if drift == "missing" else {"path": f"/srv/other/{name}", "parent": "tiny"},
             }
             for name, drift in zip(NAMES, drifts, strict=True)
         ]
@@ -50,7 +51,7 @@ def _fleet(count: int) -> dict:
         result = (
             UNREACHABLE if number == 0 else {"adapters": entries, "changed": any(drift != "none" for drift in drifts)}
         )
-        sites.append({"name": f"edge{number:03}", "result": result, "variables": variables, "findings": []})
+        sites.append({"name": f"edge{number:03}", "result": result, "variables": variables, "server": None})
     return report(sites, "2026-11-23T18:50:00Z", "live")
 
 

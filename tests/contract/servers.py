@@ -7,12 +7,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.real_vllm import RealServer
 from tests.support.asking import ask
-from tests.vllm_stand_in import PROFILES, Profile, StandIn, profile_for, write_examples
+from tests.vllm_stand_in import Profile, StandIn, profile_for, rust_profile_for, write_examples
 
 KEY = "contract-key"
 
@@ -54,7 +54,7 @@ def real_server() -> Iterator[Server]:
 
 def _profile(real: Server) -> Profile:
     if "rust_frontend_version" in ask(real.url, "GET", "/version").json:
-        return replace(PROFILES["rust"], version=real.version)
+        return rust_profile_for(real.version)
     return profile_for(real.version)
 
 

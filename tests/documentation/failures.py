@@ -11,16 +11,20 @@ from typing import Any
 from tests.vllm_stand_in import Fault
 
 SQL = {"name": "sql", "path": "{{ artifacts }}/sql"}
+STAGED = {"name": "sql", "src": "{{ artifacts }}/sql", "remote_src": True, "store": "{{ artifacts }}/store"}
 _LIST, _LOAD = ("GET", "/v1/models"), ("POST", "/v1/load_lora_adapter")
 
 
 @dataclass(frozen=True)
 class Failure:
-    """settings: of the StandIn; fault: of its answers; options: of vllm_lora_adapters, which declares SQL by default."""
+    """settings: of the StandIn; fault: of its answers; options: of vllm_lora_adapters, which declares SQL by default, or
+    if `stages` of vllm_lora_artifact; without_requests: for the Python of the host."""
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     fault: Fault | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    stages: bool = False
+    without_requests: bool = False
 
 
 FAILURES = {
@@ -33,10 +37,13 @@ FAILURES = {
     "forbidden": Failure(fault=Fault(*_LIST, "answer", status=403, text="Access denied")),
     "throttled": Failure(fault=Fault(*_LIST, "answer", status=429, headers={"retry-after": "30"})),
     "server_error": Failure(fault=Fault(*_LIST, "answer", status=500, text="Internal Server Error")),
+    "requests_missing": Failure(without_requests=True),
     "runtime_lora_disabled": Failure(settings={"runtime_lora": False}),
     "lora_disabled": Failure(settings={"enable_lora": False}),
     "artifact_not_found": Failure(options={"adapters": [{**SQL, "path": "{{ artifacts }}/sq1"}]}),
     "artifact_rejected": Failure(options={"adapters": [{**SQL, "path": "{{ artifacts }}/rank64"}]}),
+    "artifact_invalid": Failure(stages=True, options={**STAGED, "src": "{{ artifacts }}/rank64", "max_rank": 16}),
+    "store_error": Failure(stages=True, options={**STAGED, "store": "{{ artifacts }}/file"}),
     "base_model_mismatch": Failure(options={"adapters": [{**SQL, "base_model": "llama"}]}),
     "name_conflict": Failure(options={"adapters": [{**SQL, "name": "tiny"}]}),
     "prune_limit": Failure(

@@ -53,6 +53,9 @@ def test_what_is_shown(carry: Path, examples: Path, tmp_path: Path) -> None:
         assert not server.writes
         site.write_text(CHECKSUM.sub(digest, site.read_text()))
         shell(converge, tmp_path, environment=installed)
+        (tmp_path / "sql.tar.gz").unlink()  # somebody unplugs the disk
+        Server(server.url).unload("sql")
+        shell(converge, tmp_path, environment=installed)
         place = tmp_path / "store" / "sql" / digest.removeprefix("sha256:")[:12]
         assert Server(server.url).served() == {"sql": str(place)}
     (carry / "SHA256SUMS").write_text("0" * 64 + "  SHA256SUMS\n")

@@ -40,6 +40,8 @@ def test_what_is_shown(examples: Path, tmp_path: Path) -> None:
         assert "sha256" in shell(play, tmp_path, rc=2)  # other bytes than were announced
         assert not server.writes
         digest = inspect_artifact(str(examples / "first"))["digest"]
+        shutil.copytree(examples / "first", tmp_path / "adapters" / "support-de")
+        assert digest == f"sha256:{shell(guide.take('cd adapters/'), tmp_path).split()[0]}"
         site.write_text(CHECKSUM.sub(digest, site.read_text()))
         shell(play, tmp_path)
         assert set(Server(server.url).served()) == {"support-de", "sql"}

@@ -12,9 +12,17 @@ from typing import Any
 import yaml
 
 from tests.support.guide import Guide, shell
+from tests.support.server import Server
 from tests.vllm_stand_in import StandIn
 
-OFF = {"node": "connect to the host via ssh", "server": "the connection was refused"}
+OFF = {
+    "node": ("unreachable", "connect to the host via ssh"),
+    "server": ("unreachable", "the connection was refused"),
+    "misspelled": (
+        "not_declared",
+        "it has no variable lora_adapters_adapters, but one that is named lora_adapter_adapters",
+    ),
+}
 QUICKSTART = Path(__file__).parents[1] / "demo" / "quickstart"
 
 
@@ -46,22 +54,25 @@ def test_what_is_shown(examples: Path, tmp_path: Path) -> None:
         (tmp_path / "group_vars" / "vllm.yml").write_text(json.dumps(role))
         guide.write("artifacts.yml", tmp_path)
         _add_sites_that_are_off(tmp_path)
+        server.load("rogue", examples / "first")
         shell("ansible-playbook -i sites.vllm.yml -i off.json artifacts.yml", tmp_path)
         assert _verdict(tmp_path) == ("drifted", "missing")
+        assert {cell["name"]: cell["drift"] for cell in _sites(tmp_path)[0]["adapters"]}["rogue"] == "unexpected"
         off = {site["name"]: (site["verdict"], site["reason"]) for site in _sites(tmp_path)[1:]}
-        assert {name: verdict for name, (verdict, _reason) in off.items()} == dict.fromkeys(OFF, "unreachable")
-        for name, reason in OFF.items():
+        assert {name: verdict for name, (verdict, _reason) in off.items()} == {name: OFF[name][0] for name in OFF}
+        for name, (_verdict_of_it, reason) in OFF.items():
             assert reason in off[name][1]
         assert not (tmp_path / "store").exists()
 
         assert not server.writes
+        Server(server.url).unload("rogue")
         server.load("second", examples / "second")
         (tmp_path / "group_vars" / "vllm.yml").write_text(json.dumps(variables))
         shell("ansible-playbook -i sites.vllm.yml audit.yml", tmp_path)
 
 
 def _add_sites_that_are_off(directory: Path) -> None:
-    """One whose server is off, and one that ssh does not reach."""
+    """One whose server is off, one that ssh does not reach, and one whose declaration is misspelled."""
     ssh = directory / "ssh"
     ssh.write_text("#!/bin/sh\nexit 255\n")
     ssh.chmod(0o755)
@@ -73,7 +84,11 @@ def _add_sites_that_are_off(directory: Path) -> None:
             "vllm_base_url": "http://127.0.0.1:9",
         },
     }
-    (directory / "off.json").write_text(json.dumps({"vllm": {"hosts": hosts}}))
+    local = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    other = {**local, "vllm_base_url": "http://127.0.0.1:9", "lora_adapter_adapters": []}
+    # Not in the group vllm, whose variables declare adapters.
+    inventory = {"vllm": {"hosts": hosts}, "others": {"hosts": {"misspelled": other}}}
+    (directory / "off.json").write_text(json.dumps(inventory))
 
 
 def _sites(directory: Path) -> list[dict[str, Any]]:

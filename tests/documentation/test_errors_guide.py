@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import platform
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,11 @@ CONVERGE = """
 - name: converge
   sovereign.vllm.vllm_lora_adapters:
   args: "{{ options }}"
+  when: not stages
+- name: stage
+  sovereign.vllm.vllm_lora_artifact:
+  args: "{{ options }}"
+  when: stages
 """
 
 
@@ -40,7 +47,10 @@ def test_every_code_is_shown() -> None:
 
 
 def test_the_sentences_shown_are_the_ones_printed(new_site: NewSite, examples: Path, tmp_path: Path) -> None:
-    sites = {code: _failing(failure, new_site, examples) for code, failure in FAILURES.items()}
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
+    bare.chmod(0o755)
+    sites = {code: _failing(failure, new_site, examples, bare) for code, failure in FAILURES.items()}
     run = run_on_all(sites, CONVERGE, tmp_path / "run", rc=None, options=["--forks", str(len(sites))])
     printed = {
         code: (
@@ -49,7 +59,7 @@ def test_the_sentences_shown_are_the_ones_printed(new_site: NewSite, examples: P
             result.status == "unreachable",
             result["error"]["retryable"],
         )
-        for code, result in run.of("converge").items()
+        for code, result in {**run.of("converge"), **run.of("stage")}.items()
     }
     assert printed == {
         code: (code, sentence, "Ansible's UNREACHABLE" in explained, "May pass by itself" in explained)
@@ -70,12 +80,17 @@ def test_the_rescue_shown_passes_over_what_may_pass_by_itself(key: str, rc: int,
     site.run(tasks, rc=rc, variables=variables, environment={"VLLM_API_KEY": key}, defaults={"retries": 0})
 
 
-def _failing(failure: Failure, new_site: NewSite, examples: Path) -> Site:
+def _failing(failure: Failure, new_site: NewSite, examples: Path, without_requests: Path) -> Site:
     settings = dict(failure.settings)
     if "static" in settings:
         settings["static"] = {name: examples / example for name, example in settings["static"].items()}
-    options = {"retries": 0, "adapters": [SQL], **failure.options}
-    site = new_site(host={**IN_WORKER, "options": options}, **settings)
+    options = {**({} if failure.stages else {"retries": 0, "adapters": [SQL]}), **failure.options}
+    host = {**IN_WORKER, "options": options, "stages": failure.stages}
+    if failure.without_requests:
+        host["ansible_python_interpreter"] = str(without_requests)
+    site = new_site(host=host, **settings)
+    (site.artifacts / "file").parent.mkdir(parents=True, exist_ok=True)
+    (site.artifacts / "file").touch()
     site.artifact("sql")
     site.artifact("rank64", "rank64")
     if failure.fault:
@@ -87,6 +102,7 @@ def _as_shown(sentence: str, site: Site) -> str:
     """With an address and paths as in the guides."""
     places = {site.watched.url: "http://edge1:8000", str(site.artifacts): "/srv/adapters"}
     places[site.watched.url.replace("http:", "https:")] = "https://edge1:8000"
+    places |= {sys.executable: "/usr/bin/python3", f" on {platform.node()}: ": " on edge1: "}
     for real, shown in places.items():
         sentence = sentence.replace(real, shown)
     return " ".join(sentence.split())

@@ -5,18 +5,19 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from tests.support.asking import ask, load, unload, weights
+from tests.support.asking import ask, complete, load, unload, weights
 from tests.support.guide import GUIDES
 from tests.vllm_stand_in import PROFILES, StandIn, write_adapter
 
 GUIDE = (GUIDES / "vllm_guide.rst").read_text(encoding="utf-8")
-GENERATIONS = [name for name in PROFILES if name not in ("0.6.6", "rust")]
+GENERATIONS = [name for name in PROFILES if name != "0.6.6" and not name.startswith("rust")]
 LONG_PROMPT = "Longer than one block of the prefix cache. " * 8
 
 
@@ -98,10 +99,35 @@ def test_what_an_answer_means(question: Callable[[Path, str], int], profile: str
     assert question(examples, profile) == int(told[:3])
 
 
-@pytest.mark.parametrize("profile", ["0.10.1", "0.11.1", "0.30", "0.32"])
+@pytest.mark.parametrize("profile", ["0.15", "0.32", "0.33"])
+def test_after_a_load_in_place(profile: str, tmp_path: Path, examples: Path) -> None:
+    """What the next request meets; the column is that of the release."""
+    deeds: dict[str, Callable[[str, Path], object]] = {
+        "the files change": lambda url, own: write_adapter(own, seed=2),
+        "the directory is removed": lambda url, own: shutil.rmtree(own),
+        "a tensor did not fit": lambda url, own: load(url, "sql", examples / "oversized", load_inplace=True),
+    }
+    rows = {row[0]: row[2 if profile == "0.33" else 1] for row in table("After ``load_inplace``")}
+    assert rows.keys() == deeds.keys()
+    for case, told in rows.items():
+        with StandIn(profile, death_delay=60) as server:
+            own = write_adapter(tmp_path / case, seed=1)
+            # What sticks would put damaged weights right again at the next step.
+            load(server.url, "sql", own, load_inplace=case != "a tensor did not fit")
+            before = weights(server.url, "sql")
+            deeds[case](server.url, own)
+            reply = complete(server.url, "sql")
+            if "kills" in told:
+                assert reply.status == 500
+            else:
+                assert (weights(server.url, "sql") == before) is told.startswith("nothing changes")
+            assert (ask(server.url, "GET", "/health").status == 200) is ("kills" not in told)
+
+
+@pytest.mark.parametrize("profile", ["0.10.1", "0.11.1", "0.30", "0.32", "0.33"])
 def test_the_prefix_cache(profile: str, tmp_path: Path) -> None:
     elsewhere, in_place = table("What changes under one name")
-    column = 1 if profile == "0.10.1" else 3 if profile == "0.32" else 2
+    column = 1 if profile == "0.10.1" else 3 if profile in ("0.32", "0.33") else 2
     for row, path in ((elsewhere, tmp_path / "second"), (in_place, tmp_path / "first")):
         with StandIn(profile) as server:
             load(server.url, "sql", write_adapter(tmp_path / "first", seed=1))

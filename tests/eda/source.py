@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import ModuleType
@@ -28,8 +29,12 @@ def load_source() -> Callable[..., Coroutine[Any, Any, None]]:
 
 def helper_of_source(name: str) -> ModuleType:
     """Return a module beside the source, as the source imports it."""
-    package = _source()._watching().__package__
-    return importlib.import_module(f"{package}.{name}")
+    # Without the rest of the source, which needs aiohttp.
+    name_of_package = _source()._PACKAGE
+    package = ModuleType(name_of_package)
+    package.__path__ = [str(collection())]
+    sys.modules.setdefault(name_of_package, package)
+    return importlib.import_module(f"{name_of_package}.extensions.eda.plugins.module_utils.{name}")
 
 
 def _source() -> ModuleType:

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.vllm_stand_in import Fault
+from tests.vllm_stand_in import Fault, StandIn
 
 from .source import helper_of_source
 from .watching import PATIENCE, Watching, declare, endpoints, observed
@@ -91,6 +92,34 @@ def test_no_answer_at_all_can_stop_the_watch(status, answer):
 
     seen = observation.judge(target, observation.Answer("http://edge1:8000/v1/models", status, body))
     json.dumps(events.drift_event(seen.state, target, seen, 0))
+
+
+@pytest.mark.parametrize("profile", ["rust", "rust-0.33"])
+def test_list_that_outlives_its_engine(file, artifacts, profile):
+    """The Rust front-end lists all of it although nothing answers: an endpoint without an engine is not in sync."""
+    with StandIn(profile, death_delay=600) as server:
+        server.load("sql", artifacts["first"])
+        declare(file, {"base_url": server.url, "adapters": [{"name": "sql", "path": str(artifacts["first"])}]})
+        with Watching(file) as watching:
+            observed(server)
+            assert watching.events == []
+            server.apps[0].engine.dead = True
+            (event,) = watching.next()
+            assert (event["state"], event["error"]["code"]) == ("unreachable", "server_error")
+            assert "/health says that its engine is dead" in event["msg"]
+            server.restart()
+            server.load("sql", artifacts["first"])
+            assert watching.next()[0]["state"] == "reachable"
+
+
+def test_another_server_is_named(file, server):
+    card = {"id": "m", "object": "model", "owned_by": "sglang", "root": "m", "parent": None, "max_model_len": 256}
+    server.faults.add(Fault("GET", "/v1", "answer", json={"object": "list", "data": [card]}))
+    declare(file, {"base_url": server.url, "adapters": []})
+    with Watching(file) as watching:
+        (event,) = watching.next()
+    assert (event["state"], event["error"]["code"]) == ("unreachable", "not_vllm")
+    assert "owner (owned_by) is 'sglang'" in event["msg"]
 
 
 def test_name_that_does_not_resolve(file):

@@ -67,7 +67,7 @@ def _play_round(worlds: Mapping[str, World], steps: Mapping[str, Step], figures:
         for host in finished
     }
     for host, result in _results(again, directory / "again").items():
-        require_idempotent(worlds[host].asked(), result)
+        require_idempotent(worlds[host], result)
 
 
 def _results(runs: Runs, directory: Path) -> dict[str, Result]:

@@ -24,7 +24,7 @@ PLACES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "every later reading": ({"method": "GET", "path": LIST, "after": 1}, WRITING),
     "every write": ({"method": "POST", "path": "/v1/"}, WRITING),
     "the unload in a swap": ({"method": "POST", "path": UNLOAD, "times": 1}, ("reload", "replace")),
-    "the load in a swap": ({"method": "POST", "path": LOAD, "after": 1, "times": 1}, ("reload", "replace")),
+    "the load in a swap": ({"method": "POST", "path": LOAD, "after": 1, "times": 1}, ("reload", "replace", "in place")),
 }
 FORKS = 40
 # Seconds. Where the client has to wait in vain, and where it has not.

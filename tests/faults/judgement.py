@@ -56,6 +56,7 @@ def violations(account: Account, result: dict[str, Any]) -> Iterator[str]:
     """Say what does not hold."""
     yield from _of_the_result(account, result)
     yield from _of_reading(account)
+    yield from _of_loads_in_place(account)
     yield from _of_what_was_served(account)
     failed = result.get("failed") or result.get("unreachable")
     if not failed and not account.step.check_mode:
@@ -96,6 +97,22 @@ def _of_reading(account: Account) -> Iterator[str]:
         yield f"{account.writes[0].method} {account.writes[0].path} by what must only read"
 
 
+def _of_loads_in_place(account: Account) -> Iterator[str]:
+    """None without a rehearsal of the same path: a refusal can cost the adapter, or the server."""
+    for number, one in enumerate(account.writes):
+        body = one.body or {}
+        if not body.get("load_inplace"):
+            continue
+        name, path = body["lora_name"], body["lora_path"]
+        earlier = [(write.path, (write.body or {}).get("lora_name")) for write in account.writes[:number]]
+        if earlier[-1:] == [(UNLOAD, name)]:
+            continue  # an adapter that the engine has evicted is read again, so that it can be unloaded
+        if basename(path) in BAD:
+            yield f"{name} was loaded in place from {path}, which the rehearsal had refused"
+        if (LOAD, name + REHEARSAL_SUFFIX) not in earlier:
+            yield f"{name} was loaded in place from {path} without a rehearsal"
+
+
 def _of_what_was_served(account: Account) -> Iterator[str]:
     if account.disturbed:
         return
@@ -120,7 +137,10 @@ def _could_not_be_helped(account: Account, name: str) -> bool:
         number for number, one in enumerate(account.log) if one.path == UNLOAD and (one.body or {})["lora_name"] == name
     ]
     rest = account.log[unloads[-1] :] if unloads else []
-    if any(one.fault == "ignored" and (one.body or {})["lora_name"] == name + REHEARSAL_SUFFIX for one in account.log):
+    temporary = [
+        one for one in account.log if one.path == LOAD and (one.body or {})["lora_name"] == name + REHEARSAL_SUFFIX
+    ]
+    if any(one.fault == "ignored" for one in temporary):
         return False  # the list would have told that before the unload
     loads = [one for one in rest if one.path == LOAD and (one.body or {})["lora_name"] == name]
     spoilt = [one for one in loads if one.fault or one.status != 200]

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 ONE, SET = "sovereign.vllm.vllm_lora_adapter", "sovereign.vllm.vllm_lora_adapters"
 
+IN_PLACE = "in place"
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -38,6 +40,14 @@ OPERATIONS = {
     ),
     "replace": Operation(
         ONE, '{name: sql, path: "{{ artifacts }}/new"}', {"sql": "old"}, {"sql": "new"}, 4, swaps=True
+    ),
+    IN_PLACE: Operation(
+        ONE,
+        '{name: sql, path: "{{ artifacts }}/new", reload_strategy: in_place}',
+        {"sql": "old"},
+        {"sql": "new"},
+        3,
+        swaps=True,
     ),
     "unload": Operation(ONE, "{name: sql, state: absent}", {"sql": "old"}, {}, 1),
     "set": Operation(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from .cells import Cell, Seen
 from .discovery import INVENTORY
 from .judgement import OFFLINE
-from .operations import OPERATIONS
+from .operations import IN_PLACE, OPERATIONS
 
 STEPS_OF_A_SWAP = ("the unload in a swap", "the load in a swap")
 
@@ -62,7 +62,7 @@ def expected_state(cell: Cell, code: str | None) -> str:
             state = "declared"
         elif cell.operation == "set" and code not in OFFLINE:
             state = "partly"
-    elif cell.place == "the load in a swap" and cut_off:
+    elif cell.place == "the load in a swap" and cut_off and cell.operation != IN_PLACE:
         state = "missing"  # the one gap that a swap by two requests has
     left = cut_off and operation.swaps and cell.place in (*STEPS_OF_A_SWAP, "every later reading")
     if operation.before == operation.after and state == "declared":
@@ -76,7 +76,8 @@ def most_writes(cell: Cell, code: str | None) -> int:
     if cell.place == "the first reading":
         return 0
     if cell.place in STEPS_OF_A_SWAP:
-        return operation.writes + 2
+        # A refused load in place is made up for by a swap.
+        return operation.writes + (4 if cell.operation == IN_PLACE else 2)
     if cell.place == "every later reading":
         return min(operation.writes, 3)
     if code is None:

@@ -12,7 +12,8 @@ _GRACE = 0.2  # seconds that the whole of an answer has beyond its time-out
 
 def seconds_at_most(options: Mapping[str, Any], served: int) -> float:
     """The budget of a run on a node that serves so many adapters."""
-    read = _request(options, options["timeout"])
+    # The list, and /health where the Rust front-end's list is not enough.
+    read = 2 * _request(options, options["timeout"])
     if "load_timeout" not in options:
         return read
     write = _request(options, options["load_timeout"])
@@ -21,7 +22,7 @@ def seconds_at_most(options: Mapping[str, Any], served: int) -> float:
     unload = 2 * (read + read) + write
     restore = read + load + read
     swap = load + read + unload + load + restore + unload
-    entry = load + swap + read + restore  # in place, that failed
+    entry = load + read + load + unload + swap + read + restore  # rehearsed, in place, that failed, and put back
     entries = len(options.get("adapters", [None])) + served
     return 3 * read + served * unload + entries * entry
 

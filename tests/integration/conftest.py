@@ -16,10 +16,13 @@ from tests.support.server import Server
 from tests.support.site import Site
 from tests.vllm_stand_in import PROFILES, StandIn
 
+from .audited_fleet import Fleet
+
 pytest.register_assert_rewrite("tests.lifecycle")
 
 NewSite = Callable[..., Site]
-SUPPORTED = [name for name in PROFILES if not name.startswith("0.6")]
+# Without those that cannot load: what they refuse is in test_rust_front_end.py.
+SUPPORTED = [name for name, profile in PROFILES.items() if not name.startswith("0.6") and not profile.cannot_load]
 
 
 @pytest.fixture
@@ -49,3 +52,10 @@ def ran(tmp_path: Path) -> Path:
 def jinja(ran: Path) -> str:
     """What a server may call itself, to have it evaluated here."""
     return "{{ lookup('ansible.builtin.pipe', 'touch " + str(ran) + "') }}"
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, examples: Path) -> Iterator[Fleet]:
+    fleet = Fleet(tmp_path, examples)
+    with fleet.in_sync, fleet.drifted:
+        yield fleet

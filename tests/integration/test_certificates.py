@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from ansible_collections.sovereign.vllm.plugins.module_utils._certificates import new_context
+from ansible_collections.sovereign.vllm.plugins.module_utils._endpoint import Endpoint
 
-from tests.support.certificates import context_of, write_certificate
-from tests.support.playbook import IN_WORKER, Run, run_playbook
+from tests.support.certificates import context_of, hashed_directory, write_certificate
+from tests.support.playbook import AS_MODULE, IN_WORKER, Run, run_playbook
 from tests.support.site import Site
 from tests.vllm_stand_in import StandIn
 
@@ -82,11 +85,72 @@ def test_client_certificates(tmp_path: Path, asks_clients: bool) -> None:
     assert played["trusted"]["base_models"] == played["with its key in another file"]["base_models"] != []
     assert played["without a client certificate"].status == ("unreachable" if asks_clients else "ok")
     assert (played["no such authority"].status, played["no such authority"].code) == ("failed", "invalid_request")
-    assert "invalid path: /no/such/file" in played["no such authority"].msg
+    assert "option ca_path is '/no/such/file': No such file" in played["no such authority"].msg
     # Whoever has no certificate does not get in, so that the missing key lets nobody in.
     found = {finding["id"] for finding in played["strangers"]["findings"]}
     assert found == (set() if asks_clients else {"no_key"})
     assert played["strangers"]["auth_required"] is asks_clients
+
+
+# Which of these the environment has, as templates, and what comes of it: the first that is set counts alone.
+ENVIRONMENTS = {
+    "none": ({}, "tls"),
+    "requests": ({"REQUESTS_CA_BUNDLE": "good"}, None),
+    "curl": ({"CURL_CA_BUNDLE": "good", "SSL_CERT_FILE": "other"}, None),
+    "file": ({"SSL_CERT_FILE": "good"}, None),
+    "directory": ({"SSL_CERT_DIR": "/no/such/directory:directory"}, None),
+    "file and directory": ({"SSL_CERT_FILE": "other", "SSL_CERT_DIR": "directory"}, None),
+    "requests before the file": ({"REQUESTS_CA_BUNDLE": "other", "SSL_CERT_FILE": "good"}, "tls"),
+    "empty": ({"REQUESTS_CA_BUNDLE": "", "SSL_CERT_FILE": "good"}, None),
+    "missing": ({"SSL_CERT_FILE": "/no/such/file"}, "invalid_request"),
+    "no PEM": ({"REQUESTS_CA_BUNDLE": "no.pem"}, "invalid_request"),
+}
+
+
+def test_authorities_of_the_environment(tmp_path: Path) -> None:
+    """By the keyword `environment` of a task, in Ansible's worker and in a module's own process."""
+    good, other = write_certificate(tmp_path / "good"), write_certificate(tmp_path / "other")
+    hashed_directory(tmp_path / "directory", good)
+    (tmp_path / "no.pem").write_text("no certificate")
+    tasks = ""
+    for name, (environment, _code) in ENVIRONMENTS.items():
+        places = {
+            variable: ":".join(str(tmp_path / place) if place else "" for place in value.split(":"))
+            for variable, value in environment.items()
+        }
+        tasks += f"""
+- name: {name}
+  sovereign.vllm.vllm_base_model_info:
+  environment: {json.dumps(places)}
+  ignore_errors: true
+  ignore_unreachable: true
+"""
+    tasks += f"""
+- name: option
+  sovereign.vllm.vllm_base_model_info: {{ca_path: "{good}"}}
+  environment: {{REQUESTS_CA_BUNDLE: "{other}"}}
+- name: not verified
+  sovereign.vllm.vllm_base_model_info: {{validate_certs: false}}
+  environment: {{REQUESTS_CA_BUNDLE: /no/such/file}}
+"""
+    with StandIn(ssl_context=context_of(good)) as server:
+        hosts = {name: {**how, "url": server.url} for name, how in (("worker", IN_WORKER), ("module", AS_MODULE))}
+        played = run_playbook(tasks, hosts, tmp_path / "run", defaults={"base_url": "{{ url }}", "retry_delay": 0.05})
+    expected = {name: code for name, (_environment, code) in ENVIRONMENTS.items()}
+    for host in hosts:
+        assert {name: played.of(name)[host].code for name in expected} == expected, host
+        assert played.of("option")[host]["base_models"] == played.of("not verified")[host]["base_models"] != []
+        assert "SSL_CERT_FILE is '/no/such/file': No such file" in played.of("missing")[host].msg
+        assert "REQUESTS_CA_BUNDLE is '" in played.of("no PEM")[host].msg
+
+
+def test_store_of_the_system_together_with_that_of_certifi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is named. OpenSSL takes the system's store from elsewhere where this variable is set."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(write_certificate(tmp_path / "of-the-system.pem")))
+    context = new_context(Endpoint("https://edge1"), ())
+    names = {value for authority in context.get_ca_certs() for ((_kind, value), *_more) in authority["subject"]}
+    assert "of-the-system" in names
+    assert len(names) > 20
 
 
 def test_plain_http_where_tls_is_spoken(new_site: NewSite) -> None:

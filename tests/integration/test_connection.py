@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -79,11 +80,12 @@ def test_only_what_is_needed_is_sent(new_site: NewSite) -> None:
     assert run["from a hub"].code == "artifact_not_found"
 
 
-def test_without_requests_the_usual_message(new_site: NewSite, tmp_path: Path) -> None:
+def test_without_requests_the_python_that_lacks_it_is_named(new_site: NewSite, tmp_path: Path) -> None:
     bare = tmp_path / "python"
     bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
     bare.chmod(0o755)
     site = new_site(host={"ansible_connection": "local", "ansible_python_interpreter": str(bare)})
     run = site.run("- name: info\n  sovereign.vllm.vllm_base_model_info:", rc=2)
-    assert "Failed to import the required Python library (requests)" in run["info"].msg
+    assert re.match(r"Could not import requests with /\S+ on \S+: .*'requests'; install requests", run["info"].msg)
+    assert run["info"].code == "requests_missing"
     assert site.asked == []

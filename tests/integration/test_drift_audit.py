@@ -6,94 +6,49 @@ from __future__ import annotations
 
 import html
 import json
-import os
 import re
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.playbook import ANSIBLE_PLAYBOOK
-from tests.vllm_stand_in import Fault, StandIn
+from tests.vllm_stand_in import Fault
 
-KEY = "sk-audit-5512"
-LEFTOVER = "sql@sovereign.vllm-rehearsal"
-HOSTILE = ("{{ lookup('ansible.builtin.pipe', 'touch $PWNED') }}", "<script>document.title='pwned'</script>")
-
-
-class Fleet:
-    def __init__(self, directory: Path, examples: Path) -> None:
-        self.directory = directory
-        static = dict.fromkeys(("sql", LEFTOVER), str(examples / "first"))
-        self.in_sync = StandIn(api_key=KEY, static=static)
-        drifted = dict.fromkeys(HOSTILE, str(examples / "first"))
-        self.drifted = StandIn(api_key=KEY, static={"sql": str(examples / "second"), **drifted})
-        self.declared = [{"name": "sql", "path": str(examples / "first")}]
-        self.options: dict[str, Any] = {}  # of the plugin, besides
-        self.more: list[dict] = []  # endpoints beside the three
-        self.plain: dict[str, dict] = {}  # hosts that do not come from the plugin, and variables of those that do
-
-    def audit(
-        self, playbook: str = "sovereign.vllm.drift_audit", **variables: object
-    ) -> subprocess.CompletedProcess[str]:
-        urls = {"edge1": self.in_sync.url, "edge2": self.drifted.url, "edge3": "http://127.0.0.1:9"}
-        endpoints = [{"name": name, "base_url": url} for name, url in urls.items()] + self.more
-        (self.directory / "group_vars").mkdir(parents=True, exist_ok=True)
-        inventory = {"plugin": "sovereign.vllm.vllm", "endpoints": endpoints, "timeout": 5, **self.options}
-        (self.directory / "sites.vllm.yml").write_text(json.dumps(inventory))
-        (self.directory / "plain.json").write_text(json.dumps({"vllm": {"hosts": self.plain}}))
-        (self.directory / "group_vars" / "vllm.yml").write_text(json.dumps({"lora_adapters_adapters": self.declared}))
-        extra = {"drift_report_directory": "report", **variables}
-        return subprocess.run(
-            [ANSIBLE_PLAYBOOK, "-i", "plain.json", "-i", "sites.vllm.yml", playbook, "-e", json.dumps(extra)],
-            cwd=self.directory,
-            env=dict(
-                os.environ, VLLM_API_KEY=KEY, ANSIBLE_NOCOLOR="1", ANSIBLE_SHOW_CUSTOM_STATS="1", PWNED=self.pwned
-            ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    @property
-    def pwned(self) -> str:
-        return str(self.directory / "pwned")
-
-    def report(self) -> dict:
-        return json.loads((self.directory / "report" / "drift.json").read_text())
-
-    def page(self) -> str:
-        return (self.directory / "report" / "drift.html").read_text()
-
-
-@pytest.fixture
-def fleet(tmp_path: Path, examples: Path) -> Iterator[Fleet]:
-    fleet = Fleet(tmp_path, examples)
-    with fleet.in_sync, fleet.drifted:
-        yield fleet
-
-
-def _verdicts(report: dict) -> dict[str, str]:
-    return {site["name"]: site["verdict"] for site in report["sites"]}
+from .audited_fleet import HOSTILE, KEY, REPORT, Fleet, verdicts
 
 
 @pytest.mark.parametrize("source", ["live", "inventory"])
 def test_every_site_gets_its_verdict(fleet: Fleet, source: str) -> None:
     fleet.in_sync.load("extra", fleet.declared[0]["path"])
     fleet.plain = {"edge1": {"lora_adapters_prune_exclude": ["ext*"]}}
-    run = fleet.audit(drift_audit_source=source)
+    # As in an ansible.cfg for other work, under which a host would not wait for the others.
+    run = fleet.audit(drift_audit_source=source, settings={"ANSIBLE_STRATEGY": "free"})
     assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stdout.count("Say what was found") == 1
     report = fleet.report()
-    assert _verdicts(report) == {"edge1": "in_sync", "edge2": "drifted", "edge3": "unreachable"}
-    assert report["summary"] == {"sites": 3, "drifted": 1, "unreachable": 1, "failed": 0, "in_sync": 1}
+    assert verdicts(report) == {"edge1": "in_sync", "edge2": "drifted", "edge3": "unreachable"}
+    assert report["summary"] == {
+        "sites": 3,
+        "drifted": 1,
+        "unreachable": 1,
+        "failed": 0,
+        "not_declared": 0,
+        "in_sync": 1,
+    }
     drifted = next(site for site in report["sites"] if site["name"] == "edge2")
     assert {cell["name"]: cell["verdict"] for cell in drifted["adapters"]} == {
         "sql": "drifted",
         **dict.fromkeys(HOSTILE, "unexpected"),
     }
+    # What is served there now, in the report for machines, on the page and in the output.
+    first, second = fleet.declared[0]["path"], fleet.declared[0]["path"].replace("first", "second")
+    served = {cell["name"]: (cell["served"], cell["path"]) for cell in drifted["adapters"]}
+    assert served["sql"] == ({"path": second, "parent": "tiny"}, first)
+    assert served[HOSTILE[1]] == ({"path": first, "parent": "tiny"}, None)
+    assert drifted["version"] == "0.32.0"
+    for shown in (html.unescape(fleet.page()), run.stdout):
+        assert f"is served from {second}, and is declared at {first}" in shown
+        assert f"is served from {first}, and is not declared" in shown
+    assert "edge2 (vLLM 0.32.0): drifted: sql is served from" in run.stdout
     unreachable = next(site for site in report["sites"] if site["name"] == "edge3")
     assert "refused" in unreachable["reason"]
     assert unreachable["adapters"] == []
@@ -106,6 +61,7 @@ def test_every_site_gets_its_verdict(fleet: Fleet, source: str) -> None:
     else:
         assert f"seen <time>{in_sync['last_seen']}</time>" in fleet.page()
         assert "3 sites, as the inventory saw them" in fleet.page()
+        assert "skipping: [" not in run.stdout, "a site that is not asked costs no task"
     # What AWX keeps of the job.
     assert "drift_report_drifted" in run.stdout
 
@@ -141,7 +97,7 @@ def test_findings_are_reported_where_they_are_asked_for(fleet: Fleet) -> None:
 def test_the_job_fails_on_what_it_is_asked_to(fleet: Fleet, fail_on: list[str], rc: int) -> None:
     run = fleet.audit(drift_report_fail_on=fail_on)
     assert run.returncode == rc, run.stdout + run.stderr
-    assert ("Of 3 sites, 1 have drifted" in run.stdout) == (rc == 2)
+    assert ("in sync, 1 drifted, 1 unreachable, 0 not audited, 0 not declared. See " in run.stdout) == (rc == 2)
     assert fleet.report()["summary"]["sites"] == 3
 
 
@@ -162,22 +118,13 @@ def test_an_answer_that_is_no_model_list_is_neither_drift_nor_sync(fleet: Fleet)
     fleet.plain = {"edge4": {}}
     fleet.options = {"from_hosts": {"pattern": "edge4", "base_url": "http://{{ nowhere }}:8000"}}
     run = fleet.audit(drift_report_fail_on=["drifted", "failed"])
-    verdicts = {"edge1": "in_sync", "edge2": "failed", "edge3": "unreachable", "edge4": "failed"}
-    assert _verdicts(fleet.report()) == verdicts
+    expected = {"edge1": "in_sync", "edge2": "failed", "edge3": "unreachable", "edge4": "failed"}
+    assert verdicts(fleet.report()) == expected
     reason = next(site["reason"] for site in fleet.report()["sites"] if site["name"] == "edge4")
     assert "'nowhere' is undefined" in reason  # and not that an address is missing
     assert run.returncode == 2
-    assert "2 could not be audited" in " ".join(run.stdout.split())
+    assert "4 sites: 1 in sync, 0 drifted, 1 unreachable, 2 not audited" in " ".join(run.stdout.split())
     assert re.search(r'"drift_report_failed": \[\s*"edge2",\s*"edge4"\s*\]', run.stdout)
-
-
-REPORT = [
-    {
-        "hosts": "vllm",
-        "gather_facts": False,
-        "tasks": [{"name": "Report", "ansible.builtin.import_role": {"name": "sovereign.vllm.drift_report"}}],
-    }
-]
 
 
 def test_what_one_site_has_of_its_own_is_no_matter_of_the_others(fleet: Fleet, examples: Path) -> None:

@@ -207,17 +207,24 @@ def test_what_servers_say_is_data(audit: Audit, tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "no list": ("hostvars['edge'] | sovereign.vllm.lora_drift('sql=/srv/sql')", "adapters"),
-    "unknown key": ("hostvars['edge'] | sovereign.vllm.lora_drift([{'name': 'sql', 'dir': '/srv'}])", "adapters.dir"),
-    "no name": ("hostvars['edge'] | sovereign.vllm.lora_drift([{'path': '/srv/sql'}])", "name found in adapters"),
+    "no list": ("hostvars['edge'] | sovereign.vllm.lora_drift('sql=/srv/sql')", "is no list"),
+    "nothing is declared": (
+        "hostvars['edge'] | sovereign.vllm.lora_drift(none)",
+        "the declaration is null; give a list",
+    ),
+    "unknown key": (
+        "hostvars['edge'] | sovereign.vllm.lora_drift([{'name': 'sql', 'dir': '/srv'}])",
+        "unknown option 'dir'",
+    ),
+    "no name": ("hostvars['edge'] | sovereign.vllm.lora_drift([{'path': '/srv/sql'}])", "has no name"),
     "src": (
         "hostvars['edge'] | sovereign.vllm.lora_drift([{'name': 'sql', 'src': 'sql.tar.gz'}])",
         "only the role knows",
     ),
     "relative path": ("hostvars['edge'] | sovereign.vllm.lora_drift([{'name': 'a', 'path': 'b'}])", "Option path"),
     "twice": ("hostvars['edge'] | sovereign.vllm.lora_drift([adapter, adapter])", "'sql' more than once"),
-    "prune is a word": ("hostvars['edge'] | sovereign.vllm.lora_drift([], prune='perhaps')", "prune"),
-    "limit is a word": ("hostvars['edge'] | sovereign.vllm.lora_drift([], prune_limit='few')", "prune_limit"),
+    "prune is a word": ("hostvars['edge'] | sovereign.vllm.lora_drift([], prune='perhaps')", "prune is 'perhaps'"),
+    "limit is a word": ("hostvars['edge'] | sovereign.vllm.lora_drift([], prune_limit='few')", "prune_limit is 'few'"),
     "limit is negative": ("hostvars['edge'] | sovereign.vllm.lora_drift([], prune_limit=-1)", "must not be negative"),
     "another host": ("hostvars['localhost'] | sovereign.vllm.lora_drift([])", "neither the variables of a host"),
     "a string": ("'edge' | sovereign.vllm.lora_drift([])", "neither the variables of a host"),

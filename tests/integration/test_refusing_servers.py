@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.playbook import TaskResult
+from tests.support.playbook import IN_WORKER, TaskResult
 from tests.support.site import Site, run_on_all
 from tests.vllm_stand_in import Fault, write_adapter
 
@@ -103,3 +103,46 @@ def test_refused_load_is_told_from_a_server_that_went_with_it(new_site: NewSite,
     assert loaded["engine-died"]["error"]["hint"].startswith("read the server's log")
     assert "before that: Could not load adapter 'sql'" in loaded["server-gone"].msg
     assert "LoRA rank 64" in loaded["server-gone"].msg
+
+
+def test_server_that_goes_after_a_refusal_is_told_with_the_refusal(new_site: NewSite, tmp_path: Path) -> None:
+    """ "Connection refused" alone would hide why it went."""
+    two = "adapters: [{name: sql, path: '{{ artifacts }}/rank64'}, {name: tickets, path: '{{ artifacts }}/first'}]"
+    tasks = {
+        "converge": f"sovereign.vllm.vllm_lora_adapters: {{{two}}}",
+        "unload": "sovereign.vllm.vllm_lora_adapter: {name: served, state: absent}",
+        "ask": "sovereign.vllm.vllm_smoke_test: {models: [served, '{{ base }}']}",
+        "read": "sovereign.vllm.vllm_base_model_info:",
+    }
+    cases = {
+        "at_the_next_write": ("converge", "LoRA rank 64", [Fault("POST", "/v1/load", "die", after=1)]),
+        "at_the_last_reading": ("converge", "LoRA rank 64", [Fault("GET", "/v1/models", "die", after=1)]),
+        "when_asked_again": ("unload", "Stuck.", [refused_once("/v1/unload", "Stuck."), Fault("POST", "/v1/", "die")]),
+        "at_the_next_model": ("ask", "Stuck.", [refused_once("/v1/compl", "Stuck."), Fault("POST", "/v1/", "die")]),
+        "before_a_repetition": (
+            "read",
+            "Shutting down.",
+            [
+                Fault("GET", "/v1/models", "answer", times=1, status=503, text="Shutting down."),
+                Fault("GET", "/", "die"),
+            ],
+        ),
+    }
+    sites = {case: new_site(host={**IN_WORKER, "case": task}) for case, (task, _words, _faults) in cases.items()}
+    for case, (_task, _words, faults) in cases.items():
+        site = sites[case]
+        site.artifact("rank64", "rank64")
+        site.server.load("served", site.artifact("first"))
+        site.watched.faults.add(*faults)
+    play = "\n".join(f"- name: {name}\n  {task}\n  when: case == '{name}'" for name, task in tasks.items())
+    run = run_on_all(sites, play, tmp_path / "run", rc=None)
+    for case, (task, words, _faults) in cases.items():
+        result = run.of(task)[case]
+        assert (result.status, result.code) == ("unreachable", "unreachable"), case
+        assert words in result.msg and "before that: " in result.msg, case
+        assert words in result["error"]["detail"], case
+
+
+def refused_once(route: str, words: str) -> Fault:
+    message = {"error": {"message": words, "type": "InternalServerError", "param": None, "code": 500}}
+    return Fault("POST", route, "answer", times=1, status=500, json=message)

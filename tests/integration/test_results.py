@@ -38,6 +38,7 @@ SENTENCE = (
     f"'{DETAIL}'; {HINT}."
 )
 NOT_SERVED = {"path": None, "root": None, "parent": None}
+BEFORE = {"path": "/artifacts/second", "root": "/artifacts/second", "parent": "tiny"}
 
 # Status and values of each task.
 EXPECTED: dict[str, tuple[str, dict[str, Any]]] = {
@@ -56,11 +57,20 @@ EXPECTED: dict[str, tuple[str, dict[str, Any]]] = {
                     "action": "load",
                     "drift": "missing",
                     **NOT_SERVED,
+                    "before": None,
                     "error": {**NOT_FOUND, "msg": SENTENCE},
                 },
-                {"name": "sql", "action": "unload", "drift": "unexpected", **NOT_SERVED, "error": None},
+                {
+                    "name": "sql",
+                    "action": "unload",
+                    "drift": "unexpected",
+                    **NOT_SERVED,
+                    "before": BEFORE,
+                    "error": None,
+                },
             ],
             summary={"none": 0, "missing": 1, "path": 0, "base_model": 0, "unexpected": 1},
+            version="0.32.0",
             error=NOT_FOUND,
             msg=f"1 of 2 adapters failed: {SENTENCE}",
         ),

@@ -71,12 +71,12 @@ def test_the_server_sees_the_store_under_another_path(new_site: NewSite, tmp_pat
     assert not run.of(KEEP) and version in versions(site), "what is declared by path is not the role's to remove"
 
 
-def test_nothing_is_removed_while_a_node_that_shares_the_store_is_silent(new_site: NewSite, tmp_path: Path) -> None:
+def test_nothing_is_removed_while_a_server_of_the_same_node_is_silent(new_site: NewSite, tmp_path: Path) -> None:
     site, other = new_site(), new_site()
     adapter = {"name": "sql", "src": site.artifact("sql")}
     hosts = {"site": site.host, "other": other.host}
-    shared = {"lora_adapters_store_hosts": ["site", "other"], "lora_adapters_keep": 0, "lora_adapters_retries": 0}
-    given = variables(site, (adapter,), shared)
+    # Nothing says that both read from one store: they are one node, this machine.
+    given = variables(site, (adapter,), {"lora_adapters_keep": 0, "lora_adapters_retries": 0})
 
     def run_on_site() -> list[str]:
         run = run_playbook(ROLE, hosts, tmp_path / "shared", options=["--limit", "site"], variables=given)
@@ -88,12 +88,12 @@ def test_nothing_is_removed_while_a_node_that_shares_the_store_is_silent(new_sit
     other.server.load("sql@sovereign.vllm-rehearsal", old)
     site.artifact("sql", "second")
     assert run_on_site() == []
-    assert run_on_site() == [], "the other node lists it"
+    assert run_on_site() == [], "the other server lists it"
     other.server.unload("sql")
-    assert run_on_site() == [], "the other node lists it for a swap that was cut short"
+    assert run_on_site() == [], "the other server lists it for a swap that was cut short"
     other.server.unload("sql@sovereign.vllm-rehearsal")
     other.watched.kill()
-    assert run_on_site() == [], "the other node does not answer"
+    assert run_on_site() == [], "the other server does not answer"
     other.watched.restart()
     assert run_on_site() == [old]
 
@@ -154,7 +154,7 @@ def test_one_bad_artifact_of_several_is_named_and_nothing_is_loaded(new_site: Ne
     adapters = ({"name": name, "src": src} for name, src in (("good", good), ("bad", bad), ("unset", "")))
     run = converge(site, *adapters, rc=2)
     assert "vLLM does not serve DoRA" in run.output
-    assert "path must be the directory or archive of an adapter" in run.output and "Traceback" not in run.output
+    assert "Option src names nothing for adapter 'unset'" in run.output and "Traceback" not in run.output
     assert site.server.served() == {}
 
 

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,68 @@ def test_findings(new_site: NewSite, tmp_path: Path) -> None:
         for finding in result["findings"]:
             assert set(finding) == {"id", "severity", "message", "fix"}
             assert all(finding.values())
+
+
+class Port:
+    """Something that listens on loopback and begins with these bytes once it has been spoken to; `got` is what it read."""
+
+    def __init__(self, says: bytes) -> None:
+        self._says = says
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.number = self._listener.getsockname()[1]
+        self.got = b""
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        connection, _address = self._listener.accept()
+        with connection, suppress(OSError):
+            self.got = connection.recv(100)
+            for byte in self._says:
+                connection.sendall(bytes([byte]))
+            connection.recv(1)
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+#: How a server of grpcio 1.85.3 begins: with a frame of settings. And how others do.
+GRPC = bytes.fromhex(
+    "000018 04 00 00000000 000400400000000500400000000600004000fe030000000100000408 0000000000003f0001"
+)
+FIRST_BYTES = {
+    "open": GRPC,
+    "http": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    "tls": bytes.fromhex("1503010002 0228"),
+    "mute": b"",
+}
+
+
+def test_grpc_port_is_probed_where_it_is_named(new_site: NewSite, tmp_path: Path) -> None:
+    """It is told by how it begins: by a frame of settings. A port that is closed is as well as none."""
+    with ExitStack() as stack:
+        ports = {name: stack.enter_context(closing(Port(says))) for name, says in FIRST_BYTES.items()}
+        numbers = {name: port.number for name, port in ports.items()} | {"closed": 9, "none": 0}
+        sites = {
+            name: new_site(host={**IN_WORKER, "port": number}, profile="rust-0.33") for name, number in numbers.items()
+        }
+        task = (
+            INFO
+            + """    grpc_port: "{{ port or omit }}"
+    timeout: 5
+"""
+        )
+        done = run_on_all(sites, task, tmp_path / "run").of("server")
+    found = {name: " ".join(f["id"] for f in result["findings"] if "grpc" in f["id"]) for name, result in done.items()}
+    unclear = dict.fromkeys(("http", "tls", "mute"), "grpc_unclear")
+    assert found == {"open": "grpc_open", **unclear, "closed": "", "none": ""}
+    answers = {name: result.values.get("grpc") for name, result in done.items()}
+    other = dict.fromkeys(("http", "tls", "mute"), "other")
+    assert answers == {"open": "open", **other, "closed": "closed", "none": None}
+    assert done["open"]["findings"][0]["severity"] == "high"
+    # A greeting, and no call of anything.
+    assert {port.got for port in ports.values()} == {
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+    }
 
 
 def test_whoever_gets_no_list_does_not_get_in(new_site: NewSite, tmp_path: Path) -> None:

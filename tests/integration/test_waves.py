@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -28,15 +29,20 @@ OVER_SSH = {"ansible_host": "127.0.0.1", "ansible_port": 9, "ansible_connection"
 MUTE = Fault("POST", "/v1/completions", "answer", status=500, text="EngineCore is gone")
 
 
-def roll_out(directory: Path, sites: Mapping[str, Mapping[str, Any]], **variables: Any) -> str:
-    """Converge these hosts in this order, and return what was printed."""
+def roll_out(
+    directory: Path, sites: Mapping[str, Mapping[str, Any]], strategy: str = "linear", **variables: Any
+) -> str:
+    """Converge these hosts in this order, and return what was printed; strategy: the one that ansible.cfg names."""
     everywhere = {"lora_adapters_retries": 0, "lora_adapters_grace_period": 0, "lora_adapters_timeout": 20}
     inventory = {"vllm": {"hosts": {name: {**IN_WORKER, **host} for name, host in sites.items()}, "vars": everywhere}}
     (directory / "sites.json").write_text(json.dumps(inventory))
     (directory / "given.json").write_text(json.dumps(variables))
-    return shell(
-        FAILS, directory, environment={"ANSIBLE_SHOW_CUSTOM_STATS": "1", "VLLM_API_KEY": "sk-of-the-fleet"}, seconds=250
-    )
+    environment = {
+        "ANSIBLE_SHOW_CUSTOM_STATS": "1",
+        "ANSIBLE_STRATEGY": strategy,
+        "VLLM_API_KEY": "sk-of-the-fleet",
+    }
+    return shell(FAILS, directory, environment=environment, seconds=250)
 
 
 def node(site: Site, **variables: Any) -> dict[str, Any]:
@@ -61,6 +67,8 @@ def test_a_wave_that_fails_gives_names_gateway_and_statistic_back(new_site: NewS
         site.server.load(old, kept)
         site.watched.clear_log()
     broken.watched.faults.add(MUTE)
+    # Fails when others would long have gone on, if they did not wait for it.
+    broken.watched.on_request = lambda request: time.sleep(4) if request.path == "/v1/completions" else None
     switch = [
         {
             "name": "Tell the gateway",
@@ -82,6 +90,7 @@ def test_a_wave_that_fails_gives_names_gateway_and_statistic_back(new_site: NewS
     output = roll_out(
         tmp_path,
         {"localhost": {}, **sites},
+        strategy="free",  # sites of a wave would not wait for one another
         lora_adapters_hosts="vllm:!localhost",
         lora_adapters_adapters=declared,
         lora_adapters_serial=[1, 2],
@@ -139,6 +148,7 @@ def test_each_site_says_why_it_failed_and_whether_it_is_back(
             "refused": node(refused, lora_adapters_adapters=[{"name": "sql", "src": bad}]),
             "keyed": node(keyed, lora_adapters_adapters=[], lora_adapters_api_key="{{ nowhere }}"),
         },
+        strategy="host_pinned",
         lora_adapters_serial=4,
         lora_adapters_max_fail_percentage=100,
     )

@@ -76,6 +76,11 @@ class FromTheArtifact:
         assert [served["acme/tickets"]] == versions(site, "acme%2Ftickets")
         assert site.server.complete("sql") != site.server.complete("acme/tickets")
         before = {path: time for path, time in everything(store(site)).items() if Path(path).is_file()}
+        # The same adapters once more, as git clones them.
+        for source in (site.artifacts / "sources" / "sql", Path(adapters[1]["src"])):
+            (source / ".git").mkdir()
+            (source / ".git" / "config").write_text("token", encoding="utf-8")
+        shutil.make_archive(f"{site.artifacts}/sql", "gztar", site.artifacts / "sources" / "sql")
         assert changed(converge(site, *adapters)) == []
         assert {path: time for path, time in everything(store(site)).items() if Path(path).is_file()} == before
 

@@ -56,7 +56,8 @@ class OneAdapter:
         ]
         diffs = [run[task]["diff"] for task in ("load", "move", "unload")]
         assert [(served_in_diff(diff["before"]), served_in_diff(diff["after"])) for diff in diffs] == [
-            ({}, {"sql": new}),
+            # Also what the task is not about: it is served all the same.
+            ({"kept": old}, {"kept": old, "sql": new}),
             ({"kept": old}, {"kept": new}),
             ({"kept": old}, {}),
         ]
@@ -77,8 +78,8 @@ class OneAdapter:
         assert run["load"]["adapter"]["path"] == path
         assert site.server.served()["sql"] == path
         # To read, to learn the release since something is to change, to load, to confirm; then one read for each no-op.
-        read, load = "GET /v1/models", "POST /v1/load_lora_adapter"
-        assert site.asked == [read, "GET /version", load, read, read, read]
+        read = site.server.reading
+        assert site.asked == [*read, "GET /version", "POST /v1/load_lora_adapter", *read, *read, *read]
 
         site.server.load("reference", path)
         assert site.server.complete("sql") == site.server.complete("reference") != site.server.complete(site.base_model)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from tests.support.site import Site
 
-READ, RELEASE = "GET /v1/models", "GET /version"
+RELEASE = "GET /version"
 LOAD, UNLOAD = "POST /v1/load_lora_adapter", "POST /v1/unload_lora_adapter"
 
 
@@ -30,7 +30,7 @@ class WholeNode:
                 prune: true
             """
         )
-        assert site.asked == [READ]
+        assert site.asked == site.server.reading
         assert not run["converge"].changed
         assert run["converge"]["summary"] == {"none": 3, "missing": 0, "path": 0, "base_model": 0, "unexpected": 0}
 
@@ -54,7 +54,8 @@ class WholeNode:
         assert site.server.served() == before
 
         run = site.run(tasks)
-        assert site.asked == [READ, RELEASE, LOAD, READ, UNLOAD, LOAD, UNLOAD, LOAD, UNLOAD, READ]
+        read = site.server.reading
+        assert site.asked == [*read, RELEASE, LOAD, *read, UNLOAD, LOAD, UNLOAD, LOAD, UNLOAD, *read]
         assert site.server.served() == {
             "sql": f"{site.artifacts}/new/sql",
             "summaries": f"{site.artifacts}/old/summaries",
@@ -111,7 +112,7 @@ class WholeNode:
               ignore_errors: true
         """
         refused = site.run(tasks)["too many"]
-        assert site.asked == [READ]
+        assert site.asked == site.server.reading
         assert site.server.served() == before
         assert (refused.status, refused.code) == ("failed", "prune_limit")
         assert "'stray-1', 'stray-2'" in refused.msg

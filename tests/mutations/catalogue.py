@@ -127,14 +127,14 @@ MUTATIONS = (
     Mutation(
         "a new artifact is rehearsed",
         "_steps",
-        "    load(client, temporary, new_path, is_3d_lora_weight)\n",
+        "    load(client, temporary, path, is_3d_lora_weight)\n",
         "",
         _playbook(_WHOLE_NODE.format("changes_cost_two_reads_the_release_and_the_writes")),
     ),
     Mutation(
         "a rehearsal is in the list before the served adapter is touched",
         "_steps",
-        "        _require_rehearsed(client, temporary, new_path)\n",
+        "        _require_rehearsed(client, temporary, path)\n",
         "",
         _playbook("swap.py::test_server_that_ignores_loads_keeps_what_it_serves"),
     ),
@@ -176,9 +176,23 @@ MUTATIONS = (
     Mutation(
         "the list cannot prove that the same path was read anew",
         "_steps",
-        "        if normalised(old_path) == normalised(new_path):",
-        "        if False:",
+        "    if normalised(old_path) == normalised(new_path):",
+        "    if False:",
         _playbook("swap_in_place.py::test_files_that_cannot_be_read_anew_are_no_success[0.32]"),
+    ),
+    Mutation(
+        "a load in place is rehearsed",
+        "_steps",
+        "    with _rehearsed(client, name, new_path, is_3d_lora_weight):\n        try:",
+        "    with contextlib.nullcontext():\n        try:",
+        _playbook("swap_in_place.py::test_refused_rehearsal_touches_nothing"),
+    ),
+    Mutation(
+        "a server that has gone is told with what it refused before",
+        "_apply",
+        "with settling(failures.values()):",
+        "with settling([]):",
+        _playbook("refusing_servers.py::test_server_that_goes_after_a_refusal_is_told_with_the_refusal"),
     ),
     Mutation(
         "Retry-After is honoured",

@@ -12,7 +12,7 @@ import sys
 from tests.real_vllm import state
 from tests.real_vllm.artifacts import ensure_model
 from tests.real_vllm.install import install
-from tests.real_vllm.layout import DEFAULT_VERSION, RealVllmError
+from tests.real_vllm.layout import DEFAULT_VERSION, NEWEST_VERSION, RealVllmError
 from tests.real_vllm.process import stop
 from tests.real_vllm.real_server import RealServer
 
@@ -28,8 +28,9 @@ def main() -> None:
 
 
 def _artifacts(arguments: argparse.Namespace) -> None:
-    install(arguments.version)
-    print(f"model: {ensure_model(arguments.version)}")
+    for version in [arguments.version] if arguments.version else (DEFAULT_VERSION, NEWEST_VERSION):
+        install(version)
+        print(f"model: {ensure_model(version)}")
 
 
 def _start(arguments: argparse.Namespace) -> None:
@@ -59,20 +60,18 @@ def _parser() -> argparse.ArgumentParser:
         description="Install, start and stop a real vLLM on the CPU, on loopback, with a tiny model made on the spot.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    release = argparse.ArgumentParser(add_help=False)
-    release.add_argument("--version", default=DEFAULT_VERSION, help="release of vLLM (default: %(default)s)")
 
-    def command(name: str, run, help_text: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=help_text, description=help_text, parents=parents)
+    def command(name: str, run, help_text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help_text, description=help_text)
         added.set_defaults(run=run)
         return added
 
-    command(
-        "artifacts", _artifacts, "Install a release in an environment of its own, and write its tiny model.", release
+    artifacts = command(
+        "artifacts", _artifacts, "Install a release in an environment of its own, and write its tiny model."
     )
-    start = command(
-        "start", _start, "Start a server and wait until it answers; its key is read from VLLM_API_KEY.", release
-    )
+    artifacts.add_argument("--version", help="release of vLLM (default: those that `make test` runs)")
+    start = command("start", _start, "Start a server and wait until it answers; its key is read from VLLM_API_KEY.")
+    start.add_argument("--version", default=DEFAULT_VERSION, help="release of vLLM (default: %(default)s)")
     start.add_argument("--port", type=int, default=0, help="0 takes a free one")
     stopping = command("stop", _stop, "Stop a server that `start` has started.")
     stopping.add_argument("--port", type=int, required=True)

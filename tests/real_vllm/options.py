@@ -5,15 +5,16 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
-from tests.real_vllm.layout import cache_root, model_directory, venv_python
+from tests.real_vllm.layout import cache_root, venv_python
 from tests.real_vllm.releases import no_thread_binding
 
 
-def command(version: str, port: int, max_loras: int) -> list[str]:
+def command(version: str, port: int, max_loras: int, model: Path) -> list[str]:
     """The command line; it holds no secret, for every user of the machine can read it."""
     command = [str(venv_python(version)), "-m", "vllm.entrypoints.openai.api_server"]
-    command += ["--model", str(model_directory(version)), "--served-model-name", "tiny"]
+    command += ["--model", str(model), "--served-model-name", "tiny"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     # With bfloat16 vLLM takes AMX wherever the processor has it, and dies where a virtual machine does not let it.
     command += ["--dtype", "float32", "--max-model-len", "256", "--max-num-seqs", "4", "--enforce-eager"]

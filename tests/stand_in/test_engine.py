@@ -61,16 +61,17 @@ def test_an_evicted_adapter_whose_files_are_gone_kills_the_server(tmp_path: Path
         assert ask(server.url, "GET", "/health").status == 200
 
 
-def test_load_inplace_sticks(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("profile", "sticks"), [("0.15", True), ("0.32", True), ("0.33", False)])
+def test_load_inplace_sticks_up_to_0_32(tmp_path: Path, profile: str, sticks: bool) -> None:
     directory = write_adapter(tmp_path / "1", seed=1)
-    with StandIn(death_delay=0) as server:
+    with StandIn(profile, death_delay=0) as server:
         load(server.url, "a", directory, load_inplace=True)
         before = weights(server.url, "a")
         write_adapter(directory, seed=2)
-        assert weights(server.url, "a") != before
+        assert (weights(server.url, "a") != before) is sticks
         shutil.rmtree(directory)
-        assert complete(server.url, "a").status == 500
-        assert eventually(lambda: _is_down(server))
+        assert complete(server.url, "a").status == (500 if sticks else 200)
+        assert eventually(lambda: _is_down(server)) if sticks else not _is_down(server)
 
 
 def test_unload_and_load_unstick(tmp_path: Path) -> None:
@@ -92,15 +93,52 @@ def test_load_inplace_keeps_the_place_in_the_list(examples: Path) -> None:
         assert list(served(server.url).items())[1:] == [("a", str(examples / "second")), ("b", str(examples / "first"))]
 
 
-@pytest.mark.parametrize("example", ["rank64", "missing", "oversized"])
-def test_a_failed_load_inplace_shows_the_old_root(examples: Path, example: str) -> None:
-    with StandIn() as server:
+@pytest.mark.parametrize("profile", ["0.32", "0.33"])
+@pytest.mark.parametrize("example", ["rank64", "missing"])
+def test_a_failed_load_inplace_shows_the_old_root_and_leaves_the_weights(
+    examples: Path, example: str, profile: str
+) -> None:
+    with StandIn(profile) as server:
         load(server.url, "a", examples / "first")
         before = weights(server.url, "a")
         assert load(server.url, "a", examples / example, load_inplace=True).status in (404, 500)
         assert served(server.url)["a"] == str(examples / "first")
-        # Tensors that do not fit are noticed when the old ones are half overwritten.
-        assert (weights(server.url, "a") == before) is (example != "oversized")
+        assert weights(server.url, "a") == before
+
+
+@pytest.mark.parametrize("profile", ["0.15", "0.32", "0.33"])
+def test_tensors_that_do_not_fit_are_noticed_when_the_old_ones_are_half_overwritten(
+    examples: Path, profile: str
+) -> None:
+    """Up to 0.32 what is there then is served; from 0.33 on the next request to the name kills the engine."""
+    with StandIn(profile, death_delay=60) as server:
+        load(server.url, "a", examples / "first")
+        before = weights(server.url, "a")
+        # Under a name of its own it does no harm.
+        assert load(server.url, "b", examples / "oversized").status >= 400
+        assert weights(server.url, "a") == before
+        assert load(server.url, "a", examples / "oversized", load_inplace=True).status >= 400
+        assert served(server.url)["a"] == str(examples / "first")
+        assert ask(server.url, "GET", "/health").status == 200
+        assert complete(server.url, "tiny").status == 200
+        if profile != "0.33":
+            assert weights(server.url, "a") not in ("", before)
+            return
+        died = complete(server.url, "a")
+        assert (died.status, ask(server.url, "GET", "/health").status) == (500, 503)
+        assert died.json["error"]["message"] == "The server had an error while processing your request."
+        assert "EngineCore encountered an issue" in load(server.url, "c", examples / "second").text
+
+
+@pytest.mark.parametrize("profile", ["0.32", "0.33"])
+def test_unload_and_load_cure_what_a_failed_load_inplace_left(examples: Path, profile: str) -> None:
+    with StandIn(profile) as server:
+        load(server.url, "a", examples / "first")
+        before = weights(server.url, "a")
+        load(server.url, "a", examples / "oversized", load_inplace=True)
+        unload(server.url, "a")
+        load(server.url, "a", examples / "first")
+        assert weights(server.url, "a") == before
 
 
 def _while_completing(server: StandIn, change: Callable[[], object]) -> str:

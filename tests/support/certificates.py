@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
+import subprocess
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -52,3 +53,13 @@ def context_of(certificate: Path, clients: Path | None = None) -> ssl.SSLContext
         context.load_verify_locations(clients)
         context.verify_mode = ssl.CERT_REQUIRED
     return context
+
+
+def hashed_directory(directory: Path, *certificates: Path) -> Path:
+    """Put certificates into a directory under the names by which OpenSSL finds them, as c_rehash does."""
+    directory.mkdir(exist_ok=True)
+    for pem in certificates:
+        command = ["openssl", "x509", "-noout", "-subject_hash", "-in", str(pem)]
+        name = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        (directory / f"{name}.0").write_bytes(pem.read_bytes())
+    return directory

@@ -7,9 +7,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+#: Where certificates of trusted authorities are looked for.
+CERTIFICATE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
 
 def clean_environment(directory: Path) -> dict[str, str]:
-    """The caller's environment without what would change a run: variables of Ansible, vLLM and Python, and proxies.
+    """The caller's environment without what would change a run: variables of Ansible, vLLM and Python, proxies and
+    certificates.
 
     directory: for Ansible's own files.
     """
@@ -17,7 +21,9 @@ def clean_environment(directory: Path) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("ANSIBLE_", "VLLM_", "PYTHON")) and not name.lower().endswith("_proxy")
+        if not name.startswith(("ANSIBLE_", "VLLM_", "PYTHON"))
+        and not name.lower().endswith("_proxy")
+        and name not in CERTIFICATE_VARIABLES
     }
     if "COVERAGE_PROCESS_CONFIG" in kept:
         # A worker that is measured writes what it ran as it ends, which Ansible does not wait for unless it is told to.

@@ -19,6 +19,12 @@ class Server:
         self.url = url
         self.api_key = api_key
 
+    @property
+    def reading(self) -> list[str]:
+        """The requests that it takes to read what is served: the Rust front-end's list is believed only with /health."""
+        rust = any(card["owned_by"] == "vllm-frontend-rs" for card in self._cards())
+        return ["GET /v1/models", "GET /health"] if rust else ["GET /v1/models"]
+
     def base_models(self) -> list[str]:
         return [card["id"] for card in self._cards() if card["max_model_len"]]
 

@@ -109,7 +109,7 @@ def gzipped(files: dict[str, bytes]) -> bytes:
     return gzip.compress(tar_of(files), mtime=0)
 
 
-def place(source: Path, store: Path, check_mode: bool = False, **options: object) -> dict:
-    given = {"src": str(source), "store": str(store), "name": "sql", "server_store": None, "digest": None}
+def place(source: Path | None, store: Path, check_mode: bool = False, **options: object) -> dict:
+    given = {"src": source and str(source), "store": str(store), "name": "sql", "server_store": None, "digest": None}
     checks = {"max_rank": None, "base_model": None, "checksum": None, "allow_pickle": False, "max_size": LIMIT}
     return place_artifact({**given, **checks, **options}, check_mode, lambda path: False)

@@ -8,7 +8,7 @@ import json
 import math
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,37 @@ def tensors(shapes: dict[str, list[int]]) -> Callable[[Path], Any]:
 
 def more_tensors(shapes: dict[str, list[int]]) -> Callable[[Path], Any]:
     return lambda adapter: rewrite_weights(adapter, {**shapes_of(adapter), **shapes})
+
+
+def pair(module: str, rank: int) -> dict[str, list[int]]:
+    """The matrices of a module that turns 64 numbers into 64."""
+    return {f"{module}.lora_A.weight": [rank, 64], f"{module}.lora_B.weight": [64, rank]}
+
+
+def experts(
+    layer: str, count: int, names: Iterable[str] = ("gate_proj", "up_proj", "down_proj")
+) -> dict[str, list[int]]:
+    """Those of so many experts, each of its own."""
+    modules = [f"{layer}.experts.{number}.{name}" for number in range(count) for name in names]
+    return {name: shape for module in modules for name, shape in pair(module, 8).items()}
+
+
+def stacked(layer: str, names: Iterable[str] = ("w1", "w2", "w3")) -> dict[str, list[int]]:
+    """Those of four experts, in one tensor."""
+    modules = [f"{layer}.experts.{name}" for name in names]
+    return {name: [4, *shape] for module in modules for name, shape in pair(module, 8).items()}
+
+
+def both(*changes: Callable[[Path], Any]) -> Callable[[Path], Any]:
+    """One change after the other."""
+    return lambda adapter: [change(adapter) for change in changes]
+
+
+def renamed(old: str, new: str) -> Callable[[Path], Any]:
+    """Each tensor has another name."""
+    return lambda adapter: rewrite_weights(
+        adapter, {name.replace(old, new, 1): shape for name, shape in shapes_of(adapter).items()}
+    )
 
 
 def header(text: bytes, data_length: int = 0) -> Callable[[Path], Any]:

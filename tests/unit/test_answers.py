@@ -18,6 +18,7 @@ HTML = "<!DOCTYPE html><html><body>Please log in</body></html>"
 FLAT = '{"object":"error","message":"M","type":"T","param":null,"code":400}'
 NESTED = '{"error":{"message":"M","type":"T","param":null,"code":400}}'
 RUST = '{"error":{"message":"M","type":"invalid_request_error","param":null,"code":"model_not_found"}}'
+RUST_33 = '{"error":{"message":"M","type":"NotFoundError","param":"model","code":404}}'
 
 
 def answer(status: int, body: str = "", **more: object) -> Answer:
@@ -34,6 +35,7 @@ def said(message: str) -> str:
         (FLAT, "vllm", "M"),  # up to 0.10.0
         (NESTED, "vllm", "M"),  # from 0.10.1
         (RUST, "vllm", "M"),
+        (RUST_33, "vllm", "M"),
         ('{"error":{}}', "vllm", ""),
         ('{"error":"Unauthorized"}', "other", "Unauthorized"),
         ('{"detail":"Not Found"}', "router", "Not Found"),
@@ -83,7 +85,9 @@ def test_common_meanings(decode, status: int, code: str, retryable: bool, body: 
     [
         (404, '{"detail":"Not Found"}', "runtime_lora_disabled"),
         (404, "", "runtime_lora_disabled"),
-        (404, HTML, "not_vllm"),
+        # The proxy that answers so does not pass the route; a GET of it is judged alike.
+        (404, HTML, "runtime_lora_disabled"),
+        (404, '{"message":"no Route matched with those values"}', "runtime_lora_disabled"),
         (404, said("Loading lora x failed: No adapter found for /x"), "artifact_not_found"),
         (404, said("words of a later release"), "artifact_not_found"),
         (
@@ -97,6 +101,10 @@ def test_common_meanings(decode, status: int, code: str, retryable: bool, body: 
             said("Local LoRA adapter paths require VLLM_RUNTIME_LORA_ALLOWED_PATH_PREFIXES to be configured."),
             "artifact_rejected",
         ),
+        (400, said("Local LoRA adapter path is outside the configured allowed prefixes."), "artifact_rejected"),
+        (400, said("engine was not started with LoRA enabled"), "lora_disabled"),
+        (400, said("LoRA adapter `x` is already loaded. If you want to load the adapter in place, …"), "not_converged"),
+        (500, said("utility call `add_lora` failed: Expected `bool`, got `null` - at `$[4]`"), "invalid_request"),
         (400, said("LoRA rank 64 is greater than max_lora_rank 16."), "artifact_rejected"),
         (500, said("LoRA rank 64 is greater than max_lora_rank 16."), "artifact_rejected"),
         (500, said("words of a later release"), "artifact_rejected"),
@@ -126,7 +134,7 @@ def test_load(status: int, body: str, code: str) -> None:
     [
         (404, '{"detail":"Not Found"}', "runtime_lora_disabled"),
         (404, "", "runtime_lora_disabled"),
-        (404, HTML, "not_vllm"),
+        (404, HTML, "runtime_lora_disabled"),
         (404, said("The lora adapter 'x' cannot be found."), "not_converged"),
         (404, '{"object":"error","message":"The lora adapter \'x\' cannot be found."}', "not_converged"),
         (500, said("engine rejected removal of LoRA adapter x"), "server_error"),

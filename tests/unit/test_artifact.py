@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import inspect_artifact
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact_files import directory_digest
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 
 from tests.unit.artifact_changes import WEIGHTS
 from tests.vllm_stand_in import write_adapter
@@ -33,9 +34,18 @@ def test_facts_of_a_good_artifact(tmp_path: Path) -> None:
 def test_all_problems_are_listed(tmp_path: Path) -> None:
     path = write_adapter(tmp_path / "adapter", peft_type="IA3", use_dora=True, bias="all", base_model="other")
     (path / WEIGHTS).unlink()
-    (path / "extra").symlink_to("/etc")
+    (path / "tokenizer.json").symlink_to("/etc/hostname")
     result = inspect_artifact(str(path), max_rank=4, base_model="tiny", checksum=f"sha256:{'0' * 64}")
-    causes = ("extra", "checksum", "peft_type", "rank 8", "use_dora", "bias", "base_model_name_or_path", "is missing")
+    causes = (
+        "tokenizer.json",
+        "checksum",
+        "peft_type",
+        "rank 8",
+        "use_dora",
+        "bias",
+        "base_model_name_or_path",
+        "is missing",
+    )
     assert [cause for cause in causes if not any(cause in found for found in result["problems"])] == []
     assert len(result["problems"]) == len(causes)
 
@@ -50,19 +60,20 @@ def test_the_list_of_problems_is_bounded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"path": ""}, "path must be"),
-        ({"path": "/a\0b"}, "path must be"),
-        ({"max_rank": 0}, "max_rank must be 1 or more, and is 0"),
-        ({"max_rank": -1}, "max_rank must be"),
-        ({"base_model": ""}, "base_model must be"),
-        ({"base_model": "/"}, "base_model must be"),
-        ({"checksum": ""}, "checksum must be"),
-        ({"checksum": "sha256:1234"}, "checksum must be 'sha256:' and 64 hexadecimal digits, and is 'sha256:1234'"),
-        ({"checksum": "md5:" + 32 * "0"}, "checksum must be"),
-        ({"checksum": "sha256:" + 64 * "0" + "\n"}, "checksum must be"),
+        ({"path": ""}, "path names nothing"),
+        ({"path": "/a\0b"}, "path names nothing"),
+        ({"max_rank": 0}, "max_rank is 0; give 1 or more"),
+        ({"max_rank": -1}, "max_rank is -1"),
+        ({"base_model": ""}, "base_model names no model"),
+        ({"base_model": "/"}, "base_model names no model"),
+        ({"checksum": ""}, "checksum is ''"),
+        ({"checksum": "sha256:1234"}, "checksum is 'sha256:1234'; give 'sha256:' and 64 hexadecimal digits"),
+        ({"checksum": "md5:" + 32 * "0"}, "checksum is 'md5:"),
+        ({"checksum": "sha256:" + 64 * "0" + "\n"}, "checksum is 'sha256:"),
     ],
     ids=str,
 )
 def test_options_that_make_no_sense(tmp_path: Path, options: dict, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(VllmError, match=f"^Option {words}") as raised:
         inspect_artifact(**{"path": str(write_adapter(tmp_path / "adapter")), **options})
+    assert raised.value.code == "invalid_request"

@@ -69,7 +69,8 @@ def test_a_bad_artifact_is_no_failure(tmp_path: Path) -> None:
 def test_an_option_that_makes_no_sense_is_one(tmp_path: Path) -> None:
     result, _memory = run_module(tmp_path, path=str(write_adapter(tmp_path / "adapter")), max_rank=0)
     assert result["failed"] is True
-    assert result["msg"].startswith("max_rank must be ")
+    assert result["msg"].startswith("Option max_rank is 0; ")
+    assert result["error"]["code"] == "invalid_request"
 
 
 def test_two_gigabytes_take_little_memory(tmp_path: Path) -> None:

@@ -18,17 +18,27 @@ from tests.unit.artifact_changes import (
     A,
     B,
     assert_problem,
+    both,
     config,
+    experts,
     floats,
     header,
     more_tensors,
+    pair,
+    renamed,
     rewrite_weights,
     shapes_of,
+    stacked,
     tensors,
 )
 from tests.vllm_stand_in import write_adapter
 
 PREFIX = "base_model.model.model.layers.0."
+
+
+def with_heads(heads: dict[str, list[int]]) -> Callable[[Path], Any]:
+    return both(config(modules_to_save=["classifier", "score"]), more_tensors(heads))
+
 
 CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no tensors": (header(b"{}"), f"{WEIGHTS}: there are no LoRA matrices"),
@@ -44,7 +54,7 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "weights turned": (tensors({A: [64, 8], B: [8, 64]}), "the rank is 64 where"),
     "rank of a pattern": (config(rank_pattern={"q_proj": 16}), "the rank is 8 where"),
     "fused experts": (
-        tensors({"m.experts.lora_A.weight": [12, 64], "m.experts.lora_B.weight": [64, 12]}),
+        tensors({**pair("m.experts", 12), **pair("m.experts.base_layer", 8)}),
         f"the rank is 12 where {CONFIG} declares 8: 'm.experts'",
     ),
     "A without B": (tensors({A: [8, 64]}), "there is a lora_A without lora_B for"),
@@ -65,6 +75,48 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
         "that are not LoRA matrices, which vLLM refuses",
     ),
     "head that is not declared": (more_tensors({"score.weight": [2, 64]}), "which vLLM refuses: 'score.weight'"),
+    "two heads": (
+        with_heads({"base_model.model.score.weight": [2, 64], "base_model.model.classifier.weight": [2, 64]}),
+        "there is more than one classification head, and vLLM takes one: 'classifier and score'",
+    ),
+    "one head twice": (
+        with_heads({"a.score.weight": [2, 64], "b.score.weight": [2, 64]}),
+        "there is more than one weight for the classification head: 'score'",
+    ),
+    "bias of a head alone": (
+        with_heads({"base_model.model.classifier.bias": [2]}),
+        "there is a bias without a weight for the classification head: 'classifier'",
+    ),
+    "bias of another head": (
+        with_heads({"score.weight": [2, 64], "score.bias": [3]}),
+        "weight and bias have no shapes of a classification head: 'score'",
+    ),
+    "torch.compile": (
+        renamed("layers.", "_orig_mod.layers."),
+        "the names have the part '_orig_mod', which torch.compile",
+    ),
+    "torch.compile around PEFT": (
+        renamed("base_model.", "_orig_mod.base_model."),
+        "'_orig_mod', which torch.compile adds",
+    ),
+    "torch.compile of one layer": (
+        renamed("self_attn.", "_orig_mod.self_attn."),
+        "so vLLM loads these weights without",
+    ),
+    "FSDP": (renamed("layers.0.", "layers.0._fsdp_wrapped_module."), "'_fsdp_wrapped_module', which FSDP adds"),
+    "activation checkpointing": (
+        renamed("self_attn.", "_checkpoint_wrapped_module.self_attn."),
+        "'_checkpoint_wrapped_module', which activation checkpointing adds",
+    ),
+    "DDP around PEFT": (renamed("base_model.", "module.base_model."), "'module', which DistributedDataParallel adds"),
+    "DDP in PEFT": (renamed("base_model.model.", "base_model.model.module."), "(unwrap the model before you save the"),
+    "wrapper that nobody knows": (renamed("layers.", "_shard.layers."), "'_shard', which a wrapper adds"),
+    "adapter of an adapter's layers": (
+        renamed(".lora_", ".base_layer.lora_"),
+        "'base_layer', which another adapter adds",
+    ),
+    "model in a model": (renamed("base_model.", "x.base_model."), "'base_model', which PEFT adds"),
+    "name with a hole": (renamed("layers.", "layers.."), "the names have the part ''"),
 }
 
 
@@ -93,10 +145,24 @@ def test_one_sentence_for_all_modules_with_one_fault(tmp_path: Path) -> None:
             "mlp.experts.base_layer.lora_A.weight": [4 * 8, 64],
             "mlp.experts.base_layer.lora_B.weight": [128, 4 * 8],
         },
-        {"mlp.experts.w1.lora_A.weight": [1, 8, 64], "mlp.experts.w1.lora_B.weight": [4, 64, 8]},
-        {"mlp.experts.3.up_proj.lora_A.weight": [8, 64], "mlp.experts.3.up_proj.lora_B.weight": [64, 8]},
+        {**stacked("mlp"), "mlp.experts.w1.lora_A.weight": [1, 8, 64]},
+        experts("mlp", 3),
+        experts("block_sparse_moe", 12, ("w1", "w2", "w3")),
+        experts("mixer", 2, ("up_proj", "down_proj")),
+        {**experts("mlp", 2), **experts("other", 3), **pair("mlp.shared_experts.up_proj", 8), **pair("mlp.gate", 8)},
+        pair("base_model.model.self_attn.q_proj", 8),
     ],
-    ids=["embedding", "saved embedding", "fused experts", "stacked experts", "experts"],
+    ids=[
+        "embedding",
+        "saved embedding",
+        "fused experts",
+        "stacked experts",
+        "experts",
+        "experts of Mixtral",
+        "experts without a gate",
+        "experts of two layers, and a shared one",
+        "adapter of an adapted model",
+    ],
 )
 def test_layouts_that_vllm_takes(tmp_path: Path, shapes: dict) -> None:
     adapter = write_adapter(tmp_path / "adapter", rank=8)
@@ -104,19 +170,8 @@ def test_layouts_that_vllm_takes(tmp_path: Path, shapes: dict) -> None:
     assert inspect_artifact(str(adapter))["problems"] == []
 
 
-def test_patterns_for_fused_experts_name_their_parameters(tmp_path: Path) -> None:
-    path = write_adapter(tmp_path / "adapter", rank=8, rank_pattern={"experts.gate_up_proj": 5})
-    shapes = {
-        "mlp.experts.lora_A.weight": [3 * 8, 64],
-        "mlp.experts.lora_B.weight": [64, 3 * 8],
-        "mlp.experts.base_layer.lora_A.weight": [3 * 5, 64],
-        "mlp.experts.base_layer.lora_B.weight": [128, 3 * 5],
-    }
-    rewrite_weights(path, {PREFIX + name: shape for name, shape in shapes.items()})
-    assert inspect_artifact(str(path))["problems"] == []
-
-
 def test_a_classification_head_is_taken_where_it_is_declared(tmp_path: Path) -> None:
     path = write_adapter(tmp_path / "adapter", modules_to_save=["score"])
-    rewrite_weights(path, {**shapes_of(path), "base_model.model.score.weight": [2, 64]})
+    head = {"base_model.model.score.weight": [2, 64], "base_model.model.score.bias": [2]}
+    rewrite_weights(path, {**shapes_of(path), **head})
     assert inspect_artifact(str(path))["problems"] == []

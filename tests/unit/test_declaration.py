@@ -60,7 +60,11 @@ def test_declared(options: dict, expected: DeclaredAdapter) -> None:
         ({**SQL, "path": "/a/\x7f"}, "path", "control or invisible"),
         ({**SQL, "path": "org/sql"}, "path", "relative"),
         ({**SQL, "path": "./sql"}, "path", "relative"),
-        ({**SQL, "path": "~/sql"}, "path", "relative"),
+        ({**SQL, "path": "./sql"}, "path", "the directory that the server was started in; give an absolute path on"),
+        ({**SQL, "path": "org/sql"}, "path", "a model hub; give an absolute path on the node, or set allow_hub"),
+        # No hub has such a name: the server looks below its own home, whatever allow_hub says.
+        ({**SQL, "path": "~/sql"}, "path", "relative to the home directory"),
+        ({**SQL, "path": "~vllm/sql", "allow_hub": True}, "path", "relative to the home directory"),
         ({**SQL, "path": "", "allow_hub": True}, "path", "is empty"),
         ({**SQL, "base_model": ""}, "base_model", "is empty"),
         ({**SQL, "base_model": "a\rb"}, "base_model", "control or invisible"),

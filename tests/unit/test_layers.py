@@ -22,6 +22,7 @@ PACKAGE = "ansible_collections.sovereign.vllm.plugins"
 PURE = [
     "_errors",
     "_models",
+    "_values",
     "_yaml",
     "_plan",
     "_declaration",
@@ -37,6 +38,7 @@ PURE = [
 ARTIFACTS = [
     "_artifact",
     "_artifact_config",
+    "_artifact_experts",
     "_artifact_files",
     "_artifact_ranks",
     "_artifact_text",
@@ -48,12 +50,12 @@ ARTIFACTS = [
     "_staging",
     "_store",
 ]
-CLIENT = ["_requests", "_transport_errors", "_deadline", "_transport", "_client"]
+CLIENT = ["_certificates", "_grpc_probe", "_requests", "_transport_errors", "_deadline", "_transport", "_client"]
 APPLY = ["_steps", "_apply", "_converge"]
 OPERATIONS = ["_argspec", "_operation", "_lora_adapters", "_base_models", "_server", "_smoke_test", "_runner"]
 LAYERS = [
     (PURE, set(sys.stdlib_module_names)),
-    (CLIENT, {*sys.stdlib_module_names, "requests", "urllib3"}),
+    (CLIENT, {*sys.stdlib_module_names, "certifi", "requests", "urllib3"}),
     (APPLY, set(sys.stdlib_module_names)),
     (OPERATIONS, {*sys.stdlib_module_names, "ansible"}),
 ]

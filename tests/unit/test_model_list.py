@@ -75,6 +75,37 @@ def test_ten_thousand_adapters() -> None:
     assert len(observed.adapters) == 10_000
 
 
+def test_front_end_whose_list_outlives_its_engine() -> None:
+    rust = {"owned_by": "vllm-frontend-rs"}
+    assert read([{**BASE, **rust}, {**SQL, **rust}]).rust_front_end
+    assert not read([BASE, SQL]).rust_front_end
+    # A proxy or an old test double may leave the owner out.
+    assert not read([{key: value for key, value in BASE.items() if key != "owned_by"}]).rust_front_end
+
+
+@pytest.mark.parametrize("owner", ["sglang", "llamacpp", "library", "openai", "x" * 1000, "\x1b[2J"])
+def test_list_of_another_server_says_whose_it_is(owner: str) -> None:
+    """Servers that speak the same language have other routes for adapters, or none: nothing is concluded about them."""
+    for cards in ([{**BASE, "owned_by": owner}], [{"id": "m", "object": "model", "owned_by": owner}]):
+        with pytest.raises(VllmError, match="it is another server than vLLM; check that base_url") as caught:
+            read(cards)
+        assert caught.value.code == "not_vllm"
+        assert caught.value.message.isprintable()
+        assert len(caught.value.message) < 600
+    assert "owner (owned_by) is 'sglang'" in message_of("sglang")
+
+
+def message_of(owner: str) -> str:
+    with pytest.raises(VllmError) as caught:
+        read([{**BASE, "owned_by": owner}])
+    return caught.value.message
+
+
+@pytest.mark.parametrize("owner", ["vllm", "vllm-ascend", "My-vLLM", "", None, 7])
+def test_owner_that_says_nothing_against_vllm(owner: object) -> None:
+    assert read([{**BASE, "owned_by": owner}]).base_models
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.sovereign.vllm.plugins.module_utils import _staging
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact_files import ArtifactError, directory_digest
-from ansible_collections.sovereign.vllm.plugins.module_utils._placing import place_artifact, prune_versions
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
+from ansible_collections.sovereign.vllm.plugins.module_utils._placing import prune_versions
 from ansible_collections.sovereign.vllm.plugins.module_utils._store import folder_of, version_directory
 
 from tests.unit.archives import files_of, place
@@ -72,8 +73,9 @@ def test_what_was_changed_in_its_place_is_told_and_left_alone(adapter: Path, sto
     path = Path(place(adapter, store)["path"])
     (path / "adapter_config.json").write_text("{}", encoding="utf-8")
     for check_mode in (False, True):
-        with pytest.raises(ArtifactError, match="was changed after it was staged"):
+        with pytest.raises(VllmError, match="was changed after it was staged") as raised:
             place(adapter, store, check_mode)
+        assert raised.value.code == "store_error"
     assert (path / "adapter_config.json").read_text(encoding="utf-8") == "{}"
 
 
@@ -95,8 +97,9 @@ def test_no_two_names_share_a_directory() -> None:
 
 @pytest.mark.parametrize("name", ["", "x" * 256, "ü" * 50])
 def test_a_name_that_no_directory_can_have(adapter: Path, store: Path, name: str) -> None:
-    with pytest.raises(ArtifactError, match="give it another one"):
+    with pytest.raises(VllmError, match=r"^Option name .*; give the adapter another one") as raised:
         place(adapter, store, name=name)
+    assert raised.value.code == "invalid_request"
     assert not store.exists()
 
 
@@ -105,14 +108,17 @@ def test_a_full_disk_leaves_nothing(adapter: Path, store: Path, monkeypatch: pyt
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(ArtifactError, match=r"cannot be written: No space left on device\."):
+    with pytest.raises(
+        VllmError, match=r"cannot be written: No space left on device; see that the disk has room"
+    ) as raised:
         place(adapter, store)
+    assert raised.value.code == "store_error"
     assert [file.name for file in (store / "sql").iterdir()] == [".lock"]
 
 
 def test_a_store_that_is_a_file(adapter: Path, store: Path) -> None:
     store.touch()
-    with pytest.raises(ArtifactError, match=f"{store}/?.* cannot be written"):
+    with pytest.raises(VllmError, match=f"{store}/?.* cannot be written"):
         place(adapter, store)
 
 
@@ -174,8 +180,8 @@ def test_leftovers_go_also_when_there_is_nothing_to_stage(adapter: Path, store: 
 
 @pytest.mark.parametrize("digest", ["sha256:../../../../tmp/x", "sha256:", "", "md5:" + 64 * "0", 64 * "0"])
 def test_a_digest_is_no_path(store: Path, digest: str) -> None:
-    with pytest.raises(ValueError, match="digest must be 'sha256:' and 64 hexadecimal digits"):
-        place_artifact({"src": None, "store": str(store), "name": "sql", "digest": digest}, False, lambda path: False)
+    with pytest.raises(VllmError, match=r"^Option digest is .*; give 'sha256:' and 64 hexadecimal digits"):
+        place(None, store, digest=digest)
 
 
 def test_two_runs_at_once_stage_it_once(adapter: Path, store: Path) -> None:
@@ -238,6 +244,7 @@ def test_nothing_but_versions_is_removed(versions: list[str], store: Path, tmp_p
 
 
 def test_links_inside_an_artifact_become_files(adapter: Path, store: Path) -> None:
-    (adapter / "copy.json").symlink_to("adapter_config.json")
+    (adapter / "real").symlink_to("adapter_config.json")
+    (adapter / "vocab.json").symlink_to("real")
     path = Path(place(adapter, store)["path"])
-    assert stat.S_ISREG((path / "copy.json").lstat().st_mode)
+    assert stat.S_ISREG((path / "vocab.json").lstat().st_mode)

@@ -9,6 +9,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._answers import Ans
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 from ansible_collections.sovereign.vllm.plugins.module_utils._version import (
     cache_risk,
+    load_in_place_sticks,
     parse_version,
     require_load_in_place,
     require_supported,
@@ -44,6 +45,13 @@ def test_too_old(version: str) -> None:
 @pytest.mark.parametrize("version", ["0.7.0", "0.32.0", "1.0.0", "0.1.dev7", None, "unknown"])
 def test_supported_or_not_known_to_be_too_old(version: str) -> None:
     require_supported(version, "http://node")
+
+
+@pytest.mark.parametrize(
+    ("version", "sticks"), [("0.15.0", True), ("0.32.0+cpu", True), ("0.33.0", False), ("1.0.0", False), (None, False)]
+)
+def test_load_in_place_sticks_up_to_0_32(version, sticks) -> None:
+    assert load_in_place_sticks(version) is sticks
 
 
 def test_in_place_needs_0_15() -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from .adapters import write_adapter, write_examples
 from .faults import Fault
-from .profiles import PROFILES, Profile, profile_for
+from .profiles import PROFILES, Profile, profile_for, rust_profile_for
 from .request import Request
 from .server import StandIn
 
@@ -23,6 +23,7 @@ __all__ = [
     "Request",
     "StandIn",
     "profile_for",
+    "rust_profile_for",
     "write_adapter",
     "write_examples",
 ]

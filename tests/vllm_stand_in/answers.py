@@ -39,14 +39,21 @@ def error(profile: Profile, status: int, kind: str, message: str, param: str | N
     if profile.redacts_paths:
         message = _redact(message)
     if profile.errors == "rust":
-        family = "server_error" if status >= 500 else "invalid_request_error"
-        codes = {"NotFoundError": "model_not_found", "BadJSON": "json_parse_error"}
-        detail = {"message": message, "type": family, "param": param, "code": codes.get(kind, family)}
-        return json_answer(status, {"error": detail})
+        return json_answer(status, {"error": {"message": message, "param": param, **_rust_kind(profile, status, kind)}})
     detail = {"message": message, "type": kind, "param": param, "code": status}
     if profile.errors == "nested":
         return json_answer(status, {"error": detail})
     return json_answer(status, {"object": "error", **detail})
+
+
+def _rust_kind(profile: Profile, status: int, kind: str) -> dict[str, str | int]:
+    """Type and code: two families and a word up to 0.32; from 0.33 vLLM's own types and the status."""
+    if profile.codes_are_numbers:
+        types = {"InvalidUserInput": "BadRequestError", "BadJSON": "Bad Request", "BadRequest": "Bad Request"}
+        return {"type": types.get(kind, kind), "code": status}
+    family = "server_error" if status >= 500 else "invalid_request_error"
+    codes = {"NotFoundError": "model_not_found", "BadJSON": "json_parse_error"}
+    return {"type": family, "code": codes.get(kind, family)}
 
 
 def _redact(message: str) -> str:

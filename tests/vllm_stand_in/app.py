@@ -152,4 +152,8 @@ class App:
         fields = parse(self.profile, request, COMPLETION)
         if isinstance(fields, Answer):
             return fields
-        return self.completions.complete(fields["model"], fields["prompt"], fields["max_tokens"])
+        try:
+            return self.completions.complete(fields["model"], fields["prompt"], fields["max_tokens"])
+        except EngineDead as dead:
+            words = self.profile.dead_completion or str(dead)
+            return answers.error(self.profile, 500, "InternalServerError", words)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The part of vLLM's engine that decides which weights a request is served with, and what kills it.
 
-Source: LRUCacheWorkerLoRAManager of vLLM 0.7 to 0.32 (vllm/lora/worker_manager.py).
+Source: LRUCacheWorkerLoRAManager of vLLM 0.7 to 0.33 (vllm/lora/worker_manager.py).
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class EngineDead(Exception):
 
 @dataclass(frozen=True)
 class Adapter:
-    """One loaded adapter. `inplace` sticks: vLLM reads the files again at each step of a request (0.15 to 0.32)."""
+    """One loaded adapter. While `inplace` is set, vLLM reads the files again at each step of a request: it sticks from
+    0.15 to 0.32, and is taken back after the load from 0.33 on."""
 
     name: str
     path: str
@@ -80,10 +81,13 @@ class Engine:
                 raise EngineDead
             try:
                 self._ensure(adapter)
+                weights = self._cache[adapter.int_id]
+                if weights.misfit:
+                    raise AdapterRejected(weights.misfit)
             except (AdapterNotFound, AdapterRejected):
                 self.dead = True
                 raise EngineDead from None
-            return self._cache[adapter.int_id]
+            return weights
 
     def _ensure(self, adapter: Adapter) -> None:
         if adapter.int_id in self._cache and not adapter.inplace:
@@ -97,8 +101,9 @@ class Engine:
             self._cache[adapter.int_id] = weights
             return
         if replaced:
-            # The half-written weights stay under the old id and are served: only a fresh id gets rid of them.
-            self._cache[adapter.int_id] = Weights("garbage")
+            # They stay under the old id, and only a fresh id gets rid of them. Half written, they are served up to
+            # 0.32; from 0.33 on the next step activates them again, and fails again.
+            self._cache[adapter.int_id] = weights if self.profile.activates_again else Weights("garbage")
         raise AdapterRejected(weights.misfit)
 
     def prefix_digest(self, adapter: Adapter, prompt: str, digest: str) -> str:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How each vLLM release answers: one frozen Profile per release, built from a list of what changed when.
 
-Source: the answers recorded from 50 releases (tests/stand_in/recorded_answers.json) and the sources of the releases.
+Source: the answers recorded from 51 releases (tests/stand_in/recorded_answers.json) and the sources of the releases.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ class Profile:
     # How the engine is reached: "v0" (default up to 0.7), "v1" (a process of its own), "v1-in-process".
     engine: str = "v0"
 
-    # Bodies of errors: "flat", "nested" in {"error": …}, or "rust" (nested with a string as code).
+    # Bodies of errors: "flat", "nested" in {"error": …}, or "rust" (nested with a string as code up to 0.32).
     errors: str = "flat"
+    codes_are_numbers: bool = True
     names_parameters: bool = False  # `param` is set where the error is about one field
     # Pydantic's complaints: "endpoint", "endpoint+list", "plain", "summary" (see answers.invalid).
     validation: str = "endpoint"
@@ -35,6 +36,9 @@ class Profile:
     lists_runtime_adapters: bool = False
     already_loaded: str = "The lora adapter '{name}' has already beenloaded."
     load_inplace: bool = False
+    inplace_sticks: bool = True  # the flag stays with the adapter, so that each step reads the files again
+    # Weights that did not go into the layers in place are activated again by the next step, which kills the engine.
+    activates_again: bool = False
     refuses_base_name: bool = False
     not_found_status: int = 404  # with engine v1; engine v0 always says 404
     not_found_prefix: str = "Call to add_lora method failed: "
@@ -51,6 +55,8 @@ class Profile:
     guarded: tuple[str, ...] = ("/v1",)
     bearer_any_case: bool = False
     dead_health: int = 500
+    # What a completion says of a dead engine; None for the engine's own words.
+    dead_completion: str | None = None
     has_ping: bool = False
     has_adapters_route: bool = False  # POST /adapters and DELETE /adapters/{name}, outside the key
 
@@ -59,6 +65,8 @@ class Profile:
     success_type: str | None = None  # Content-Type of "Success: …"
     router_bodies: bool = True  # {"detail": "Not Found"}
     canonical_roots: bool = False  # checks paths against allowed prefixes, and lists them resolved
+    cannot_load: str = ""  # what the engine says of every load, since the two do not agree on what a load is
+    death_delay: float = 0.2  # seconds from the death of the engine to the end of the server
 
 
 # Release, and what is different from it on.
@@ -99,12 +107,21 @@ CHANGES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("0.27.0", {"guarded": ("/v1", "/v2", "/inference", "/cohere")}),
     ("0.30.0", {"validation": "summary"}),
     ("0.31.0", {"refuses_base_name": True, "prefix_cache_key": "name and path"}),
+    (
+        "0.33.0",
+        {
+            "inplace_sticks": False,
+            "activates_again": True,
+            "dead_completion": "The server had an error while processing your request.",
+        },
+    ),
 )
 
-# The Rust front-end is opt-in (VLLM_USE_RUST_FRONTEND=1); seen with 0.30.0.
-RUST = {
+# The Rust front-end is opt-in (VLLM_USE_RUST_FRONTEND=1); seen with 0.30.0, 0.32.0 and 0.33.0.
+RUST: dict[str, Any] = {
     "errors": "rust",
-    "already_loaded": "The lora adapter '{name}' has already been loaded. If you want to load the adapter in place, "
+    "codes_are_numbers": False,
+    "already_loaded": "LoRA adapter `{name}` is already loaded. If you want to load the adapter in place, "
     "set 'load_inplace' to true.",
     "refuses_base_name": True,
     "redacts_paths": False,
@@ -115,7 +132,12 @@ RUST = {
     "success_type": "text/plain; charset=utf-8",
     "router_bodies": False,
     "canonical_roots": True,
+    "death_delay": 2.0,  # between 2 seconds and 2 minutes
 }
+RUST_CHANGES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("0.32.0", {"cannot_load": "Expected `bool`, got `null` - at `$[4]`"}),
+    ("0.33.0", {"cannot_load": "", "codes_are_numbers": True}),
+)
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -130,10 +152,17 @@ def profile_for(version: str) -> Profile:
 
     Raises ValueError for what is no version number.
     """
-    numbers = _numbers(version)
-    profile = Profile(version=version)
-    for since, changes in CHANGES:
-        if _numbers(since) <= numbers:
+    return _changed(Profile(version=version), CHANGES)
+
+
+def rust_profile_for(version: str) -> Profile:
+    """The profile of a release with its Rust front-end, which is there from 0.22 on; otherwise as profile_for."""
+    return _changed(replace(profile_for(version), **RUST), RUST_CHANGES)
+
+
+def _changed(profile: Profile, all_changes: tuple[tuple[str, dict[str, Any]], ...]) -> Profile:
+    for since, changes in all_changes:
+        if _numbers(since) <= _numbers(profile.version):
             profile = replace(profile, **changes)
     return profile
 
@@ -157,5 +186,8 @@ PROFILES: dict[str, Profile] = {
     "0.26": profile_for("0.26.0"),
     "0.30": profile_for("0.30.0"),
     "0.32": profile_for("0.32.0"),
-    "rust": replace(profile_for("0.30.0"), **RUST),
+    "0.33": profile_for("0.33.0"),
+    "rust": rust_profile_for("0.30.0"),
+    "rust-0.32": rust_profile_for("0.32.0"),
+    "rust-0.33": rust_profile_for("0.33.0"),
 }

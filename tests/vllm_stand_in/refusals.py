@@ -44,6 +44,6 @@ def by_engine(profile: Profile, name: str, path: str, refused: AdapterNotFound |
 
 def _rust(profile: Profile, name: str, message: str) -> Answer:
     if message.startswith("LoRA is not enabled"):
-        return error(profile, 400, "BadRequestError", message)
-    text = f"failed to load LoRA adapter '{name}': utility call `add_lora` failed: Call to add_lora method failed: {message}"
+        return error(profile, 400, "BadRequestError", "engine was not started with LoRA enabled")
+    text = f"failed to load LoRA adapter `{name}`: utility call `add_lora` failed: Call to add_lora method failed: {message}"
     return error(profile, 500, "InternalServerError", text)

@@ -8,8 +8,10 @@ import contextlib
 import os
 import threading
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
+from .artifacts import AdapterRejected
 from .engine import Adapter, Engine
 from .profiles import Profile
 from .settings import Settings
@@ -56,8 +58,11 @@ class Registry:
             known = self.find(name)
             parent = parent if parent and self.is_base(parent) else self.base_models[0][0]
             adapter = Adapter(name, path, known.int_id if known else self._fresh_id(), parent, inplace)
+            if self.profile.cannot_load:
+                raise AdapterRejected(self.profile.cannot_load)
             if self.profile.load_reaches_engine:
                 self.engine.add(adapter)
+            adapter = replace(adapter, inplace=inplace and self.profile.inplace_sticks)
             with self._lock:
                 if known in self.adapters:
                     self.adapters[self.adapters.index(known)] = adapter
@@ -68,8 +73,8 @@ class Registry:
         if not name or not path:
             raise Refused("invalid", "Both 'lora_name' and 'lora_path' must be provided.")
         if self.profile.refuses_base_name and self.is_base(name):
-            subject = "lora adapter name" if self.profile.canonical_roots else "lora adapter"
-            raise Refused("invalid", f"The {subject} '{name}' conflicts with a served base model.", "lora_name")
+            subject = f"LoRA adapter name `{name}`" if self.profile.canonical_roots else f"The lora adapter '{name}'"
+            raise Refused("invalid", f"{subject} conflicts with a served base model.", "lora_name")
         if self.find(name) and not inplace:
             raise Refused("invalid", self.profile.already_loaded.format(name=name), "lora_name")
 
@@ -83,12 +88,13 @@ class Registry:
         if not os.path.isabs(path):
             text = f"Local LoRA adapter paths must be absolute and under one of the prefixes configured by {variable}."
             raise Refused("invalid", text, "lora_path")
-        if not os.path.exists(path):
-            raise Refused("invalid", "Local LoRA adapter path must exist and be accessible.", "lora_path")
+        # Outside comes first: it says so of paths that do not exist as well.
         real = Path(path).resolve()
         if not any(real.is_relative_to(Path(prefix).resolve()) for prefix in self.allowed_prefixes):
             text = "Local LoRA adapter path is outside the configured allowed prefixes."
             raise Refused("invalid", text, "lora_path")
+        if not real.exists():
+            raise Refused("invalid", "Local LoRA adapter path must exist and be accessible.", "lora_path")
         return str(real)
 
     def unload(self, name: str) -> None:
@@ -100,7 +106,7 @@ class Registry:
             if adapter is None:
                 raise Refused("unknown adapter", f"The lora adapter '{name}' cannot be found.", name)
             if self.profile.unload_reaches_engine and not self.engine.remove(adapter):
-                text = f"failed to unload LoRA adapter '{name}' with id {adapter.int_id}"
+                text = f"engine rejected removal of LoRA adapter `{name}`"
                 raise Refused("engine", text)
             with self._lock:
                 self.adapters = [other for other in self.adapters if other.name != name]

@@ -40,6 +40,8 @@ class StandIn:
         if isinstance(profile, str):
             profile = PROFILES[profile] if profile in PROFILES else profile_for(profile)
         self.profile = replace(profile, version=self.settings.version or profile.version)
+        delay = self.settings.death_delay
+        self.death_delay = self.profile.death_delay if delay is None else delay
         self.log: list[Request] = []
         self.faults = Faults()
         self.on_request: Callable[[Request], object] | None = None
@@ -214,7 +216,7 @@ class StandIn:
         with self._lock:
             if app.engine.dead and not self._dying:
                 self._dying = True
-                timer = threading.Timer(self.settings.death_delay, self._die, (app,))
+                timer = threading.Timer(self.death_delay, self._die, (app,))
                 timer.daemon = True
                 timer.start()
 

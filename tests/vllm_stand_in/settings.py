@@ -33,7 +33,7 @@ class Settings:
 
     load_delay: float = 0.0  # how long each load by request takes
     completion_delay: float = 0.0  # how long each completion takes
-    death_delay: float = 0.2  # from the death of the engine to the end of the server
+    death_delay: float | None = None  # from the death of the engine to the end of the server; None: the profile's own
 
     host: str = "127.0.0.1"
     port: int = 0  # 0: any free one

@@ -118,13 +118,17 @@ def test_certificates(new_server: NewServer, new_inventory: NewInventory, tmp_pa
     certificate = write_certificate(tmp_path / "server.pem")
     endpoint = at("edge", new_server(ssl_context=context_of(certificate)))
 
-    def seen(**options: Any) -> Any:
-        variables = new_inventory(endpoints=[endpoint], **options).list()["edge"]
+    def seen(environment: dict[str, str] | None = None, **options: Any) -> Any:
+        variables = new_inventory(endpoints=[endpoint], **options).list(environment=environment)["edge"]
         return variables["vllm_error"] and variables["vllm_error"]["code"]
 
     assert seen() == "tls"
     assert seen(ca_path=str(certificate)) is None
     assert seen(validate_certs=False) is None
+    trusted, other = str(certificate), str(write_certificate(tmp_path / "other.pem"))
+    assert seen({"SSL_CERT_FILE": trusted}) is None
+    assert seen({"REQUESTS_CA_BUNDLE": trusted, "SSL_CERT_FILE": other}) is None
+    assert seen({"REQUESTS_CA_BUNDLE": trusted}, ca_path=other) == "tls"
 
 
 def test_proxy(new_server: NewServer, new_inventory: NewInventory) -> None:

@@ -15,7 +15,7 @@ from ansible.parsing.dataloader import DataLoader
 from tests.vllm_stand_in import StandIn
 
 from .cache_file import CACHE
-from .conftest import NewInventory, NewServer
+from .conftest import CLOSED, NewInventory, NewServer
 
 
 @pytest.fixture
@@ -147,3 +147,20 @@ def test_last_state_of_a_host_without_a_url_is_kept(new_inventory: NewInventory,
 def test_constructed_groups_see_variables_of_groups(new_inventory: NewInventory, hosts: Path) -> None:
     inventory = new_inventory(hosts, **from_hosts("gpu"), groups={"here": "vllm_port | int > 9 and vllm_reachable"})
     assert inventory.list().members("here") == ["first"]
+
+
+def test_the_last_source_decides_on_a_host_that_two_have(new_inventory: NewInventory, server: StandIn) -> None:
+    alive, dead = server.url, CLOSED
+    for urls, state in (
+        ((alive, dead), "vllm_unreachable"),
+        ((dead, alive), "vllm_reachable"),
+        ((dead, dead), "vllm_unreachable"),
+    ):
+        first, last = (new_inventory(endpoints=[{"name": "edge", "base_url": url}]) for url in urls)
+        last.sources.append(first.file)
+        listing = last.list()
+        assert listing["edge"]["vllm_base_url"] == urls[1]
+        groups = {group: listing.members(group) for group in ("vllm_reachable", "vllm_unreachable")}
+        assert groups == {"vllm_reachable": [], "vllm_unreachable": [], state: ["edge"]}
+        told = f"'{urls[1]}' replaces '{urls[0]}', which is not audited" in listing.messages
+        assert told == (urls[0] != urls[1])

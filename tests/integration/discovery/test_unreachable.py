@@ -62,11 +62,14 @@ UNUSABLE = {
     "server_error": Fault("GET", "/v1/models", "answer", status=500, text=""),
     "unreachable": Fault("GET", "/v1/models", "reset"),
     "empty": Fault("GET", "/v1/models", "empty_list"),
+    # The list is whole: only the Rust front-end's is followed up.
+    "dead": Fault("GET", "/health", "answer", status=503),
 }
+CODES = {"empty": "not_vllm", "dead": "server_error"}
 
 
 def test_last_state_is_kept(new_server: NewServer, new_inventory: NewInventory, tmp_path: Path) -> None:
-    servers = {name: new_server() for name in UNUSABLE}
+    servers = {name: new_server(profile="rust-0.33" if name == "dead" else "0.32") for name in UNUSABLE}
     endpoints = [{"name": name, "base_url": server.url} for name, server in servers.items()]
     for server in servers.values():
         server.load("sql", write_adapter(tmp_path / "sql"))
@@ -80,7 +83,7 @@ def test_last_state_is_kept(new_server: NewServer, new_inventory: NewInventory, 
         for name in servers:
             assert seen(listing, name) == seen(before, name), name
             assert (listing[name]["vllm_reachable"], listing[name]["vllm_stale"]) == (False, True), name
-            assert listing[name]["vllm_error"]["code"] == ("not_vllm" if name == "empty" else name)
+            assert listing[name]["vllm_error"]["code"] == CODES.get(name, name)
         assert listing.members("vllm_unreachable") == list(servers)
     for server in servers.values():
         server.faults.clear()

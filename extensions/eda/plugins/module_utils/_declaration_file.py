@@ -14,37 +14,36 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from .....plugins.module_utils._declaration import check_prune_limit, declare_all
+from .....plugins.module_utils._declaration import (
+    PRUNE_OPTIONS,
+    declare_all,
+    read_adapters,
+    read_pruning,
+    without_artifacts,
+)
 from .....plugins.module_utils._endpoint import Endpoint
 from .....plugins.module_utils._errors import VllmError, printable, quoted
 from .....plugins.module_utils._models import DeclaredAdapter
+from .....plugins.module_utils._values import read_options
 
-ADAPTER_OPTIONS = {
-    "name": str,
-    "path": str,
-    "base_model": str,
-    "is_3d_lora_weight": bool,
-    "allow_hub": bool,
-    "state": str,
-}
-ADAPTER_ALIASES = {"lora_name": "name", "lora_path": "path", "base_model_name": "base_model"}
-PRUNE_OPTIONS = {"prune": bool, "prune_exclude": list, "prune_limit": int}
 CONNECTION_OPTIONS = {
-    "api_key_env": str,
-    "validate_certs": bool,
-    "ca_path": str,
-    "client_cert": str,
-    "client_key": str,
-    "use_proxy": bool,
-    "timeout": float,
+    "api_key_env": {"type": "str"},
+    "validate_certs": {"type": "bool"},
+    "ca_path": {"type": "path"},
+    "client_cert": {"type": "path"},
+    "client_key": {"type": "path"},
+    "use_proxy": {"type": "bool"},
+    "timeout": {"type": "float"},
 }
-_DEFAULT_OPTIONS = {"adapters": list, **PRUNE_OPTIONS, **CONNECTION_OPTIONS}
-_ENDPOINT_OPTIONS = {"name": str, "base_url": str, **_DEFAULT_OPTIONS}
+# The declaration of an endpoint is read by itself, wherever it stands.
+_ANYTHING = {"type": "raw"}
+_DEFAULT_OPTIONS = {"adapters": _ANYTHING, **PRUNE_OPTIONS, **CONNECTION_OPTIONS}
+_ENDPOINT_OPTIONS = {"name": {"type": "str"}, "base_url": {"type": "str"}, **_DEFAULT_OPTIONS}
+_FILE_OPTIONS = {"defaults": _ANYTHING, "endpoints": {"type": "list"}}
 _PATH_OPTIONS = ("ca_path", "client_cert", "client_key")
 _KEY_VARIABLE = "VLLM_API_KEY"
 # Seconds. Shorter than that of the modules: an observation is repeated soon, a task is not.
 _TIMEOUT = 10.0
-_KINDS = {str: "text", bool: "true or false", list: "a list", int: "a whole number", float: "a number"}
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,9 @@ def read_declaration(file: Path, environment: Mapping[str, str]) -> tuple[Declar
     """
     try:
         return _endpoints(_parsed(file), environment)
-    except _Malformed as problem:
-        raise VllmError("invalid_request", f"Could not use the declaration {quoted(file)}: {problem}.") from None
+    except (_Malformed, VllmError) as problem:
+        sentence = (problem.message if isinstance(problem, VllmError) else str(problem)).rstrip(".")
+        raise VllmError("invalid_request", f"Could not use the declaration {quoted(file)}: {sentence}.") from None
 
 
 def _parsed(file: Path) -> object:
@@ -96,13 +96,14 @@ def _parsed(file: Path) -> object:
 
 
 def _endpoints(decoded: object, environment: Mapping[str, str]) -> tuple[DeclaredEndpoint, ...]:
-    document = _checked("the file", decoded, {"defaults": dict, "endpoints": list})
-    defaults = _checked("defaults", document.get("defaults", {}), _DEFAULT_OPTIONS)
+    document = read_options("the file", decoded, _FILE_OPTIONS)
+    defaults = _options("defaults", document.get("defaults", {}), _DEFAULT_OPTIONS)
     if not document.get("endpoints"):
         raise _Malformed("it declares no endpoint; list them under endpoints")
     found: dict[str, DeclaredEndpoint] = {}
     for number, item in enumerate(document["endpoints"], 1):
-        own = _checked(f"endpoint {number}", {"base_url": item} if isinstance(item, str) else item, _ENDPOINT_OPTIONS)
+        written = {"base_url": item} if isinstance(item, str) else item
+        own = _options(f"endpoint {number}", written, _ENDPOINT_OPTIONS)
         declared = _endpoint(f"endpoint {number}", {**defaults, **own}, environment)
         if declared.name in found:
             raise _Malformed(f"it declares endpoint {quoted(declared.name)} twice; give each a name of its own")
@@ -110,12 +111,18 @@ def _endpoints(decoded: object, environment: Mapping[str, str]) -> tuple[Declare
     return tuple(found.values())
 
 
+def _options(where: str, written: object, specs: Mapping) -> dict:
+    found = read_options(where, written, specs)
+    # Null is no declaration, and must not become that of the defaults.
+    return {**found, "adapters": None} if "adapters" in written and written["adapters"] is None else found
+
+
 def _endpoint(where: str, options: Mapping, environment: Mapping[str, str]) -> DeclaredEndpoint:
     if "base_url" not in options:
         raise _Malformed(f"{where} has no base_url; write one like http://node:8000")
     if "adapters" not in options:
         raise _Malformed(f"{where} has no adapters, nor have the defaults; write an empty list to declare none")
-    adapters = [_adapter(f"{where}, adapter {number}", item) for number, item in enumerate(options["adapters"], 1)]
+    adapters = _adapters(f"the declaration of {where}", options["adapters"])
     connection = {option: options[option] for option in CONNECTION_OPTIONS if option in options}
     for option in _PATH_OPTIONS:
         if option in connection:
@@ -126,41 +133,19 @@ def _endpoint(where: str, options: Mapping, environment: Mapping[str, str]) -> D
         raise _Malformed(f"{where} has its key in the variable {quoted(variable)}, which is not set; set it")
     try:
         endpoint = Endpoint(options["base_url"], environment.get(variable or _KEY_VARIABLE) or None, **reached)
-        declared = declare_all(adapters)
-        check_prune_limit(options.get("prune_limit"))
+        pruning = read_pruning("", options)
     except VllmError as problem:
         raise _Malformed(f"{where}: {problem.message.rstrip('.')}") from None
-    pruning = {option: options[option] for option in PRUNE_OPTIONS if option in options}
-    if not all(isinstance(glob, str) for glob in pruning.get("prune_exclude", [])):
-        raise _Malformed(f"{where} has a prune_exclude that is not a list of text; quote each entry")
     name = options.get("name") or urlsplit(endpoint.base_url).hostname
-    return DeclaredEndpoint(name, endpoint, declared, {"adapters": adapters, **pruning}, connection)
+    return DeclaredEndpoint(name, endpoint, declare_all(adapters), {"adapters": adapters, **pruning}, connection)
 
 
-def _adapter(where: str, item: object) -> dict:
-    if isinstance(item, dict):
-        item = {ADAPTER_ALIASES.get(option, option): value for option, value in item.items()}
-    adapter = _checked(where, item, ADAPTER_OPTIONS)
-    if "name" not in adapter:
-        raise _Malformed(f"{where} has no name; give the name that requests ask for")
-    if adapter.get("state", "present") not in ("present", "absent"):
-        raise _Malformed(f"{where} has the state {quoted(adapter['state'])}; only present and absent can be declared")
-    return adapter
-
-
-def _checked(where: str, value: object, options: Mapping[str, type]) -> dict:
-    """Return the mapping without its nulls, if it has only these options, each of its kind."""
-    if not isinstance(value, dict):
-        raise _Malformed(f"{where} is not a mapping; write {', '.join(options)}")
-    for option, given in value.items():
-        if option not in options:
-            raise _Malformed(f"{where} has the unknown option {quoted(option)}; use {', '.join(options)}")
-        if given is not None and not _is(given, options[option]):
-            raise _Malformed(f"{where} has an option {option} that is not {_KINDS.get(options[option], 'a mapping')}")
-    return {option: given for option, given in value.items() if given is not None}
-
-
-def _is(value: object, kind: type) -> bool:
-    if kind in (int, float):
-        return isinstance(value, (int, kind)) and not isinstance(value, bool)
-    return isinstance(value, kind)
+def _adapters(where: str, written: object) -> list[dict]:
+    adapters = without_artifacts(where, read_adapters(where, written))
+    for number, adapter in enumerate(adapters, 1):
+        if adapter.get("state", "present") not in ("present", "absent"):
+            state = quoted(adapter["state"])
+            raise _Malformed(
+                f"adapter {number} of {where} has the state {state}; only present and absent can be declared"
+            )
+    return adapters

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One GET of a model list over aiohttp, or the reason why there is no usable answer."""
+"""One GET over aiohttp, of a model list or what confirms it, or the reason why there is no usable answer."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from .....plugins.module_utils._answers import Answer
+from .....plugins.module_utils._certificates import UnusableCertificate
 from .....plugins.module_utils._endpoint import Endpoint
 from .....plugins.module_utils._errors import (
+    FILES_HINT,
     NOT_VLLM_HINT,
     OFFLINE_HINT,
     PROXY_HINT,
@@ -29,12 +31,11 @@ from .....plugins.module_utils._errors import (
     request_error,
 )
 from .....plugins.module_utils._model_list import TRIED
-from ._tls import TlsContexts, UnusableCertificate
+from ._tls import TlsContexts
 
 #: Bytes. The cards of 10,000 adapters take about 6 MB, and hundreds of endpoints are read at once.
 BODY_LIMIT = 8 * 1024 * 1024
 _CLOSED = "the connection was closed before the answer was complete"
-_FILES = "check the files that ca_path, client_cert and client_key name"
 _RESOLVING_THREADS = 256
 
 
@@ -44,7 +45,7 @@ class _BodyTooLarge(Exception):
 
 # The order counts: what is more precise stands first.
 _REASONS = (
-    (UnusableCertificate, "invalid_request", "a certificate or key could not be used", _FILES),
+    (UnusableCertificate, "invalid_request", "a certificate or key could not be used", FILES_HINT),
     (_BodyTooLarge, "not_vllm", "the answer is larger than any model list", NOT_VLLM_HINT),
     (asyncio.TimeoutError, "timeout", "no full answer within the time-out", OFFLINE_HINT),
     (ssl.SSLError, "tls", "the TLS handshake failed", TLS_HINT),
@@ -86,12 +87,12 @@ class ModelLists:
     async def __aexit__(self, *unused: object) -> None:
         await self._session.close()
 
-    async def get(self, endpoint: Endpoint) -> Answer:
-        """Return the answer to a GET of ``/v1/models``.
+    async def get(self, endpoint: Endpoint, path: str = "/v1/models") -> Answer:
+        """Return the answer to a GET of ``path``.
 
         :raises VllmError: when no usable HTTP answer came.
         """
-        url = endpoint.base_url + "/v1/models"
+        url = endpoint.base_url + path
         try:
             return await self._exchange(endpoint, url)
         except _PROBLEMS as problem:
@@ -168,6 +169,7 @@ def _error(problem: Exception, url: str) -> VllmError:
     )
     # OpenSSL's own words for a refused certificate hold nothing that was sent.
     why = next((cause.verify_message for cause in causes if getattr(cause, "verify_message", None)), None)
+    why = next((str(cause) for cause in causes if isinstance(cause, UnusableCertificate)), why)
     return request_error(code, TRIED, url, f"{came_back} ({why})" if why else came_back, hint)
 
 

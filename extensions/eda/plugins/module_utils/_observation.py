@@ -23,12 +23,14 @@ class Observation:
     :param difference: the adapters that are not as declared.
     :param summary: the number of adapters by drift.
     :param error: why an endpoint is unreachable, or why what is declared cannot be served there.
+    :param outlives_engine: the list proves nothing before ``/health`` has been asked as well.
     """
 
     state: str
     difference: tuple[Entry, ...] = ()
     summary: dict | None = None
     error: VllmError | None = None
+    outlives_engine: bool = False
 
     @property
     def drift(self) -> object:
@@ -46,6 +48,7 @@ def judge(target: DeclaredEndpoint, answer: Answer) -> Observation:
     try:
         decided = plan(target.adapters, observed, **pruning)
     except VllmError as error:
-        return Observation(DRIFTED, error=error)
+        return Observation(DRIFTED, error=error, outlives_engine=observed.rust_front_end)
     difference = tuple(entry for entry in decided.entries if entry.drift != "none")
-    return Observation(DRIFTED if difference else IN_SYNC, difference, decided.summary)
+    state = DRIFTED if difference else IN_SYNC
+    return Observation(state, difference, decided.summary, outlives_engine=observed.rust_front_end)

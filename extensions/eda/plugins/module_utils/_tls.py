@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import os
 import ssl
-from pathlib import Path
 
-from .....plugins.module_utils._endpoint import Endpoint
-
-
-class UnusableCertificate(Exception):
-    """A file of this machine is missing or no certificate, which is not the endpoint's fault."""
+from .....plugins.module_utils._certificates import new_context
+from .....plugins.module_utils._endpoint import Authorities, Endpoint, authorities
 
 
 class TlsContexts:
@@ -27,24 +23,22 @@ class TlsContexts:
 
         :raises UnusableCertificate: when a file cannot be read or used.
         """
-        options = (endpoint.validate_certs, endpoint.ca_path, endpoint.client_cert, endpoint.client_key)
-        try:
-            versions = tuple(os.stat(file).st_mtime_ns for file in options[1:] if file)
-            if options not in self._made or self._made[options][0] != versions:
-                self._made[options] = (versions, _new(*options))
-        except OSError:
-            raise UnusableCertificate from None
+        trusted = authorities(endpoint.ca_path, os.environ)
+        options = (endpoint.validate_certs, trusted, endpoint.client_cert, endpoint.client_key)
+        files = [*_files(trusted), endpoint.client_cert, endpoint.client_key]
+        versions = tuple(_version(file) for file in files if file)
+        if options not in self._made or self._made[options][0] != versions:
+            self._made[options] = (versions, new_context(endpoint, trusted))
         return self._made[options][1]
 
 
-def _new(validate_certs: bool, ca_path: str | None, client_cert: str | None, client_key: str | None) -> ssl.SSLContext:
-    if ca_path and Path(ca_path).is_dir():
-        context = ssl.create_default_context(capath=ca_path)
-    else:
-        context = ssl.create_default_context(cafile=ca_path)
-    if not validate_certs:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if client_cert:
-        context.load_cert_chain(client_cert, client_key)
-    return context
+def _files(trusted: tuple[Authorities, ...]) -> list[str | None]:
+    return [source.path for source in trusted] or [ssl.get_default_verify_paths().cafile]
+
+
+def _version(file: str) -> int | None:
+    """What changes with the file; None where there is none, of which the context will complain."""
+    try:
+        return os.stat(file).st_mtime_ns
+    except OSError:
+        return None

@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 
 from .....plugins.module_utils._errors import VllmError
+from .....plugins.module_utils._model_list import HEALTH_ROUTE, require_engine
 from ._declaration_file import DeclaredEndpoint, read_declaration
 from ._events import declaration_event, drift_event
 from ._model_lists import ModelLists
@@ -150,9 +151,12 @@ class _WatchedEndpoint:
     async def _look(self, target: DeclaredEndpoint) -> Observation:
         try:
             answer = await self._model_lists.get(target.endpoint)
+            seen = judge(target, answer)
+            if seen.outlives_engine:
+                require_engine(await self._model_lists.get(target.endpoint, HEALTH_ROUTE))
         except VllmError as error:
             return Observation(UNREACHABLE, error=error.with_traceback(None))
-        return judge(target, answer)
+        return seen
 
     async def _tell(self, target: DeclaredEndpoint, seen: Observation) -> None:
         for state in self._state.changes(seen, time.monotonic()):

@@ -1,0 +1,195 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: lora_store_hosts
+short_description: Find the hosts whose vLLM servers can read from the same store of adapters
+version_added: 1.0.0
+description:
+  - Nothing may be removed from a store while any server that can read from it lists it. The role
+    P(sovereign.vllm.lora_adapters#role) asks the servers that this filter names before it removes old versions.
+  - Hosts can read from the same store if they are one node, or if C(lora_adapters_store_hosts) of one names the other.
+    Both count in both directions, and over other hosts.
+  - Hosts are one node if they have the same C(ansible_host), the connection V(local), or the same host in
+    C(lora_adapters_base_url) or C(vllm_base_url). An address of a loopback device, and one with a path, as proxies have,
+    do not count there.
+positional: hosts, servers, asking
+options:
+  _input:
+    description:
+      - The variable C(hostvars).
+      - If a host has the fact C(lora_adapters_store_view), its C(connection), C(address), C(base_url) and C(store_hosts)
+        are taken from there, as the variables of a play are not in C(hostvars).
+    type: dict
+    required: true
+  hosts:
+    description: Names of all hosts that may have a server.
+    type: list
+    elements: str
+    required: true
+  servers:
+    description: Names of the hosts that have a server for certain. Another host has one if it has an address of a server,
+      or a variable of the role.
+    type: list
+    elements: str
+    required: true
+  asking:
+    description: Names of the hosts whose stores are looked at.
+    type: list
+    elements: str
+    required: true
+seealso:
+  - plugin: sovereign.vllm.lora_adapters
+    plugin_type: role
+author:
+  - sovereign.vllm contributors (@sovereign-vllm)
+"""
+
+EXAMPLES = r"""
+- name: See which servers read from the store of each host
+  ansible.builtin.debug:
+    msg: "{{ hostvars | sovereign.vllm.lora_store_hosts(groups.all, groups.vllm, groups.vllm) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: By the name of each host in O(asking), what to ask before something is removed from its store.
+  type: dict
+  contains:
+    base_urls:
+      description: Address of the server by host, the host itself among them; empty for the default of the modules.
+      type: dict
+    doubts:
+      description: Why it is not known which servers read from the store. If there is any, nothing may be removed.
+      type: list
+      elements: str
+"""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ansible.errors import AnsibleError
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._plain import plain
+
+_HERE = "localhost"
+_URLS = ("lora_adapters_base_url", "vllm_base_url")
+
+
+@dataclass(frozen=True)
+class _View:
+    """What a host tells of the store that it reads from.
+
+    :ivar nodes: addresses of the node; hosts that share one are the same node.
+    :ivar store_hosts: that are named as readers of its store.
+    :ivar base_url: None where the host does not tell, empty for the default of the modules.
+    """
+
+    nodes: frozenset
+    store_hosts: frozenset
+    base_url: str | None
+
+
+class FilterModule:
+    def filters(self) -> dict:
+        return {"lora_store_hosts": lora_store_hosts}
+
+
+def lora_store_hosts(
+    hostvars: Mapping, hosts: Sequence[str], servers: Sequence[str], asking: Sequence[str]
+) -> dict[str, dict]:
+    """Return, by host, whom to ask and what is not known."""
+    views: dict[str, _View] = {}
+    doubts = []
+    connection = _default_connection(hostvars, asking)
+    for host in sorted({*hosts, *asking}):
+        try:
+            if host in {*servers, *asking} or _has_server(hostvars[host]):
+                views[host] = _view(host, hostvars[host], connection)
+        except (AnsibleError, ValueError, KeyError) as error:
+            doubts.append(f"The variables of {host} cannot be read: {error}")
+    return {host: _whom_to_ask(host, views, doubts) for host in asking}
+
+
+def _default_connection(hostvars: Mapping, asking: Sequence[str]) -> str:
+    """Return how hosts are connected to that have no variable for it: by the keyword of the play, which only facts of hosts
+    of this play tell."""
+    for host in asking:
+        view = hostvars[host].get("lora_adapters_store_view") if "ansible_connection" not in hostvars[host] else None
+        if view:
+            return str(view["connection"])
+    return "ssh"
+
+
+def _has_server(variables: Mapping) -> bool:
+    return any(str(name) in _URLS or str(name).startswith("lora_adapters_") for name in variables)
+
+
+def _view(host: str, variables: Mapping, connection: str) -> _View:
+    told = _value(variables, "lora_adapters_store_view") or {}
+    urls = [url for url in (_value(variables, name) for name in _URLS) if url]
+    connection = told.get("connection") or _value(variables, "ansible_connection") or connection
+    address = _value(variables, "ansible_host") or _value(variables, "ansible_ssh_host") or told.get("address") or host
+    nodes = {_HERE if str(connection) == "local" else _normalised(str(address))}
+    nodes.update(filter(None, map(_node_of, [*urls, told.get("base_url")])))
+    store_hosts = told.get("store_hosts") or _value(variables, "lora_adapters_store_hosts") or []
+    base_url = told["base_url"] if "base_url" in told else next(iter(urls), None)
+    return _View(frozenset(nodes), frozenset(map(str, store_hosts)), base_url)
+
+
+def _value(variables: Mapping, name: str) -> object:
+    """Return the value of a variable.
+
+    :raises ValueError: when it has no value. Up to ansible-core 2.18 hostvars then return the template.
+    """
+    value = plain(variables[name]) if name in variables else None
+    if "{{" in str(value):
+        raise ValueError(f"{name} is {value!r}, which has no value.")
+    return value
+
+
+def _normalised(address: str) -> str:
+    """Return one spelling of an address, the same for all of this machine."""
+    text = address.strip("[]").rstrip(".").lower()
+    try:
+        parsed = ipaddress.ip_address(text)
+    except ValueError:
+        return text
+    return _HERE if parsed.is_loopback else parsed.compressed
+
+
+def _node_of(url: object) -> str | None:
+    """Return the node that an address of a server names, if it does: behind a proxy, servers differ by their paths."""
+    parts = urlsplit(str(url or ""))
+    if not parts.hostname or parts.path.strip("/") not in ("", "v1"):
+        return None
+    node = _normalised(parts.hostname)
+    return None if node == _HERE else node
+
+
+def _whom_to_ask(host: str, views: Mapping[str, _View], doubts: Sequence[str]) -> dict:
+    unsure = list(doubts)
+    sharing, new = {host}, {host}
+    while new:
+        new = {other for other in views for one in new if _share(one, other, views)} - sharing
+        sharing |= new
+    for name in sorted({name for one in sharing if one in views for name in views[one].store_hosts} - set(views)):
+        unsure.append(f"lora_adapters_store_hosts names {name}, which the inventory does not have as a server.")
+    for other in sorted(sharing - {host}):
+        if views[other].base_url is None:
+            unsure.append(f"{other} can read from the same store, and has no lora_adapters_base_url in the inventory.")
+    return {
+        "base_urls": {one: views[one].base_url or "" for one in sorted(sharing) if one in views},
+        "doubts": unsure,
+    }
+
+
+def _share(one: str, other: str, views: Mapping[str, _View]) -> bool:
+    if one not in views:
+        return False
+    mine, theirs = views[one], views[other]
+    return bool(mine.nodes & theirs.nodes) or other in mine.store_hosts or one in theirs.store_hosts
