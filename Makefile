@@ -81,10 +81,10 @@ build: demo-environment ## Build the tarball that users install: .build/dist
 demo: demo-environment ## Show the main job: converge, drift, audit, heal. VLLM=cpu or VLLM_URL=http://node:8000 for a real server
 	@$(DEMO)/bin/python tools/copy_collection.py $(COLLECTION)
 	@ANSIBLE_COLLECTIONS_PATH=$(COLLECTIONS) PATH=$(DEMO)/bin:$$PATH \
-	    python -m tests.demo $(if $(VLLM_URL),--url $(VLLM_URL) --adapters '$(VLLM_ADAPTERS)',--vllm $(or $(VLLM),stand-in))
+	    python -m tools.demo $(if $(VLLM_URL),--url $(VLLM_URL) --adapters '$(VLLM_ADAPTERS)',--vllm $(or $(VLLM),stand-in))
 
 demo-server: demo-environment ## Run the server of the README's quickstart on PORT (8000) until Ctrl-C
-	@$(DEMO)/bin/python -m tests.demo --serve $(or $(PORT),8000)
+	@$(DEMO)/bin/python -m tools.demo --serve $(or $(PORT),8000)
 
 .PHONY: clean
 clean: ## Remove everything that was made here, but not the installed vLLM

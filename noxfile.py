@@ -114,7 +114,7 @@ def coverage(session: nox.Session) -> None:
 @check(tags=BUSY)
 def mutations(session: nox.Session) -> None:
     """Faults that are put into the core, one after the other: the tests have to notice each. `-- --only WORDS`."""
-    run(session, newest(), "python", "-m", "tests.mutations", *session.posargs)
+    run(session, newest(), "python", "-m", "tools.mutations", *session.posargs)
 
 
 @check(tags=BUSY)
@@ -178,24 +178,24 @@ def ansible_test_sanity(session: nox.Session, name: str) -> None:
 @check
 def contract(session: nox.Session) -> None:
     """One suite on the stand-in and on the real server: same statuses, same shapes."""
-    pytest(session, newest(), "--timeout", "900", "tests/contract")
+    pytest(session, newest(), "--timeout", "900", "tests/real_vllm/contract")
 
 
 @check
 def conformance(session: nox.Session) -> None:
     """Playbooks on the real server, of any release: `-- --vllm 0.14.1`. Without a release, also some on the newest."""
     collections = installed(session)
-    pytest(session, newest(), "--timeout", "900", "tests/conformance", **collections)
+    pytest(session, newest(), "--timeout", "900", "tests/real_vllm/conformance", **collections)
     if not session.posargs and not os.environ.get("VLLM_EXTERNAL_URL"):
         # The life of one adapter, and the loads in place, which cost that release the server.
         newest_vllm = ("--vllm", NEWEST_VLLM, "-k", "in_place or OneAdapter")
-        pytest(session, newest(), "--timeout", "900", *newest_vllm, "tests/conformance", **collections)
+        pytest(session, newest(), "--timeout", "900", *newest_vllm, "tests/real_vllm/conformance", **collections)
 
 
 @check
 def peft(session: nox.Session) -> None:
     """What we say of adapters that real PEFT makes, held against a real vLLM: `-- --vllm 0.32.0 --peft 0.21.2`."""
-    pytest(session, newest(), "--timeout", "900", "tests/peft")
+    pytest(session, newest(), "--timeout", "900", "tests/real_vllm/peft")
 
 
 # --- Not checks ---
@@ -256,10 +256,10 @@ def bench(session: nox.Session) -> None:
     """Take the figures of performance; `-- --quick` to see that it works, `-- --help` for more."""
     installed(session)
     collections = {"PYTHONPATH": INSTALLED, "ANSIBLE_COLLECTIONS_PATH": INSTALLED}
-    run(session, newest(), "python", "-m", "tests.bench", *session.posargs, **collections)
+    run(session, newest(), "python", "-m", "tools.bench", *session.posargs, **collections)
 
 
 @tool(name="performance-page")
 def performance_page(session: nox.Session) -> None:
     """Write the figures that were taken into the performance guide."""
-    run(session, newest(), "python", "-m", "tests.bench.page", PYTHONPATH=INSTALLED)
+    run(session, newest(), "python", "-m", "tools.bench.page", PYTHONPATH=INSTALLED)

@@ -46,7 +46,7 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 
 @pytest.fixture(scope="session")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Adapters that nobody changes, good ones and such that vLLM refuses: see tests/vllm_stand_in/adapters.py."""
-    from tests.vllm_stand_in import write_examples  # here, for the unit tests run on Pythons that it does not know
+    """Adapters that nobody changes, good ones and such that vLLM refuses: see tests/stand_in/adapters.py."""
+    from tests.stand_in import write_examples  # here, for the unit tests run on Pythons that it does not know
 
     return write_examples(tmp_path_factory.mktemp("examples"))

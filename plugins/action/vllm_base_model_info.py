@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.sovereign.vllm.plugins.module_utils._base_models import BASE_MODEL_INFO
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_base_model_info import BASE_MODEL_INFO
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._worker_action import WorkerAction
 
 

@@ -13,10 +13,14 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import checked_digest
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import checked_digest
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import (
+    ARTIFACT_SPEC,
+    ONE_SOURCE,
+    checked_source,
+)
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure
-from ansible_collections.sovereign.vllm.plugins.module_utils._placing import ARTIFACT_SPEC, ONE_SOURCE, checked_source
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._plain import option_error, plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import option_error, plain
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._shipping import digest_of_valid, plain_source, shippable
 
 _VALIDATOR = ModuleArgumentSpecValidator(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._role_settings import SettingsReader, specification
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import SettingsReader, specification
 
 
 class ActionModule(ActionBase):

@@ -158,8 +158,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.text.converters import to_text
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.sovereign.vllm.plugins.filter.lora_drift import drift_from
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import printable
-from ansible_collections.sovereign.vllm.plugins.module_utils._values import refused
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import (
     VERDICTS,
     failed_for_want_of,
@@ -167,7 +167,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report impor
     report,
     text_of,
 )
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._plain import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 
 _OF_THE_INVENTORY = ("vllm_base_url", "vllm_version", "vllm_observed_at")
 _DECLARED = "lora_adapters_adapters"

@@ -72,10 +72,10 @@ import re
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.sovereign.vllm.plugins.module_utils._declaration import ADAPTER_OPTIONS, read_adapters
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import ADAPTER_OPTIONS, read_adapters
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.store import folder_of
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.module_utils._store import folder_of
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._plain import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 
 
 def lora_declaration(adapters: list, staged: list, served: list, versioned_names: bool = False) -> dict:

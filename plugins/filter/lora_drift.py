@@ -118,18 +118,18 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.sovereign.vllm.plugins.module_utils._declaration import (
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import (
     declare_all,
     read_adapters,
     read_pruning,
     without_artifacts,
 )
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import Observed
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import DRIFTS, Plan, plan
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.results import entry_result, planned
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.module_utils._models import Observed
-from ansible_collections.sovereign.vllm.plugins.module_utils._plan import DRIFTS, Plan, plan
-from ansible_collections.sovereign.vllm.plugins.module_utils._report import entry_result, planned
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import observed_from
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._plain import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 from jinja2 import Undefined
 
 _NOT_OBSERVED = (

@@ -46,9 +46,12 @@ import json
 import re
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.sovereign.vllm.plugins.module_utils._declaration import read_adapters, without_artifacts
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import (
+    read_adapters,
+    without_artifacts,
+)
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._plain import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 
 _PLAIN = re.compile(r"[\w.@%+:/-]+", re.ASCII)
 _SPECIAL = re.compile(r'(["$`])')

@@ -74,7 +74,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ansible.errors import AnsibleError
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._plain import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 
 _HERE = "localhost"
 _URLS = ("lora_adapters_base_url", "vllm_base_url")

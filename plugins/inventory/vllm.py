@@ -136,13 +136,17 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible.utils.vars import combine_vars
-from ansible_collections.sovereign.vllm.plugins.module_utils._argspec import connection_spec
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option
-from ansible_collections.sovereign.vllm.plugins.module_utils._requests import REQUESTS_IMPORT_ERROR
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_sites import HostsSoFar, host_sites
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._last_seen import look_at, recall, remember
+from ansible_collections.sovereign.vllm.plugins.module_utils._http.transport import REQUESTS_IMPORT_ERROR
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.argspec import connection_spec
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import look_at, recall, remember
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._listed_sites import listed_sites
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._sites import Connection, problems_of
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._sites import (
+    Connection,
+    HostsSoFar,
+    host_sites,
+    problems_of,
+)
 
 _GROUPS = ("vllm", "vllm_reachable", "vllm_unreachable")
 _OF_MODULES_ONLY = ("base_url", "unreachable_as")

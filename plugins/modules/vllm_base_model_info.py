@@ -105,8 +105,8 @@ error:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sovereign.vllm.plugins.module_utils._base_models import BASE_MODEL_INFO
-from ansible_collections.sovereign.vllm.plugins.module_utils._runner import run_module
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import run_module
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_base_model_info import BASE_MODEL_INFO
 
 
 def main() -> None:

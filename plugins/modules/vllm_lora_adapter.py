@@ -149,8 +149,8 @@ error:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sovereign.vllm.plugins.module_utils._lora_adapters import LORA_ADAPTER
-from ansible_collections.sovereign.vllm.plugins.module_utils._runner import run_module
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import run_module
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lora_adapters import LORA_ADAPTER
 
 
 def main() -> None:

@@ -177,13 +177,13 @@ error:
     retryable: false
 """
 
-from ansible_collections.sovereign.vllm.plugins.module_utils._placing import (
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import (
     ARTIFACT_SPEC,
     ONE_SOURCE,
     FileOperation,
     place_artifact,
 )
-from ansible_collections.sovereign.vllm.plugins.module_utils._runner import VllmModule, run_module
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import VllmModule, run_module
 
 
 def main() -> None:

@@ -176,8 +176,8 @@ error:
     retryable: false
 """
 
-from ansible_collections.sovereign.vllm.plugins.module_utils._placing import LORA_ARTIFACT_INFO
-from ansible_collections.sovereign.vllm.plugins.module_utils._runner import VllmModule, run_module
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import LORA_ARTIFACT_INFO
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import VllmModule, run_module
 
 
 def main() -> None:

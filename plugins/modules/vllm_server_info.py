@@ -154,8 +154,8 @@ error:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sovereign.vllm.plugins.module_utils._runner import run_module
-from ansible_collections.sovereign.vllm.plugins.module_utils._server import SERVER_INFO
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import run_module
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_server_info import SERVER_INFO
 
 
 def main() -> None:

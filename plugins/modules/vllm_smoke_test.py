@@ -70,8 +70,8 @@ error:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sovereign.vllm.plugins.module_utils._runner import run_module
-from ansible_collections.sovereign.vllm.plugins.module_utils._smoke_test import SMOKE_TEST
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import run_module
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_smoke_test import SMOKE_TEST
 
 
 def main() -> None:

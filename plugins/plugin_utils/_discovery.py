@@ -13,10 +13,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
 
-from ansible_collections.sovereign.vllm.plugins.module_utils._client import Client
-from ansible_collections.sovereign.vllm.plugins.module_utils._endpoint import Endpoint
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import Observed
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.module_utils._models import Observed
+from ansible_collections.sovereign.vllm.plugins.module_utils._http.client import Client
+from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import Endpoint
 
 # Threads that have something to do get in each other's way; those that wait for a silent site do not, and are not
 # counted. On 2 cores this takes half the time of 1,000 threads that start at once.

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.results import LEFTOVER_WARNING
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import UNREACHABLE_CODES, printable
-from ansible_collections.sovereign.vllm.plugins.module_utils._report import LEFTOVER_WARNING
 
 VERDICTS = ("drifted", "unreachable", "failed", "not_declared", "in_sync")
 _JUDGED = ("drifted", "in_sync")

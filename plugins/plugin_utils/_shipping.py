@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import b_HEADER, is_encrypted
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import inspect_artifact, open_artifact
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact_files import ArtifactError
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import ArtifactError
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import inspect_artifact, open_artifact
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import CHECKS, refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
-from ansible_collections.sovereign.vllm.plugins.module_utils._placing import CHECKS, refused
 
 if TYPE_CHECKING:
     from ansible.parsing.dataloader import DataLoader

@@ -12,8 +12,8 @@ import pytest
 from selenium import webdriver
 
 from tests.browser.chat import Page, chat_server
+from tests.stand_in import StandIn
 from tests.support.server import Server
-from tests.vllm_stand_in import StandIn
 
 KEY = "sk-chat-8841"
 MARKUP = "<b id=injected>x</b>"

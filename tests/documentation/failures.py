@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.vllm_stand_in import Fault
+from tests.stand_in import Fault
 
 SQL = {"name": "sql", "path": "{{ artifacts }}/sql"}
 STAGED = {"name": "sql", "src": "{{ artifacts }}/sql", "remote_src": True, "store": "{{ artifacts }}/store"}

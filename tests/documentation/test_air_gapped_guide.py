@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.stand_in import StandIn
 from tests.support.guide import Guide, shell
 from tests.support.server import Server
-from tests.vllm_stand_in import StandIn
 
 DIST = Path(__file__).parents[2] / ".build" / "dist"
 NOT_RUN = {"pip download": "needs the network", "pip install": "has nothing to install from"}

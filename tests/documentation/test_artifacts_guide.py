@@ -10,12 +10,12 @@ import shutil
 from pathlib import Path
 
 import yaml
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import inspect_artifact
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import inspect_artifact
 
+from tests.stand_in import StandIn
 from tests.support.guide import Guide, shell
 from tests.support.playbook import IN_WORKER
 from tests.support.server import Server
-from tests.vllm_stand_in import StandIn
 
 CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
+from tests.stand_in import StandIn
 from tests.support.guide import Guide, shell
 from tests.support.server import Server
-from tests.vllm_stand_in import StandIn
 
 OFF = {
     "node": ("unreachable", "connect to the host via ssh"),

@@ -9,12 +9,12 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import inspect_artifact
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import inspect_artifact
 
 from tests.documentation.playbooks import MODULES
+from tests.stand_in import StandIn, write_adapter
 from tests.support.playbook import IN_WORKER, Run, run_playbook
 from tests.support.server import Server
-from tests.vllm_stand_in import StandIn, write_adapter
 
 SHOWN_DIGEST = "sha256:4f1c3b0ad2f0f1fdc3ab4b8d8f0c9f1b2b6c3e7d5a9e8f7c6b5a4d3c2b1a0f9e"
 SERVED = {"sql": "sql/4f2a9c01d7be", "summaries": "summaries/90be11c2a7d4"}

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import yaml
 
+from tests.stand_in import StandIn
 from tests.support.guide import Guide, shell
 from tests.support.inventory import Inventory
 from tests.support.server import Server
-from tests.vllm_stand_in import StandIn
 
 KEYS = {"VLLM_API_KEY": "sk-shared", "HARBOUR_KEY": "sk-harbour"}
 SITES = ("edge01", "edge02", "edge03", "harbour")

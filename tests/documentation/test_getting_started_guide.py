@@ -8,13 +8,13 @@ import shutil
 from pathlib import Path
 
 from tests.documentation.playbooks import mistakes
+from tests.stand_in import StandIn
 from tests.support.guide import Guide, shell
 from tests.support.server import Server
-from tests.vllm_stand_in import StandIn
 
 NOT_RUN = {
     "pip install": "needs the network",
-    "export VLLM_ALLOW_RUNTIME_LORA_UPDATING": "starts a real vLLM: see tests/conformance",
+    "export VLLM_ALLOW_RUNTIME_LORA_UPDATING": "starts a real vLLM: see tests/real_vllm/conformance",
 }
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.stand_in import PROFILES, StandIn, write_adapter
 from tests.support.asking import ask, complete, load, unload, weights
 from tests.support.guide import GUIDES
-from tests.vllm_stand_in import PROFILES, StandIn, write_adapter
 
 GUIDE = (GUIDES / "vllm_guide.rst").read_text(encoding="utf-8")
 GENERATIONS = [name for name in PROFILES if name != "0.6.6" and not name.startswith("rust")]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vllm_stand_in import StandIn, write_adapter
+from tests.stand_in import StandIn, write_adapter
 
 NewServers = Callable[..., dict[str, StandIn]]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.stand_in import StandIn
 from tests.support.certificates import context_of, write_certificate
 from tests.support.environment import CERTIFICATE_VARIABLES
-from tests.vllm_stand_in import StandIn
 
 from .watching import Watching, declare, endpoints, observed
 

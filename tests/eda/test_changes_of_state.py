@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vllm_stand_in import Fault, StandIn
+from tests.stand_in import Fault, StandIn
 
 from .watching import Watching, declare, observed
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.stand_in import Fault, StandIn
 from tests.support.asking import eventually
-from tests.vllm_stand_in import Fault, StandIn
 
 from .watching import PATIENCE, Watching, declare, endpoints, observed
 

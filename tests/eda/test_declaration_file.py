@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.sovereign.vllm.plugins.module_utils._lora_adapters import LORA_ADAPTERS
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lora_adapters import LORA_ADAPTERS
 
+from tests.stand_in import Fault, StandIn
 from tests.support.asking import eventually
-from tests.vllm_stand_in import Fault, StandIn
 
 from .source import helper_of_source
 from .watching import PATIENCE, Watching, declare, observed

@@ -8,8 +8,8 @@ import random
 from contextlib import ExitStack
 from pathlib import Path
 
+from tests.stand_in import Fault, StandIn
 from tests.support.asking import eventually
-from tests.vllm_stand_in import Fault, StandIn
 
 from .watching import PATIENCE, Watching, declare, observed
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.stand_in import StandIn
 from tests.support.asking import served
-from tests.vllm_stand_in import StandIn
 
 from .rulebook import Rulebook
 from .watching import declare

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.vllm_stand_in import Fault, StandIn
+from tests.stand_in import Fault, StandIn
 
 from .source import helper_of_source
 from .watching import PATIENCE, Watching, declare, endpoints, observed

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.stand_in import StandIn
 from tests.support.asking import eventually
-from tests.vllm_stand_in import StandIn
 
 from .source import load_source
 

@@ -14,8 +14,8 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
 from moto.server import ThreadedMotoServer
 
+from tests.stand_in import StandIn
 from tests.support.server import Server
-from tests.vllm_stand_in import StandIn
 
 REGION = "eu-central-1"
 # The server of the n-th box, by the identifiers of all boxes.

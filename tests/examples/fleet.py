@@ -11,8 +11,8 @@ from pathlib import Path
 
 import yaml
 
+from tests.stand_in import StandIn
 from tests.support.server import Server
-from tests.vllm_stand_in import StandIn
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 KEY = "sk-awx-77120"

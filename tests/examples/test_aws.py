@@ -18,9 +18,9 @@ import pytest
 
 from tests.examples.cloud import Cloud
 from tests.examples.conftest import EXAMPLES, foreign_environment
+from tests.stand_in import Fault, StandIn
 from tests.support.asking import eventually
 from tests.support.playbook import ANSIBLE_PLAYBOOK
-from tests.vllm_stand_in import Fault, StandIn
 
 KEY = "sk-aws-41775"
 LAST_RESORT = 300  # seconds

@@ -17,9 +17,9 @@ import yaml
 
 from tests.examples.cluster import Cluster
 from tests.examples.conftest import EXAMPLES, foreign_environment
+from tests.stand_in import StandIn
 from tests.support.playbook import ANSIBLE_PLAYBOOK
 from tests.support.server import Server
-from tests.vllm_stand_in import StandIn
 
 KEY = "sk-kubernetes-9930"
 EXAMPLE = EXAMPLES / "kubernetes"

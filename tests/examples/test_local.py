@@ -12,8 +12,8 @@ import yaml
 
 from tests.examples.conftest import FOREIGN
 from tests.examples.local import LOCAL, converge
+from tests.stand_in import StandIn
 from tests.support.server import Server
-from tests.vllm_stand_in import StandIn
 
 KEY = "sk-local-6061"
 COMPOSE = yaml.safe_load((LOCAL / "compose.yml").read_text())

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from tests.stand_in import Fault, StandIn
 from tests.support.playbook import IN_WORKER, TaskResult, run_playbook
 from tests.support.server import REHEARSAL_SUFFIX, Server
-from tests.vllm_stand_in import Fault, StandIn
 
 from .catalogue import FAULTS, KnownFault
 from .chance import LIST, LOAD, UNLOAD

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vllm_stand_in import write_adapter
+from tests.stand_in import write_adapter
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
+from tests.stand_in import StandIn
 from tests.support.inventory import Inventory, Listing
-from tests.vllm_stand_in import StandIn
 
 from .cells import SHORT, Cell, Seen, cells_of, prepare, seen
 from .operations import OPERATIONS

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from posixpath import basename
 from typing import Any
 
+from tests.stand_in import Request
 from tests.support.server import REHEARSAL_SUFFIX
-from tests.vllm_stand_in import Request
 
 from .chance import BAD, LIST, LOAD, UNLOAD, Step
 

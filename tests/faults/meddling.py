@@ -11,9 +11,9 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from tests.stand_in import Request, StandIn
 from tests.support.playbook import Run, run_playbook
 from tests.support.server import Server
-from tests.vllm_stand_in import Request, StandIn
 
 from .cells import LONG, Seen, host_variables, how_to_run, outcome_of, serve, state
 from .chance import LOAD, UNLOAD

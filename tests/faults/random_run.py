@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.stand_in import write_adapter, write_examples
 from tests.support.server import REHEARSAL_SUFFIX
-from tests.vllm_stand_in import write_adapter, write_examples
 
 from .chance import Step, choose
 from .judgement import Account, violations
@@ -70,8 +70,11 @@ def write_artifacts(directory: Path) -> Path:
 def run_in_process(operation: str, options: Mapping[str, Any], check_mode: bool) -> Result:
     """Run an operation as the action plugins do. Anything that is raised is no declared error."""
     from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
-    from ansible_collections.sovereign.vllm.plugins.module_utils._base_models import BASE_MODEL_INFO
-    from ansible_collections.sovereign.vllm.plugins.module_utils._lora_adapters import LORA_ADAPTER, LORA_ADAPTERS
+    from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_base_model_info import BASE_MODEL_INFO
+    from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lora_adapters import (
+        LORA_ADAPTER,
+        LORA_ADAPTERS,
+    )
 
     work = {"set": LORA_ADAPTERS, "one": LORA_ADAPTER, "info": BASE_MODEL_INFO}[operation]
     validation = ModuleArgumentSpecValidator(work.argument_spec).validate(dict(options))
@@ -101,7 +104,7 @@ def play_episode(seed: int, episode: int, artifacts: Path) -> Figures:
 
 
 def _play(world: World, step: Step, history: list[str]) -> tuple[Account, Result]:
-    from ansible_collections.sovereign.vllm.plugins.module_utils._deadline import DeadlinePassed, call_within
+    from ansible_collections.sovereign.vllm.plugins.module_utils._http.transport import DeadlinePassed, call_within
 
     options = world.options(step, LIMITS if step.faults else PATIENCE)
     account = world.disturb(step)

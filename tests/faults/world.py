@@ -9,9 +9,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from tests.stand_in import PROFILES, Fault, Request, StandIn
+from tests.stand_in.registry import Refused
 from tests.support.server import Server
-from tests.vllm_stand_in import PROFILES, Fault, Request, StandIn
-from tests.vllm_stand_in.registry import Refused
 
 from .chance import Step
 from .judgement import Account

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.stand_in import StandIn
 from tests.support.playbook import ANSIBLE_PLAYBOOK
-from tests.vllm_stand_in import StandIn
 
 KEY = "sk-audit-5512"
 LEFTOVER = "sql@sovereign.vllm-rehearsal"

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
+from tests.stand_in import PROFILES, StandIn
 from tests.support.playbook import IN_WORKER
 from tests.support.server import Server
 from tests.support.site import Site
-from tests.vllm_stand_in import PROFILES, StandIn
 
 from .audited_fleet import Fleet
 
-pytest.register_assert_rewrite("tests.lifecycle")
+pytest.register_assert_rewrite("tests.integration.lifecycle")
 
 NewSite = Callable[..., Site]
 # Without those that cannot load: what they refuse is in test_rust_front_end.py.

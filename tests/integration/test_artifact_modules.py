@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.lifecycle.from_the_artifact import changed, converge, packed, store, versions
+from tests.integration.lifecycle.from_the_artifact import changed, converge, packed, store, versions
+from tests.stand_in import write_adapter
 from tests.support.playbook import IN_WORKER, Run, run_playbook
-from tests.vllm_stand_in import write_adapter
 
 from .conftest import NewSite
 

@@ -12,13 +12,13 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.bench.page import GUIDE, write_page
+from tools.bench.page import GUIDE, write_page
 
 PROJECT = Path(__file__).resolve().parents[2]
 
 
 def test_a_quick_run_takes_all_figures(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.bench", "--quick", "--output", str(tmp_path)]
+    command = [sys.executable, "-m", "tools.bench", "--quick", "--output", str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": os.environ["ANSIBLE_COLLECTIONS_PATH"]}
     done = subprocess.run(
         command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=600, check=False

@@ -9,13 +9,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from ansible_collections.sovereign.vllm.plugins.module_utils._certificates import new_context
-from ansible_collections.sovereign.vllm.plugins.module_utils._endpoint import Endpoint
+from ansible_collections.sovereign.vllm.plugins.module_utils._http.certificates import new_context
+from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import Endpoint
 
+from tests.stand_in import StandIn
 from tests.support.certificates import context_of, hashed_directory, write_certificate
 from tests.support.playbook import AS_MODULE, IN_WORKER, Run, run_playbook
 from tests.support.site import Site
-from tests.vllm_stand_in import StandIn
 
 from .conftest import NewSite
 

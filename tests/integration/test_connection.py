@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.stand_in import Fault
 from tests.support.recorder import Recorder
-from tests.vllm_stand_in import Fault
 
 from .conftest import NewSite
 

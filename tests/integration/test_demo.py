@@ -8,13 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.vllm_stand_in import Fault, StandIn, write_adapter
+from tests.stand_in import Fault, StandIn, write_adapter
 
 PROJECT = Path(__file__).resolve().parents[2]
 
 
 def tell(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.demo", *arguments]
+    command = [sys.executable, "-m", "tools.demo", *arguments]
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=300, check=False)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vllm_stand_in import Fault
+from tests.stand_in import Fault
 
 from .audited_fleet import HOSTILE, KEY, REPORT, Fleet, verdicts
 

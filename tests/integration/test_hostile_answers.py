@@ -9,9 +9,9 @@ import json
 from email.utils import formatdate
 from pathlib import Path
 
+from tests.stand_in import Fault
 from tests.support.playbook import run_playbook
 from tests.support.site import run_on_all
-from tests.vllm_stand_in import Fault
 
 from .conftest import NewSite
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.stand_in import Fault, StandIn
 from tests.support.guide import shell
 from tests.support.playbook import AS_MODULE, IN_WORKER
-from tests.vllm_stand_in import Fault, StandIn
 
 FLEET = {"VLLM_API_KEY": "sk-of-the-fleet"}
 

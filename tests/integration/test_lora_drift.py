@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.stand_in import Fault, StandIn, write_adapter
 from tests.support.inventory import Inventory
 from tests.support.playbook import IN_WORKER, Run, TaskResult, run_playbook
-from tests.vllm_stand_in import Fault, StandIn, write_adapter
 
 KEYS = ("changed", "adapters", "summary")
 SQL = {"name": "sql", "path": "/srv/sql"}

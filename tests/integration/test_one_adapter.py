@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lifecycle.one_adapter import OneAdapter
+from tests.integration.lifecycle.one_adapter import OneAdapter
 from tests.support.playbook import AS_MODULE
 from tests.support.site import Site
 

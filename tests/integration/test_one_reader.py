@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.eda.source import helper_of_source
-from tests.lifecycle.from_the_artifact import ROLE, SERVE
+from tests.integration.lifecycle.from_the_artifact import ROLE, SERVE
 from tests.support.guide import shell
 from tests.support.playbook import IN_WORKER, run_playbook
 

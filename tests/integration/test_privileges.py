@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from tests.stand_in import Fault, StandIn
 from tests.support.guide import shell
 from tests.support.playbook import IN_WORKER
 from tests.support.server import Server
-from tests.vllm_stand_in import Fault, StandIn
 
 MUTE = Fault("POST", "/v1/completions", "answer", status=500, text="EngineCore is gone")
 # How an operator would tell Ansible for work of another kind: in ansible.cfg, by an option, or for all hosts.

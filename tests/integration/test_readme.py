@@ -46,7 +46,7 @@ def test_the_files_of_the_quickstart_are_those_shown(name: str) -> None:
 @pytest.fixture
 def demo_server() -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The URL of what `make demo-server` runs, on a free port, and its process."""
-    command = [sys.executable, "-m", "tests.demo", "--serve", "0"]
+    command = [sys.executable, "-m", "tools.demo", "--serve", "0"]
     # As a shell starts what goes on in the background.
     with subprocess.Popen(
         command,

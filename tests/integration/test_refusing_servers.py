@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.stand_in import Fault, write_adapter
 from tests.support.playbook import IN_WORKER, TaskResult
 from tests.support.site import Site, run_on_all
-from tests.vllm_stand_in import Fault, write_adapter
 
 from .conftest import SUPPORTED, NewSite
 

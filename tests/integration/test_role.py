@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lifecycle.from_the_artifact import (
+from tests.integration.lifecycle.from_the_artifact import (
     KEEP,
     ROLE,
     STAGE,
@@ -24,10 +24,10 @@ from tests.lifecycle.from_the_artifact import (
     variables,
     versions,
 )
+from tests.stand_in import Fault
 from tests.support.playbook import AS_MODULE, Run, run_playbook
 from tests.support.server import Server
 from tests.support.site import Site
-from tests.vllm_stand_in import Fault
 
 from .conftest import NewSite
 
@@ -100,7 +100,7 @@ def test_nothing_is_removed_while_a_server_of_the_same_node_is_silent(new_site: 
 
 @contextmanager
 def served_by_a_new_server(arguments: list[str]) -> Iterator[Server]:
-    command = [sys.executable, "-m", "tests.vllm_stand_in", *arguments]
+    command = [sys.executable, "-m", "tests.stand_in", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
         try:
             yield Server(process.stdout.readline().split()[-1])

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.stand_in import Fault
 from tests.support.site import Site, run_on_all
-from tests.vllm_stand_in import Fault
 
 from .conftest import NewSite
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret
 
+from tests.stand_in import Fault, Request
 from tests.support.playbook import AS_MODULE, IN_WORKER, Run, run_playbook
 from tests.support.site import Site
-from tests.vllm_stand_in import Fault, Request
 
 from .conftest import NewSite
 

@@ -10,9 +10,9 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
+from tests.stand_in import Fault
 from tests.support.playbook import IN_WORKER
 from tests.support.site import run_on_all
-from tests.vllm_stand_in import Fault
 
 from .conftest import NewSite
 

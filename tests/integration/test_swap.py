@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.lifecycle.one_adapter import REHEARSAL
+from tests.integration.lifecycle.one_adapter import REHEARSAL
+from tests.stand_in import Fault, Request
 from tests.support.playbook import kill_playbook, start_playbook
 from tests.support.site import Site, run_on_all
-from tests.vllm_stand_in import Fault, Request
 
 from .conftest import SUPPORTED, NewSite
 from .swapping import LOAD, UNLOAD, posts, serving_old

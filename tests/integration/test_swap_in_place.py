@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.lifecycle.one_adapter import REHEARSAL
+from tests.integration.lifecycle.one_adapter import REHEARSAL
+from tests.stand_in import Fault, Request
 from tests.support.asking import ask, complete, eventually
 from tests.support.playbook import TaskResult
 from tests.support.site import Site, run_on_all
-from tests.vllm_stand_in import Fault, Request
 
 from .conftest import NewSite
 from .swapping import LOAD, UNLOAD, posts, serving_old

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.lifecycle.from_the_artifact import converge
+from tests.integration.lifecycle.from_the_artifact import converge
+from tests.stand_in import Fault
 from tests.support.playbook import AS_MODULE, IN_WORKER
-from tests.vllm_stand_in import Fault
 
 from .conftest import NewSite
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 
-from tests.lifecycle.from_the_artifact import ROLE, SERVE, converge, store
+from tests.integration.lifecycle.from_the_artifact import ROLE, SERVE, converge, store
 from tests.support.guide import shell
 from tests.support.playbook import IN_WORKER, run_playbook
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+from tests.stand_in import Fault
 from tests.support.guide import shell
 from tests.support.playbook import IN_WORKER
 from tests.support.site import Site
-from tests.vllm_stand_in import Fault
 
 from .conftest import NewSite
 

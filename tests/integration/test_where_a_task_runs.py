@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.stand_in import StandIn
 from tests.support.playbook import IN_WORKER, run_playbook
-from tests.vllm_stand_in import StandIn
 
 KEY = "sk-40d1aa"
 

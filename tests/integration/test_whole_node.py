@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lifecycle.whole_node import WholeNode
+from tests.integration.lifecycle.whole_node import WholeNode
 from tests.support.server import REHEARSAL_SUFFIX
 from tests.support.site import Site
 

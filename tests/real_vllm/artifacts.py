@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 from tests.real_vllm.layout import RealVllmError, model_directory, venv_python
-from tests.vllm_stand_in.adapters import write_adapter, write_examples
+from tests.stand_in.adapters import write_adapter, write_examples
 
 
 def ensure_model(version: str) -> Path:

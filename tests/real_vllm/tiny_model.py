@@ -21,7 +21,7 @@ No adapter that is wanted goes missing because of us, and a server that is down 
 
 
 def write_tiny_model(directory: str) -> None:
-    """Write the model that tests/vllm_stand_in/adapters.py fits: hidden size 64, 2 layers, 2 heads of 32."""
+    """Write the model that tests/stand_in/adapters.py fits: hidden size 64, 2 layers, 2 heads of 32."""
     trainer = ByteLevelBPETokenizer()
     trainer.train_from_iterator([TEXT], vocab_size=512, min_frequency=1, special_tokens=["<s>", "</s>"])
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=trainer._tokenizer, bos_token="<s>", eos_token="</s>")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""python -m tests.vllm_stand_in, as playbooks and the demo start it."""
+"""python -m tests.stand_in, as playbooks and the demo start it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 @contextmanager
 def _running(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    command = [sys.executable, "-m", "tests.vllm_stand_in", *arguments]
+    command = [sys.executable, "-m", "tests.stand_in", *arguments]
     process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -53,7 +53,7 @@ def test_static_adapters_and_control(tmp_path: Path, examples: Path) -> None:
 
 
 def test_mistakes_are_told_in_one_line() -> None:
-    command = [sys.executable, "-m", "tests.vllm_stand_in", "--profile", "old"]
+    command = [sys.executable, "-m", "tests.stand_in", "--profile", "old"]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.stand_in import StandIn
 from tests.support.asking import ask, eventually, load, served, unload
-from tests.vllm_stand_in import StandIn
 
 
 def test_a_load_goes_on_when_the_client_has_gone(examples: Path) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.stand_in import StandIn, write_adapter
 from tests.support.asking import ask, complete, eventually, load, served, unload, weights
-from tests.vllm_stand_in import StandIn, write_adapter
 
 LONG = "a prompt that fills more than one block of the prefix cache"
 

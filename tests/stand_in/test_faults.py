@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.stand_in import Fault, StandIn
+from tests.stand_in.misbehaviour import KINDS
 from tests.support.asking import ask, load, served, unload
-from tests.vllm_stand_in import Fault, StandIn
-from tests.vllm_stand_in.misbehaviour import KINDS
 
 LIST = ("GET", "/v1/models")
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.stand_in import StandIn, profile_for
 from tests.support.asking import JSON, Reply, ask, load, unload
-from tests.vllm_stand_in import StandIn, profile_for
 
 RECORDED = json.loads(Path(__file__).with_name("recorded_answers.json").read_text(encoding="utf-8"))
 

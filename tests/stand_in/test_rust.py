@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.stand_in import StandIn
 from tests.support.asking import Reply, ask, complete, load, served, unload
-from tests.vllm_stand_in import StandIn
 
 
 def _error(reply: Reply) -> dict[str, object]:

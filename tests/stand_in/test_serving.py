@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.stand_in import StandIn
 from tests.support.asking import ask, load, served, unload
-from tests.vllm_stand_in import StandIn
 
 KEY = {"Authorization": "Bearer secret"}
 

@@ -15,8 +15,8 @@ from collections import Counter
 from contextlib import AbstractContextManager, suppress
 from multiprocessing.connection import Connection
 
+from tests.stand_in import StandIn, write_adapter
 from tests.support.asking import ask, load
-from tests.vllm_stand_in import StandIn, write_adapter
 
 READS = ("/v1/models", "/version", "/health", "/v1/load_lora_adapter")
 Answers = dict[str, bytes]

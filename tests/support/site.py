@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.vllm_stand_in import StandIn
+from tests.stand_in import StandIn
 
 from .playbook import IN_WORKER, Run, run_playbook
 from .recorder import Recorder

@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.sovereign.vllm.plugins.module_utils._declaration import ADAPTER_OPTIONS, ARTIFACT_OPTIONS
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import (
+    ADAPTER_OPTIONS,
+    ARTIFACT_OPTIONS,
+)
 
 PROJECT = Path(__file__).parents[2]
 ROLES = sorted(path.name for path in (PROJECT / "roles").iterdir())

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.stand_in import StandIn
 from tests.support.inventory import Inventory
-from tests.vllm_stand_in import StandIn
 
 #: Nobody listens there.
 CLOSED = "http://127.0.0.1:9"

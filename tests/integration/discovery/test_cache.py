@@ -8,8 +8,8 @@ import json
 
 import pytest
 
+from tests.stand_in import StandIn
 from tests.support.inventory import Inventory
-from tests.vllm_stand_in import StandIn
 
 from .cache_file import CACHE, CacheFile, list_after_a_day
 from .conftest import NewInventory, NewServer

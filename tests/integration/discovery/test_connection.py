@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from ansible.plugins.loader import inventory_loader
-from ansible_collections.sovereign.vllm.plugins.module_utils._argspec import connection_spec
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.argspec import connection_spec
 
+from tests.stand_in import Fault, StandIn
 from tests.support.certificates import context_of, write_certificate
-from tests.vllm_stand_in import Fault, StandIn
 
 from .cache_file import CACHE
 from .conftest import NewInventory, NewServer

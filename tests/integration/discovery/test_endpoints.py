@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from ansible.plugins.loader import inventory_loader
 
+from tests.stand_in import write_adapter
 from tests.support.asking import served
 from tests.support.server import REHEARSAL_SUFFIX
-from tests.vllm_stand_in import write_adapter
 
 from .conftest import CLOSED, NewInventory, NewServer
 from .in_process import parse

@@ -8,11 +8,11 @@ import json
 import resource
 from pathlib import Path
 
-from ansible_collections.sovereign.vllm.plugins.module_utils._endpoint import Endpoint
+from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import Endpoint
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._discovery import ask_all
 
-from tests.bench.commands import Took, run
 from tests.support.loopback_fleet import LoopbackFleet
+from tools.bench.commands import Took, run
 
 COUNT, SILENT, CLOSED = 1000, 50, 50
 TIMEOUT = 8  # seconds; a machine that is busy with other tests may need some for an answer

@@ -12,7 +12,7 @@ import pytest
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 
-from tests.vllm_stand_in import StandIn
+from tests.stand_in import StandIn
 
 from .cache_file import CACHE
 from .conftest import CLOSED, NewInventory, NewServer

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.stand_in import Fault, StandIn, write_adapter
 from tests.support.inventory import Inventory
 from tests.support.playbook import IN_WORKER, Run, run_playbook
-from tests.vllm_stand_in import Fault, StandIn, write_adapter
 
 from .cache_file import CACHE
 from .conftest import NewInventory, NewServer

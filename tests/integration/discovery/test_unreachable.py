@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.stand_in import Fault, StandIn, write_adapter
 from tests.support.inventory import Inventory, Listing
 from tests.support.playbook import IN_WORKER, run_playbook
-from tests.vllm_stand_in import Fault, StandIn, write_adapter
 
 from .cache_file import CACHE, list_after_a_day
 from .conftest import CLOSED, NewInventory, NewServer

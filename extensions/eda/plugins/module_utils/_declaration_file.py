@@ -13,18 +13,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import yaml
-
-from .....plugins.module_utils._declaration import (
+from sovereign_vllm.plugins.module_utils._adapters.declaration import (
     PRUNE_OPTIONS,
     declare_all,
     read_adapters,
     read_pruning,
     without_artifacts,
 )
-from .....plugins.module_utils._endpoint import Endpoint
-from .....plugins.module_utils._errors import VllmError, printable, quoted
-from .....plugins.module_utils._models import DeclaredAdapter
-from .....plugins.module_utils._values import read_options
+from sovereign_vllm.plugins.module_utils._adapters.models import DeclaredAdapter
+from sovereign_vllm.plugins.module_utils._adapters.values import read_options
+from sovereign_vllm.plugins.module_utils._errors import VllmError, printable, quoted
+from sovereign_vllm.plugins.module_utils._vllm.endpoint import Endpoint
 
 CONNECTION_OPTIONS = {
     "api_key_env": {"type": "str"},

@@ -9,11 +9,12 @@ import re
 from datetime import datetime, timezone
 from pathlib import Path
 
-from .....plugins.module_utils._errors import printable, quoted
-from .....plugins.module_utils._models import normalised
-from .....plugins.module_utils._plan import Entry
+from sovereign_vllm.plugins.module_utils._adapters.models import normalised
+from sovereign_vllm.plugins.module_utils._adapters.plan import Entry
+from sovereign_vllm.plugins.module_utils._errors import printable, quoted
+
 from ._declaration_file import DeclaredEndpoint
-from ._observation import Observation
+from ._state import Observation
 
 #: A difference shows no more adapters, and a text no more characters: a hostile server could list millions.
 SHOWN_ADAPTERS = 100

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -16,12 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
-from yarl import URL
-
-from .....plugins.module_utils._answers import Answer
-from .....plugins.module_utils._certificates import UnusableCertificate
-from .....plugins.module_utils._endpoint import Endpoint
-from .....plugins.module_utils._errors import (
+from sovereign_vllm.plugins.module_utils._errors import (
     FILES_HINT,
     NOT_VLLM_HINT,
     OFFLINE_HINT,
@@ -30,8 +26,44 @@ from .....plugins.module_utils._errors import (
     VllmError,
     request_error,
 )
-from .....plugins.module_utils._model_list import TRIED
-from ._tls import TlsContexts
+from sovereign_vllm.plugins.module_utils._http.certificates import UnusableCertificate, new_context
+from sovereign_vllm.plugins.module_utils._vllm.answers import Answer
+from sovereign_vllm.plugins.module_utils._vllm.endpoint import Authorities, Endpoint, authorities
+from sovereign_vllm.plugins.module_utils._vllm.model_list import TRIED
+from yarl import URL
+
+
+class TlsContexts:
+    """Contexts by TLS options. One is made anew when a file of it has changed, since certificates are renewed."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple, tuple[tuple, ssl.SSLContext]] = {}
+
+    def context(self, endpoint: Endpoint) -> ssl.SSLContext:
+        """Return the context for an endpoint.
+
+        :raises UnusableCertificate: when a file cannot be read or used.
+        """
+        trusted = authorities(endpoint.ca_path, os.environ)
+        options = (endpoint.validate_certs, trusted, endpoint.client_cert, endpoint.client_key)
+        files = [*_files(trusted), endpoint.client_cert, endpoint.client_key]
+        versions = tuple(_version(file) for file in files if file)
+        if options not in self._made or self._made[options][0] != versions:
+            self._made[options] = (versions, new_context(endpoint, trusted))
+        return self._made[options][1]
+
+
+def _files(trusted: tuple[Authorities, ...]) -> list[str | None]:
+    return [source.path for source in trusted] or [ssl.get_default_verify_paths().cafile]
+
+
+def _version(file: str) -> int | None:
+    """What changes with the file; None where there is none, of which the context will complain."""
+    try:
+        return os.stat(file).st_mtime_ns
+    except OSError:
+        return None
+
 
 #: Bytes. The cards of 10,000 adapters take about 6 MB, and hundreds of endpoints are read at once.
 BODY_LIMIT = 8 * 1024 * 1024

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from .....plugins.module_utils._errors import invalid_option, quoted
+from sovereign_vllm.plugins.module_utils._errors import invalid_option, quoted
 
 
 @dataclass(frozen=True)

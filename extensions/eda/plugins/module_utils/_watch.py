@@ -12,14 +12,14 @@ import random
 import time
 from collections.abc import Mapping
 
-from .....plugins.module_utils._errors import VllmError
-from .....plugins.module_utils._model_list import HEALTH_ROUTE, require_engine
+from sovereign_vllm.plugins.module_utils._errors import VllmError
+from sovereign_vllm.plugins.module_utils._vllm.model_list import HEALTH_ROUTE, require_engine
+
 from ._declaration_file import DeclaredEndpoint, read_declaration
 from ._events import declaration_event, drift_event
 from ._model_lists import ModelLists
-from ._observation import UNREACHABLE, Observation, judge
 from ._settings import Settings, read_settings
-from ._state import EndpointState
+from ._state import UNREACHABLE, EndpointState, Observation, judge
 
 _LOGGER = logging.getLogger("sovereign.vllm.drift")
 # Seconds between two looks at the declaration file.

@@ -1,0 +1,171 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one decision: what is to be done so that a node serves what is declared. All that reports, reports this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from .._errors import quoted, request_error
+from .models import DeclaredAdapter, Observed, ServedAdapter, normalised, shown_name
+
+DRIFTS = ("none", "missing", "path", "base_model", "unexpected")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What was decided for one adapter: ``before`` is what is served, ``after`` what is to be; None for nothing."""
+
+    name: str
+    action: str
+    drift: str
+    before: ServedAdapter | None
+    after: ServedAdapter | None
+    is_3d_lora_weight: bool = False
+    base_model: str | None = None
+
+    @property
+    def keeps_path(self) -> bool:
+        """Whether it is and stays served from the same path."""
+        return bool(self.before and self.after) and normalised(self.before.root) == normalised(self.after.root)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The decisions for one node; ``leftovers`` are the temporary names that an interrupted run left, to be removed."""
+
+    observed: Observed
+    entries: tuple[Entry, ...]
+    leftovers: tuple[ServedAdapter, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.leftovers) or any(entry.action != "none" for entry in self.entries)
+
+    @property
+    def reloads(self) -> tuple[Entry, ...]:
+        """The entries that put other weights under a name that is being served."""
+        return tuple(entry for entry in self.entries if entry.action in ("reload", "replace"))
+
+    @property
+    def loads(self) -> bool:
+        """Whether anything is to be loaded."""
+        return any(entry.action in ("load", "reload", "replace") for entry in self.entries)
+
+    @property
+    def summary(self) -> dict:
+        """The number of adapters by drift."""
+        return {drift: sum(entry.drift == drift for entry in self.entries) for drift in DRIFTS}
+
+
+def plan(
+    declared: Sequence[DeclaredAdapter],
+    observed: Observed,
+    prune: bool = False,
+    prune_exclude: Iterable[str] = (),
+    prune_limit: int | None = None,
+) -> Plan:
+    """Decide what is to be done on the node.
+
+    :param declared: what is wanted, each name once.
+    :param prune: unload what is served but not declared, and what killed runs left, except the names that match a glob
+        of ``prune_exclude``.
+    :param prune_limit: refuse when more than this many adapters would be pruned.
+    :raises VllmError: ``name_conflict``, ``base_model_mismatch`` or ``prune_limit``.
+    """
+    entries = [_decide(adapter, observed) for adapter in declared]
+    names = {adapter.name for adapter in declared}
+    excluded = tuple(prune_exclude)
+    if prune:
+        doomed = _prunable(observed, names, excluded)
+        _refuse_above_limit(doomed, prune_limit, observed)
+        entries += [Entry(a.name, "unload", "unexpected", before=a, after=None) for a in doomed]
+    leftovers = tuple(
+        left
+        for left in observed.rehearsals
+        if shown_name(left.name) in names or (prune and not _matches(shown_name(left.name), excluded))
+    )
+    return Plan(observed, tuple(entries), leftovers)
+
+
+def _decide(adapter: DeclaredAdapter, observed: Observed) -> Entry:
+    _refuse_impossible(adapter, observed)
+    before = observed.adapter(adapter.name)
+    after = _wanted(adapter, observed)
+    action, drift = _difference(adapter, before, after, observed)
+    if action == "none":
+        after = before
+    return Entry(adapter.name, action, drift, before, after, adapter.is_3d_lora_weight, adapter.base_model)
+
+
+def _wanted(adapter: DeclaredAdapter, observed: Observed) -> ServedAdapter | None:
+    """The card that the node is expected to list: vLLM names the first alias of the base model as the parent."""
+    if not adapter.wanted:
+        return None
+    base_model = observed.base_model(adapter.base_model) or observed.base_models[0]
+    return ServedAdapter(adapter.name, adapter.path or "", base_model.id)
+
+
+def _difference(
+    adapter: DeclaredAdapter, before: ServedAdapter | None, after: ServedAdapter | None, observed: Observed
+) -> tuple[str, str]:
+    """Return action and drift."""
+    if after is None:
+        return ("unload", "unexpected") if before else ("none", "none")
+    if before is None:
+        return "load", "missing"
+    if adapter.base_model and observed.base_model(before.parent) != observed.base_model(adapter.base_model):
+        return "replace", "base_model"
+    if not observed.serves(adapter.name, after.root):
+        return "reload", "path"
+    return ("reload" if adapter.state == "reloaded" else "none"), "none"
+
+
+def _refuse_impossible(adapter: DeclaredAdapter, observed: Observed) -> None:
+    tried = f"manage adapter {quoted(adapter.name)}"
+    if observed.base_model(adapter.name):
+        raise request_error(
+            "name_conflict",
+            tried,
+            observed.url,
+            "option name equals a base model that is served there",
+            "give the adapter a name of its own, since old servers would let it shadow the base model",
+        )
+    if adapter.base_model and not observed.base_model(adapter.base_model):
+        served = ", ".join(quoted(name) for base in observed.base_models for name in base.names)
+        raise request_error(
+            "base_model_mismatch",
+            tried,
+            observed.url,
+            f"option base_model is {quoted(adapter.base_model)}, but the node serves {served}",
+            "name a base model that the node serves, or address another node",
+        )
+
+
+def _prunable(observed: Observed, names: set[str], exclude: tuple[str, ...]) -> list[ServedAdapter]:
+    """What is served, not declared and not excluded. A name that a base model has too is left alone: it is not ours."""
+    found: dict[str, ServedAdapter] = {}
+    for adapter in observed.adapters_of_users:
+        spared = adapter.name in names or _matches(adapter.name, exclude) or observed.base_model(adapter.name)
+        if not spared:
+            found.setdefault(adapter.name, adapter)
+    return list(found.values())
+
+
+def _matches(name: str, globs: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, glob) for glob in globs)
+
+
+def _refuse_above_limit(doomed: list[ServedAdapter], limit: int | None, observed: Observed) -> None:
+    if limit is not None and len(doomed) > limit:
+        names = ", ".join(quoted(adapter.name) for adapter in doomed)
+        raise request_error(
+            "prune_limit",
+            "prune",
+            observed.url,
+            f"more adapters would be unloaded than the prune_limit of {limit}, namely {len(doomed)}: {names}",
+            "declare or exclude those that shall stay, or raise prune_limit",
+        )

@@ -1,0 +1,180 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Text in place of booleans, numbers and lists, as variables of inventories and surveys have it, and the value that it means."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import json
+import math
+from collections.abc import Mapping
+
+from .._errors import VllmError, printable, quoted
+
+# The words that Ansible takes.
+_BOOLEANS = {
+    **dict.fromkeys(("y", "yes", "on", "1", "true", "t", "1.0"), True),
+    **dict.fromkeys(("n", "no", "off", "0", "false", "f", "0.0"), False),
+}
+_WANTED = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "list": "a list",
+    "dict": "a mapping",
+    "path": "text",
+    "str": "text",
+}
+_SHOWN_LENGTH = 80
+
+
+def typed(value: object, spec: Mapping) -> object:
+    """Return the value in the type that an option has, or None if nothing is given.
+
+    Nothing is given by null. Empty text is a value only of an option that takes any text: an optional question of a
+    survey that nobody answers gives empty text.
+
+    :param spec: the option as in an argument spec: ``type``, ``elements``, ``choices``; the rest is ignored.
+    :raises ValueError: with what was given and what to give, such as ``'few'; give a whole number``.
+    """
+    kind, choices = spec.get("type", "str"), spec.get("choices")
+    if value is None or (isinstance(value, str) and not value.strip() and (kind not in _OF_ANY_TEXT or choices)):
+        return None
+    meant = _CONVERSIONS[kind](value, spec)
+    if meant is None or (choices and kind != "list" and meant not in choices):
+        raise ValueError(f"{_shown(value)}; give {_wanted(spec)}")
+    return meant
+
+
+def read_option(name: str, value: object, spec: Mapping) -> object:
+    """Return the value in the type that the option has, or None if nothing is given.
+
+    :raises VllmError: ``invalid_request``, with a sentence that names the option.
+    """
+    try:
+        return typed(value, spec)
+    except ValueError as problem:
+        raise refused(f"{name} is {problem}") from None
+
+
+def read_options(where: str, given: object, specs: Mapping) -> dict:
+    """Return the options that are given, each in its type and under its own name, without those that are null.
+
+    :param where: names the mapping in sentences.
+    :param specs: the options that it may have, as in an argument spec, with ``aliases``.
+    :raises VllmError: ``invalid_request``: no mapping, an unknown option, one that is given twice, or a wrong value.
+    """
+    if not isinstance(given, Mapping):
+        raise refused(f"{where} is {_shown(given)}; give a mapping with {', '.join(specs)}")
+    named = {alias: name for name, spec in specs.items() for alias in (name, *spec.get("aliases", ()))}
+    found: dict = {}
+    for written, value in given.items():
+        if written not in named:
+            raise refused(f"{where} has the unknown option {quoted(written)}; use {', '.join(specs)}")
+        meant = read_option(f"option {written} of {where}", value, specs[named[written]])
+        if meant is None:
+            continue
+        if named[written] in found:
+            raise refused(f"{where} has the option {named[written]} twice, once by an alias; remove one")
+        found[named[written]] = meant
+    return found
+
+
+def refused(clause: str) -> VllmError:
+    """Return the error of a value that cannot be used: what is wrong, a semicolon, and what to do."""
+    return VllmError("invalid_request", f"{clause}.", hint=clause.rpartition("; ")[2])
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str):
+        return quoted(value if len(value) <= _SHOWN_LENGTH else value[:_SHOWN_LENGTH] + "...") if value else "empty"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    return json.dumps(value) if value is None or isinstance(value, bool) else printable(value)
+
+
+def _wanted(spec: Mapping) -> str:
+    kind, choices = spec.get("type", "str"), spec.get("choices")
+    if choices:
+        return f"{'a list of' if kind == 'list' else 'one of'} {', '.join(map(str, choices))}"
+    elements = spec.get("elements")
+    return f"a list of {_WANTED[elements]}s".replace("texts", "text") if elements else _WANTED[kind]
+
+
+def _boolean(value: object, _spec: Mapping) -> bool | None:
+    return None if isinstance(value, (list, tuple, Mapping)) else _BOOLEANS.get(str(value).strip().lower())
+
+
+def _integer(value: object, spec: Mapping) -> int | None:
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return int(value)
+    number = _number(value, spec)
+    return int(number) if number is not None and number == int(number) else None
+
+
+def _number(value: object, _spec: Mapping) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    with contextlib.suppress(ValueError, OverflowError):
+        number = float(value)
+        return number if math.isfinite(number) else None
+    return None
+
+
+def _text(value: object, _spec: Mapping) -> str | None:
+    return None if isinstance(value, (list, tuple, Mapping)) else str(value)
+
+
+def _mapping(value: object, _spec: Mapping) -> object:
+    meant = as_data(value)
+    return meant if isinstance(meant, Mapping) else None
+
+
+def _list(value: object, spec: Mapping) -> list | None:
+    items = as_data(value)
+    if isinstance(items, str):
+        items = [item.strip() for item in items.split(",") if item.strip()]
+    elif isinstance(items, (int, float)) and not isinstance(items, bool):
+        items = [items]
+    if not isinstance(items, (list, tuple)):
+        return None
+    element = {"type": spec.get("elements", "raw"), "choices": spec.get("choices")}
+    found = []
+    for item in items:
+        try:
+            meant = typed(item, element)
+        except ValueError:
+            meant = None
+        if meant is None:
+            raise ValueError(f"a list with {_shown(item)}; give {_wanted(spec)}")
+        found.append(meant)
+    return found
+
+
+def as_data(value: object) -> object:
+    """Return the list or the mapping that text writes, in JSON or as Ansible prints it, and everything else as it is."""
+    if isinstance(value, str) and value.strip()[:1] in ("[", "{"):
+        for parse in (json.loads, ast.literal_eval):
+            try:
+                return parse(value.strip())
+            except (ValueError, SyntaxError, RecursionError, MemoryError):
+                pass
+    return value
+
+
+_CONVERSIONS = {
+    "bool": _boolean,
+    "int": _integer,
+    "float": _number,
+    "list": _list,
+    "dict": _mapping,
+    "path": _text,
+    "str": _text,
+    "raw": lambda value, _spec: value,
+}
+_OF_ANY_TEXT = ("path", "str", "raw")

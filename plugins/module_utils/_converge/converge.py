@@ -1,0 +1,182 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Converge one server: observe, decide and, unless in check mode, apply the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .._adapters.models import DeclaredAdapter, Observed, ServedAdapter, shown_name
+from .._adapters.plan import Entry, Plan, plan
+from .._adapters.results import LEFTOVER_WARNING, planned, served
+from .._errors import VllmError, quoted, request_error, settling
+from .._http.client import Client
+from .._vllm.releases import cache_risk, load_in_place_sticks, require_load_in_place, require_loading, require_supported
+from .steps import NOT_CONVERGED_HINT, load, restored, swap, swap_in_place, tidy, unload
+
+
+@dataclass
+class Applied:
+    """What became of a plan: the list as it was read last, and the failures by name."""
+
+    observed: Observed
+    failures: dict[str, VllmError]
+
+
+def apply(plan: Plan, client: Client, reload_strategy: str) -> Applied:
+    """Carry out the plan and confirm it by one more reading of the list.
+
+    :param reload_strategy: ``replace`` or ``in_place``, for what is served from elsewhere than wanted.
+    :raises VllmError: when the server cannot be read any more, since then nothing can be said about any adapter; it
+        tells of the failures before that as well.
+    """
+    failures: dict[str, VllmError] = {}
+    with settling(failures.values()):
+        observed = _carry_out_all(plan, client, reload_strategy, failures)
+    return Applied(observed, failures)
+
+
+def _carry_out_all(plan: Plan, client: Client, reload_strategy: str, failures: dict[str, VllmError]) -> Observed:
+    for leftover in plan.leftovers:
+        tidy(client, leftover.name)
+    for entry in plan.entries:
+        try:
+            _carry_out(entry, client, reload_strategy)
+        except VllmError as error:
+            failures[entry.name] = error
+            if error.is_unreachable:
+                _require_answer(client, error)
+    observed = client.observe()
+    for entry in plan.entries:
+        if entry.name not in failures and not _is_in_effect(entry, observed):
+            failures[entry.name] = _not_converged(entry, observed)
+    lost = [entry for entry in plan.entries if _is_lost(entry, observed)]
+    for entry in lost:
+        restored(client, entry.name, entry.before.root, entry.is_3d_lora_weight, failures[entry.name])
+    return client.observe() if lost else observed
+
+
+def _carry_out(entry: Entry, client: Client, reload_strategy: str) -> None:
+    if entry.action == "unload":
+        unload(client, entry.name)
+    elif entry.action == "load":
+        load(client, entry.name, entry.after.root, entry.is_3d_lora_weight)
+    elif entry.action in ("reload", "replace"):
+        put = swap_in_place if reload_strategy == "in_place" else swap
+        put(client, entry.name, entry.before.root, entry.after.root, entry.is_3d_lora_weight)
+
+
+def _require_answer(client: Client, error: VllmError) -> None:
+    """A load that took too long concerns one adapter; a server that has gone concerns all that is left to do."""
+    try:
+        client.observe()
+    except VllmError:
+        raise error from None
+
+
+def _is_in_effect(entry: Entry, observed: Observed) -> bool:
+    if entry.after is None:
+        return observed.adapter(entry.name) is None
+    if not observed.serves(entry.name, entry.after.root):
+        return False
+    parent = observed.adapter(entry.name).parent
+    return not entry.base_model or observed.base_model(parent) == observed.base_model(entry.base_model)
+
+
+def _is_lost(entry: Entry, observed: Observed) -> bool:
+    """Whether a name that was served and is wanted is not there: by a swap that failed, or by somebody else."""
+    return bool(entry.before and entry.after) and observed.adapter(entry.name) is None
+
+
+def _not_converged(entry: Entry, observed: Observed) -> VllmError:
+    """The server said yes, but its list does not show it."""
+    adapter = observed.adapter(entry.name)
+    shown = "/v1/models does not list it afterwards"
+    if adapter:
+        shown = f"/v1/models lists it from {quoted(adapter.root)} for base model {quoted(adapter.parent)} afterwards"
+    return request_error(
+        "not_converged",
+        f"{'keep' if entry.action == 'none' else entry.action} adapter {quoted(entry.name)}",
+        observed.url,
+        shown,
+        NOT_CONVERGED_HINT,
+    )
+
+
+_IN_PLACE_WARNING = "reload_strategy in_place: requests in flight go on with mixed weights."
+_STICKY_WARNING = (
+    "This release of vLLM keeps load_inplace with the adapter. Until the adapter is unloaded, the server reads it from "
+    "disk again at every step, and dies when the directory is removed."
+)
+
+
+@dataclass(frozen=True)
+class Converged:
+    """What was decided and what is served now, or in check mode would be; None stands for a name that is not served.
+
+    ``version`` is None where the server was not asked for it, since nothing has to change, or did not name one.
+    """
+
+    plan: Plan
+    after: dict[str, ServedAdapter | None]
+    failures: dict[str, VllmError] = field(default_factory=dict)
+    cache_risk: str = ""
+    warnings: tuple[str, ...] = ()
+    tidied: bool = False
+    version: str | None = None
+
+    @property
+    def changed(self) -> bool:
+        """As planned; after a failure, whatever was changed all the same. ``tidied``: what killed runs left is gone."""
+        if self.failures:
+            return self.tidied or any(entry.before != self.after[entry.name] for entry in self.plan.entries)
+        return self.tidied or any(entry.action != "none" for entry in self.plan.entries)
+
+
+def converge(
+    client: Client, declared: Sequence[DeclaredAdapter], reload_strategy: str, check_mode: bool, **pruning: object
+) -> Converged:
+    """Converge the node to the declared adapters. What is as declared costs one GET.
+
+    :param pruning: the pruning arguments of :func:`plan`.
+    :raises VllmError: when nothing could be tried, or when the server went away.
+    """
+    decided = plan(declared, client.observe(), **pruning)
+    if not decided.changed:
+        return Converged(decided, planned(decided))
+    url = decided.observed.url
+    version = client.version()
+    require_supported(version, url)
+    if decided.loads:
+        require_loading(version, decided.observed.rust_front_end, url)
+    if decided.reloads and reload_strategy == "in_place":
+        require_load_in_place(version, url)
+    risks = filter(None, [cache_risk(version, entry.keeps_path) for entry in decided.reloads])
+    risk, warnings = next(risks, ""), _warnings(decided, reload_strategy, version)
+    if check_mode:
+        client.require_runtime_lora()
+        return Converged(decided, planned(decided), {}, risk, warnings, bool(decided.leftovers), version)
+    applied = apply(decided, client, reload_strategy)
+    observed = applied.observed
+    warnings += _warnings_of_what_is_left(decided, observed)
+    tidied = any(observed.adapter(leftover.name) is None for leftover in decided.leftovers)
+    return Converged(decided, served(decided, observed), applied.failures, risk, warnings, tidied, version)
+
+
+def _warnings(decided: Plan, reload_strategy: str, version: str | None) -> tuple[str, ...]:
+    warnings = [f"{LEFTOVER_WARNING} {quoted(shown_name(leftover.name))} behind." for leftover in decided.leftovers]
+    if decided.reloads and reload_strategy == "in_place":
+        sticky = f" {_STICKY_WARNING}" if load_in_place_sticks(version) else ""
+        warnings.append(f"{_IN_PLACE_WARNING}{sticky}")
+    return tuple(warnings)
+
+
+def _warnings_of_what_is_left(decided: Plan, observed: Observed) -> tuple[str, ...]:
+    names = {entry.name for entry in decided.entries} | {shown_name(leftover.name) for leftover in decided.leftovers}
+    return tuple(
+        f"A rehearsal of adapter {quoted(shown_name(left.name))} could not be unloaded; the next run tries again."
+        for left in observed.rehearsals
+        if shown_name(left.name) in names
+    )

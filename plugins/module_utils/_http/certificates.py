@@ -1,0 +1,76 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The TLS context of one server, the same for modules, inventory and event source."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import ssl
+import sys
+from collections.abc import Iterator, Sequence
+
+from .._errors import printable, quoted
+from .._vllm.endpoint import Authorities, Endpoint
+
+try:
+    import certifi
+except ImportError:
+    # Some distributions have a requests without it, which uses the system's store.
+    certifi = None
+
+
+class UnusableCertificate(Exception):
+    """A file of this machine is missing or no certificate, which is not the server's fault. The text names the file."""
+
+
+def new_context(endpoint: Endpoint, trusted: Sequence[Authorities]) -> ssl.SSLContext:
+    """Return the context for an endpoint, with the strictness of this Python's ``ssl.create_default_context()``.
+
+    :param trusted: as ``_endpoint.authorities`` chose them. They are not read where the server is not verified.
+    :raises UnusableCertificate: when a file cannot be read or used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if sys.version_info >= (3, 13):
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+    with contextlib.suppress(AttributeError):
+        context.hostname_checks_common_name = False
+    if not endpoint.validate_certs:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif trusted:
+        for source in trusted:
+            _trust(context, source)
+    else:
+        context.load_default_certs()
+        if certifi:
+            context.load_verify_locations(certifi.where())
+    if endpoint.client_cert:
+        key = endpoint.client_key
+        with _naming(f"client_cert is {quoted(endpoint.client_cert)}" + (f", client_key {quoted(key)}" if key else "")):
+            context.load_cert_chain(endpoint.client_cert, key, _refuse_to_ask)
+    return context
+
+
+def _trust(context: ssl.SSLContext, source: Authorities) -> None:
+    with _naming(f"{source.named_by} is {quoted(source.path)}"):
+        if source.is_directory or os.path.isdir(source.path):
+            context.load_verify_locations(capath=source.path)
+        else:
+            context.load_verify_locations(cafile=source.path)
+
+
+@contextlib.contextmanager
+def _naming(files: str) -> Iterator[None]:
+    try:
+        yield
+    except ssl.SSLError:
+        raise UnusableCertificate(f"{files}: not what is wanted in PEM") from None
+    except (OSError, ValueError) as problem:
+        raise UnusableCertificate(f"{files}: {printable(getattr(problem, 'strerror', None) or problem)}") from None
+
+
+def _refuse_to_ask() -> bytes:
+    """OpenSSL would ask for the password of an encrypted key at the terminal, and wait there."""
+    raise ValueError("the key is encrypted")

@@ -1,0 +1,219 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The work of the module that tells what can be managed on a server, and waits for it to start if asked to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from .._errors import VllmError, invalid_option, request_error
+from .._http.client import Client
+from .._http.grpc_probe import probe_grpc
+from .._vllm.releases import OLDEST_SUPPORTED, PREFIX_CACHE_BY_NAME, parse_version
+from .argspec import connection_spec
+from .operation import Operation
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """What was seen of a server.
+
+    :ivar is_static: its adapters are declared by ``--lora-modules``, so that nothing has to be loaded at run time.
+    :ivar grpc: how the ``grpc_port`` answers (``open``, ``other`` or ``closed``); None where it was not asked.
+    :ivar stranger: by path, how a GET without key and client certificate is answered; None for not at all.
+    """
+
+    version: str | None
+    runtime_lora: bool
+    is_static: bool
+    is_plain_beyond_loopback: bool
+    stranger: dict[str, int | None]
+    grpc_port: int | None = None
+    grpc: str | None = None
+
+    @property
+    def auth_required(self) -> bool:
+        """Whether strangers do not get in: refused, sent to a page to log in, or not even spoken to."""
+        return self.stranger["/v1/models"] != 200
+
+
+#: The alias of the load and unload routes for one cloud's hosting toolkit (0.11.1 and later): outside the key's guard.
+ALIAS_ROUTE = "/adapters"
+#: Served with VLLM_SERVER_DEV_MODE=1 only (0.7 and later), outside the key's guard. Both take only POST, or only tell.
+DEVELOPMENT_ROUTES = ("/reset_prefix_cache", "/server_info")
+
+
+def findings(exposure: Exposure) -> list[dict]:
+    """Return ``{id, severity, message, fix}`` for all that is to be mended, the worst first."""
+    found = [*_findings_of_exposure(exposure), *_findings_of_release(exposure.version)]
+    return sorted(found, key=lambda finding: ("high", "medium").index(finding["severity"]))
+
+
+def _finding(identifier: str, severity: str, message: str, fix: str) -> dict:
+    return {"id": identifier, "severity": severity, "message": message, "fix": fix}
+
+
+def _findings_of_exposure(exposure: Exposure) -> list[dict]:
+    found = []
+    if not exposure.auth_required:
+        severity = "high" if exposure.runtime_lora else "medium"
+        message = "Anybody who reaches the server can use it"
+        message += ", and load and unload adapters." if exposure.runtime_lora else "."
+        found.append(_finding("no_key", severity, message, "Start the server with --api-key or VLLM_API_KEY."))
+    if exposure.stranger[ALIAS_ROUTE] == 405 and exposure.auth_required:
+        message = "The route /adapters loads and unloads adapters without the key."
+        fix = "Block /adapters and all below it in a proxy in front of the server."
+        found.append(_finding("adapters_alias_open", "high", message, fix))
+    found += _findings_of_grpc(exposure)
+    open_routes = [route for route in DEVELOPMENT_ROUTES if exposure.stranger[route] in (200, 405)]
+    if open_routes:
+        message = f"Development routes answer without a key: {', '.join(open_routes)}."
+        found.append(_finding("development_routes", "high", message, "Start the server without VLLM_SERVER_DEV_MODE."))
+    if exposure.runtime_lora and exposure.is_static:
+        message = "Adapters can be loaded and unloaded at run time, though the server gets them only when it starts."
+        fix = "Start the server without VLLM_ALLOW_RUNTIME_LORA_UPDATING."
+        found.append(_finding("runtime_lora_unneeded", "medium", message, fix))
+    if exposure.is_plain_beyond_loopback:
+        message = "Requests, the key among them, cross the network unencrypted."
+        fix = "Put TLS in front of the server, or use --ssl-certfile and --ssl-keyfile."
+        found.append(_finding("plain_http", "medium", message, fix))
+    return found
+
+
+def _findings_of_grpc(exposure: Exposure) -> list[dict]:
+    """vLLM's gRPC service asks for no key and heeds no VLLM_ALLOW_RUNTIME_LORA_UPDATING (seen on 0.32.0 and 0.33.0)."""
+    if exposure.grpc == "open":
+        message = (
+            f"The gRPC port {exposure.grpc_port} answers: everybody who reaches it can load and unload adapters without "
+            "the key, even if loading at run time is off."
+        )
+        fix = "Start the server without --grpc-port, or let only its own clients reach the port."
+        return [_finding("grpc_open", "high", message, fix)]
+    if exposure.grpc == "other":
+        message = f"Port {exposure.grpc_port} accepts connections, but does not answer as gRPC in the clear does."
+        return [_finding("grpc_unclear", "medium", message, "Find out which program listens there.")]
+    return []
+
+
+def _findings_of_release(version: str | None) -> list[dict]:
+    parsed = parse_version(version)
+    if parsed is None:
+        return []
+    found = []
+    if parsed < OLDEST_SUPPORTED:
+        message = f"vLLM {version} cannot show which adapters it serves."
+        found.append(_finding("too_old", "high", message, "Upgrade to 0.7.0 or later."))
+    if parsed < (0, 22, 0):
+        message = f"The key of vLLM {version} can be bypassed by a crafted Host header (GHSA-94f4-hr76-p5j6)."
+        fix = "Upgrade to 0.22.0 or later, or have a proxy in front of the server set the Host header."
+        found.append(_finding("key_bypass", "high", message, fix))
+    since, until = PREFIX_CACHE_BY_NAME
+    if since <= parsed < until:
+        message = f"vLLM {version} keys its prefix cache by the adapter's name, so a swap can answer from old prefixes."
+        fix = "Give a new artifact a new name, turn prefix caching off, or upgrade to 0.31.0 or later."
+        found.append(_finding("prefix_cache_by_name", "medium", message, fix))
+    return found
+
+
+# Seconds.
+_PAUSE = 1.0
+_SHORTEST_LOOK = 0.1
+
+
+def _server(client: Client, options: Mapping, check_mode: bool) -> dict:
+    port = options["grpc_port"]
+    if port is not None and not 0 < port < 65536:
+        raise invalid_option("grpc_port", f"is {port}, which is no port", "give the number after --grpc-port")
+    if options["wait"]:
+        if not options["wait_timeout"] > 0:
+            raise invalid_option("wait_timeout", "must be more than 0", "give a number of seconds")
+        _wait(client, options["wait_timeout"])
+    healthy = client.healthy()
+    client.read_list()
+    version, runtime_lora = client.version(), client.runtime_lora()
+    exposure = Exposure(
+        version=version,
+        runtime_lora=runtime_lora,
+        is_static=options["declaration"] == "static",
+        is_plain_beyond_loopback=client.endpoint.is_plain_beyond_loopback,
+        stranger=_statuses_for_strangers(client),
+        grpc_port=port,
+        grpc=None if port is None else _grpc(client, port),
+    )
+    result = {"grpc": exposure.grpc} if exposure.grpc else {}
+    return {
+        **result,
+        "changed": False,
+        "version": version,
+        "healthy": healthy,
+        "runtime_lora": runtime_lora,
+        "auth_required": exposure.auth_required,
+        "findings": findings(exposure),
+    }
+
+
+def _grpc(client: Client, port: int) -> str:
+    host = urlsplit(client.endpoint.base_url).hostname or ""
+    return probe_grpc(host, port, client.endpoint.connect_timeout)
+
+
+def _statuses_for_strangers(client: Client) -> dict[str, int | None]:
+    """Return by path how whoever has neither key nor certificate is answered; None for not at all."""
+    statuses: dict[str, int | None] = {}
+    with client.as_stranger() as stranger:
+        for path in (ALIAS_ROUTE, *DEVELOPMENT_ROUTES, "/v1/models"):
+            try:
+                statuses[path] = stranger.status(path)
+            except VllmError:
+                # With TLS 1.3 a server refuses after the handshake, which can look like any connection that is closed.
+                if not client.endpoint.client_cert:
+                    raise
+                statuses[path] = None
+    return statuses
+
+
+def _wait(client: Client, seconds: float) -> None:
+    """Return when the engine lives and the list names a base model: a server that starts gives neither answer.
+
+    :raises VllmError: what stood in the way last; at once where waiting cannot help.
+    """
+    until = time.monotonic() + seconds
+    patient = client.endpoint
+    while True:
+        left = max(_SHORTEST_LOOK, until - time.monotonic())
+        client.endpoint = replace(patient, timeout=min(patient.timeout, left), retries=0)
+        try:
+            if client.healthy():
+                client.read_list()
+                client.endpoint = patient
+                return
+            error = _unhealthy(client)
+        except VllmError as problem:
+            error = problem
+            if not error.retryable and error.code != "not_vllm":
+                raise
+        if time.monotonic() + _PAUSE >= until:
+            error.add(f"waited {seconds:g} seconds for it")
+            raise error
+        time.sleep(_PAUSE)
+
+
+def _unhealthy(client: Client) -> VllmError:
+    came_back = "/health answers with a server error"
+    return request_error("server_error", "wait for the server", client.endpoint.base_url, came_back, "read its log")
+
+
+SERVER_INFO = Operation(
+    dict(
+        connection_spec(),
+        wait={"type": "bool", "default": False},
+        wait_timeout={"type": "float", "default": 300.0},
+        grpc_port={"type": "int"},
+        declaration={"type": "str", "choices": ["runtime", "static"], "default": "runtime"},
+    ),
+    _server,
+)

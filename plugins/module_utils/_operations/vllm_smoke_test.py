@@ -1,0 +1,36 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The work of the module that sees whether what is listed also answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .._adapters.results import joined_failure
+from .._errors import VllmError, failure, settling
+from .._http.client import Client
+from .argspec import connection_spec
+from .operation import Operation
+
+
+def _smoke_test(client: Client, options: Mapping, check_mode: bool) -> dict:
+    models = list(dict.fromkeys(options["models"]))
+    if check_mode:
+        return {"changed": False, "answered": []}
+    failures: dict[str, VllmError] = {}
+    for model in models:
+        with settling(failures.values()):
+            try:
+                client.complete(model)
+            except VllmError as error:
+                if error.is_unreachable:
+                    raise
+                failures[model] = error
+    result = failure(joined_failure(failures, len(models), "models")) if failures else {"changed": False}
+    return {**result, "answered": [model for model in models if model not in failures]}
+
+
+SMOKE_TEST = Operation(
+    dict(connection_spec(), models={"type": "list", "elements": "str", "required": True}), _smoke_test
+)

@@ -1,0 +1,120 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a server is and how it is to be spoken to."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from .._errors import invalid_option, quoted
+
+_NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f]")
+# Seconds. What is longer is a slip of the pen, and far beyond it threads cannot wait at all.
+_LONGEST = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """The connection options of one server, checked. Times are in seconds.
+
+    :raises VllmError: ``invalid_request`` when an option cannot be used.
+    """
+
+    base_url: str
+    api_key: str | None = field(default=None, repr=False)
+    validate_certs: bool = True
+    ca_path: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    timeout: float = 30.0
+    load_timeout: float = 300.0
+    retries: int = 2
+    retry_delay: float = 1.0
+    use_proxy: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "base_url", _checked_url(self.base_url))
+        if self.api_key and not (self.api_key.isascii() and self.api_key.isprintable() and " " not in self.api_key):
+            raise invalid_option(
+                "api_key", "has characters that no HTTP header can carry", "look for a space or a line end in it"
+            )
+        if self.client_key and not self.client_cert:
+            raise invalid_option("client_key", "is given without client_cert", "give the certificate as well")
+        for name in ("timeout", "load_timeout"):
+            if not 0 < getattr(self, name) <= _LONGEST:
+                raise invalid_option(name, "must be more than 0 and at most a day", "give a number of seconds")
+        for name in ("retries", "retry_delay"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise invalid_option(name, "must not be negative", "give 0 or more")
+
+    @property
+    def connect_timeout(self) -> float:
+        return min(10.0, self.timeout)
+
+    @property
+    def is_plain_beyond_loopback(self) -> bool:
+        """Whether requests, key included, cross a network unencrypted."""
+        url = urlsplit(self.base_url)
+        if url.scheme == "https" or url.hostname == "localhost":
+            return False
+        try:
+            return not ipaddress.ip_address(url.hostname or "").is_loopback
+        except ValueError:
+            return True
+
+
+def _checked_url(url: str) -> str:
+    """Return ``url`` without a trailing ``/``, ``/v1`` or ``/v1/``."""
+    advice = "write it like http://node:8000"
+    try:
+        if _NOT_IN_A_URL.search(url):
+            raise ValueError("a blank or control character")
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  reading it is what checks it
+    except ValueError:
+        # The value is not repeated: it may hold a password.
+        raise invalid_option("base_url", "is not a URL", advice) from None
+    if "@" in url:
+        raise invalid_option("base_url", "has a user or password in it", "give the key by option api_key instead")
+    if parts.scheme not in ("http", "https"):
+        raise invalid_option("base_url", f"is {quoted(url)}, which is not http or https", advice)
+    if not parts.hostname:
+        raise invalid_option("base_url", f"is {quoted(url)}, which names no host", advice)
+    if parts.query or parts.fragment:
+        # Not repeated either: a query may hold a key.
+        raise invalid_option("base_url", "has a query or a fragment", advice)
+    path = parts.path.rstrip("/")
+    if path.endswith("/v1"):
+        path = path[: -len("/v1")].rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+@dataclass(frozen=True)
+class Authorities:
+    """A file or directory of certificates that are trusted, and which option or variable names it."""
+
+    named_by: str
+    path: str
+    is_directory: bool = False
+
+
+def authorities(ca_path: str | None, environment: Mapping[str, str]) -> tuple[Authorities, ...]:
+    """Return which certificates are trusted, or nothing for those of the system's store together with certifi's.
+
+    The first of these that is set counts alone: the option ``ca_path``; ``REQUESTS_CA_BUNDLE``, or else
+    ``CURL_CA_BUNDLE``; ``SSL_CERT_FILE`` with ``SSL_CERT_DIR``.
+    """
+    if ca_path:
+        return (Authorities("option ca_path", ca_path),)
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        if environment.get(variable):
+            return (Authorities(variable, environment[variable]),)
+    file, directories = environment.get("SSL_CERT_FILE"), environment.get("SSL_CERT_DIR") or ""
+    found = [Authorities("SSL_CERT_FILE", file)] if file else []
+    found += [Authorities("SSL_CERT_DIR", one, is_directory=True) for one in directories.split(":") if one]
+    return tuple(found)
