@@ -20,7 +20,7 @@ from tests.support.server import Server
 
 PROJECT = Path(__file__).resolve().parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-QUICKSTART = PROJECT / "tests" / "demo" / "quickstart"
+QUICKSTART = PROJECT / "examples" / "quickstart"
 URL = "http://127.0.0.1:8000"  # in the README
 CONTENT = (
     "plugins/modules/*.py",
