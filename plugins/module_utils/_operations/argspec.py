@@ -11,24 +11,17 @@ from collections.abc import Mapping
 from ansible.module_utils.basic import env_fallback
 
 from .._adapters.declaration import ADAPTER_OPTIONS
-from .._vllm.endpoint import Endpoint
+from .._vllm.endpoint import CONNECTION_OPTIONS, Endpoint
 
 
 def connection_spec() -> dict:
     """Return the options of every module that talks to a server."""
-    return {
-        "base_url": {"type": "str", "required": True, "fallback": (env_fallback, ["VLLM_BASE_URL"])},
-        "api_key": {"type": "str", "no_log": True, "fallback": (env_fallback, ["VLLM_API_KEY"])},
-        "validate_certs": {"type": "bool", "default": True},
-        "ca_path": {"type": "path"},
-        "client_cert": {"type": "path"},
-        "client_key": {"type": "path", "no_log": False},
-        "timeout": {"type": "float", "default": 30.0},
-        "retries": {"type": "int", "default": 2},
-        "retry_delay": {"type": "float", "default": 1.0},
-        "use_proxy": {"type": "bool", "default": True},
-        "unreachable_as": {"type": "str", "choices": ["unreachable", "failed"], "default": "unreachable"},
-    }
+    return {name: _with_fallback(spec) for name, spec in CONNECTION_OPTIONS.items()}
+
+
+def _with_fallback(spec: Mapping) -> dict:
+    own = {key: value for key, value in spec.items() if key != "env"}
+    return {**own, "fallback": (env_fallback, [spec["env"]])} if "env" in spec else own
 
 
 def write_spec() -> dict:

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a server is and how it is to be spoken to."""
+"""The address of a server and its connection options, checked; and the rules that choose certificates and proxy."""
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -16,6 +17,22 @@ from .._errors import invalid_option, quoted
 _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f]")
 # Seconds. What is longer is a slip of the pen, and far beyond it threads cannot wait at all.
 _LONGEST = 24 * 3600
+
+#: The options of everything that talks to a server, as in an argument spec; ``env`` is the variable that is read if an
+#: option is not set.
+CONNECTION_OPTIONS: dict[str, dict] = {
+    "base_url": {"type": "str", "required": True, "env": "VLLM_BASE_URL"},
+    "api_key": {"type": "str", "no_log": True, "env": "VLLM_API_KEY"},
+    "validate_certs": {"type": "bool", "default": True},
+    "ca_path": {"type": "path"},
+    "client_cert": {"type": "path"},
+    "client_key": {"type": "path", "no_log": False},
+    "timeout": {"type": "float", "default": 30.0},
+    "retries": {"type": "int", "default": 2},
+    "retry_delay": {"type": "float", "default": 1.0},
+    "use_proxy": {"type": "bool", "default": True},
+    "unreachable_as": {"type": "str", "choices": ["unreachable", "failed"], "default": "unreachable"},
+}
 
 
 @dataclass(frozen=True)
@@ -118,3 +135,34 @@ def authorities(ca_path: str | None, environment: Mapping[str, str]) -> tuple[Au
     found = [Authorities("SSL_CERT_FILE", file)] if file else []
     found += [Authorities("SSL_CERT_DIR", one, is_directory=True) for one in directories.split(":") if one]
     return tuple(found)
+
+
+def proxy_of(endpoint: Endpoint, environment: Mapping[str, str]) -> str | None:
+    """Return the URL of the proxy for an endpoint, or None if it is asked directly.
+
+    ``http_proxy`` or ``https_proxy``, by the scheme of ``base_url``, or else ``all_proxy`` names the proxy. ``no_proxy``
+    lists names of hosts and domains, addresses and networks that are asked directly; ``*`` is all. If a variable is set
+    in lower case, its form in capitals is ignored.
+    """
+    scheme = urlsplit(endpoint.base_url).scheme
+    proxy = _variable(f"{scheme}_proxy", environment) or _variable("all_proxy", environment)
+    if not endpoint.use_proxy or not proxy or _is_asked_directly(endpoint.base_url, _variable("no_proxy", environment)):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _variable(name: str, environment: Mapping[str, str]) -> str:
+    return environment.get(name, environment.get(name.upper(), ""))
+
+
+def _is_asked_directly(base_url: str, no_proxy: str) -> bool:
+    url = urlsplit(base_url)
+    host = url.hostname or ""
+    for item in no_proxy.lower().replace(",", " ").split():
+        name = item.strip("[]").lstrip(".")
+        if name == "*" or any(f".{one}".endswith(f".{name}") for one in (host, url.netloc.lower())):
+            return True
+        with contextlib.suppress(ValueError):
+            if ipaddress.ip_address(host) in ipaddress.ip_network(name, strict=False):
+                return True
+    return False
