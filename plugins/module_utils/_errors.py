@@ -53,7 +53,7 @@ class VllmError(Exception):
         self.code = code
         self.sentence = sentence
         #: What became of what was served before; the end of the sentence.
-        self.fate = ""
+        self.aftermath = ""
         self.http_status = http_status
         self.detail = detail[:_DETAIL_LIMIT]
         self.hint = hint
@@ -63,7 +63,7 @@ class VllmError(Exception):
     @property
     def message(self) -> str:
         """What a user reads."""
-        return f"{self.sentence.rstrip('.')}; {self.fate}." if self.fate else self.sentence
+        return f"{self.sentence.rstrip('.')}; {self.aftermath}." if self.aftermath else self.sentence
 
     def add(self, clause: str) -> None:
         """Continue the sentence."""
@@ -101,7 +101,7 @@ def failure(error: VllmError) -> dict:
 
 
 @contextlib.contextmanager
-def settling(causes: Iterable[VllmError]) -> Iterator[None]:
+def also_report(causes: Iterable[VllmError]) -> Iterator[None]:
     """Have an error that comes up in this block tell of those that came before: a server that has gone says nothing of
     what it refused a moment ago.
 
@@ -120,13 +120,13 @@ def settling(causes: Iterable[VllmError]) -> Iterator[None]:
         raise
 
 
-def request_error(code: str, tried: str, url: str, came_back: str, hint: str, **more: object) -> VllmError:
+def request_error(code: str, attempt: str, url: str, came_back: str, hint: str, **more: object) -> VllmError:
     """Return the error of a request, its sentence put together from the four things a user needs.
 
-    :param tried: a verb phrase, such as ``load adapter 'sql' from '/srv/sql'``.
+    :param attempt: a verb phrase, such as ``load adapter 'sql' from '/srv/sql'``.
     :param more: the other arguments of :class:`VllmError`.
     """
-    sentence = f"Could not {tried} at {url}: {came_back}; {hint}."
+    sentence = f"Could not {attempt} at {url}: {came_back}; {hint}."
     return VllmError(code, sentence, hint=hint, **more)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from .._errors import quoted, request_error
-from .models import DeclaredAdapter, Observed, ServedAdapter, normalised, shown_name
+from .models import Card, DeclaredAdapter, Observed, normalised, shown_name
 
 DRIFTS = ("none", "missing", "path", "base_model", "unexpected")
 
@@ -22,8 +22,8 @@ class Entry:
     name: str
     action: str
     drift: str
-    before: ServedAdapter | None
-    after: ServedAdapter | None
+    before: Card | None
+    after: Card | None
     is_3d_lora_weight: bool = False
     base_model: str | None = None
 
@@ -39,7 +39,7 @@ class Plan:
 
     observed: Observed
     entries: tuple[Entry, ...]
-    leftovers: tuple[ServedAdapter, ...] = ()
+    leftovers: tuple[Card, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -101,16 +101,16 @@ def _decide(adapter: DeclaredAdapter, observed: Observed) -> Entry:
     return Entry(adapter.name, action, drift, before, after, adapter.is_3d_lora_weight, adapter.base_model)
 
 
-def _wanted(adapter: DeclaredAdapter, observed: Observed) -> ServedAdapter | None:
+def _wanted(adapter: DeclaredAdapter, observed: Observed) -> Card | None:
     """The card that the node is expected to list: vLLM names the first alias of the base model as the parent."""
     if not adapter.wanted:
         return None
     base_model = observed.base_model(adapter.base_model) or observed.base_models[0]
-    return ServedAdapter(adapter.name, adapter.path or "", base_model.id)
+    return Card(adapter.name, adapter.path or "", base_model.id)
 
 
 def _difference(
-    adapter: DeclaredAdapter, before: ServedAdapter | None, after: ServedAdapter | None, observed: Observed
+    adapter: DeclaredAdapter, before: Card | None, after: Card | None, observed: Observed
 ) -> tuple[str, str]:
     """Return action and drift."""
     if after is None:
@@ -125,11 +125,11 @@ def _difference(
 
 
 def _refuse_impossible(adapter: DeclaredAdapter, observed: Observed) -> None:
-    tried = f"manage adapter {quoted(adapter.name)}"
+    attempt = f"manage adapter {quoted(adapter.name)}"
     if observed.base_model(adapter.name):
         raise request_error(
             "name_conflict",
-            tried,
+            attempt,
             observed.url,
             "option name equals a base model that is served there",
             "give the adapter a name of its own, since old servers would let it shadow the base model",
@@ -138,16 +138,16 @@ def _refuse_impossible(adapter: DeclaredAdapter, observed: Observed) -> None:
         served = ", ".join(quoted(name) for base in observed.base_models for name in base.names)
         raise request_error(
             "base_model_mismatch",
-            tried,
+            attempt,
             observed.url,
             f"option base_model is {quoted(adapter.base_model)}, but the node serves {served}",
             "name a base model that the node serves, or address another node",
         )
 
 
-def _prunable(observed: Observed, names: set[str], exclude: tuple[str, ...]) -> list[ServedAdapter]:
+def _prunable(observed: Observed, names: set[str], exclude: tuple[str, ...]) -> list[Card]:
     """What is served, not declared and not excluded. A name that a base model has too is left alone: it is not ours."""
-    found: dict[str, ServedAdapter] = {}
+    found: dict[str, Card] = {}
     for adapter in observed.adapters_of_users:
         spared = adapter.name in names or _matches(adapter.name, exclude) or observed.base_model(adapter.name)
         if not spared:
@@ -159,7 +159,7 @@ def _matches(name: str, globs: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, glob) for glob in globs)
 
 
-def _refuse_above_limit(doomed: list[ServedAdapter], limit: int | None, observed: Observed) -> None:
+def _refuse_above_limit(doomed: list[Card], limit: int | None, observed: Observed) -> None:
     if limit is not None and len(doomed) > limit:
         names = ", ".join(quoted(adapter.name) for adapter in doomed)
         raise request_error(

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .._adapters.models import DeclaredAdapter, Observed, ServedAdapter, shown_name
+from .._adapters.models import Card, DeclaredAdapter, Observed, shown_name
 from .._adapters.plan import Entry, Plan, plan
 from .._adapters.results import LEFTOVER_WARNING, planned, served
-from .._errors import VllmError, quoted, request_error, settling
+from .._errors import VllmError, also_report, quoted, request_error
 from .._http.client import Client
 from .._vllm.releases import cache_risk, load_in_place_sticks, require_load_in_place, require_loading, require_supported
 from .steps import NOT_CONVERGED_HINT, load, restored, swap, swap_in_place, tidy, unload
@@ -33,7 +33,7 @@ def apply(plan: Plan, client: Client, reload_strategy: str) -> Applied:
         tells of the failures before that as well.
     """
     failures: dict[str, VllmError] = {}
-    with settling(failures.values()):
+    with also_report(failures.values()):
         observed = _carry_out_all(plan, client, reload_strategy, failures)
     return Applied(observed, failures)
 
@@ -120,7 +120,7 @@ class Converged:
     """
 
     plan: Plan
-    after: dict[str, ServedAdapter | None]
+    after: dict[str, Card | None]
     failures: dict[str, VllmError] = field(default_factory=dict)
     cache_risk: str = ""
     warnings: tuple[str, ...] = ()

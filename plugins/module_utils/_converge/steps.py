@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 from .._adapters.models import REHEARSAL_SUFFIX, normalised, shown_name
-from .._errors import VllmError, quoted, request_error, settling
+from .._errors import VllmError, also_report, quoted, request_error
 from .._http.client import Client
 
 # Answers that say that nothing was done, so that the list has nothing to add.
@@ -54,7 +54,7 @@ def _was_loaded(client: Client, name: str, path: str, error: VllmError, started:
     if error.outcome_unknown:
         left = client.endpoint.load_timeout - (time.monotonic() - started)
         patience = max(left, client.endpoint.timeout)
-    with settling([error]):
+    with also_report([error]):
         return client.poll(lambda observed: observed.serves(name, path), patience).serves(name, path)
 
 
@@ -64,7 +64,7 @@ def unload(client: Client, name: str) -> None:
     :raises VllmError: when the server still serves it.
     """
     refusals: list[VllmError] = []
-    with settling(refusals):
+    with also_report(refusals):
         while True:
             try:
                 client.unload(name)
@@ -161,9 +161,11 @@ def restored(client: Client, name: str, old_path: str, is_3d_lora_weight: bool, 
             except VllmError as second:
                 why = f", since restoring it failed as well ({second.message})"
             served = client.observe().adapter(name)
-        error.fate = f"it is still served from {quoted(served.root)}" if served else f"it is not served any more{why}"
+        error.aftermath = (
+            f"it is still served from {quoted(served.root)}" if served else f"it is not served any more{why}"
+        )
     except VllmError as unread:
-        error.fate = f"whether it is served now is not known{why or f' ({unread.message})'}"
+        error.aftermath = f"whether it is served now is not known{why or f' ({unread.message})'}"
     return error
 
 
@@ -197,7 +199,7 @@ def swap_in_place(client: Client, name: str, old_path: str, new_path: str, is_3d
         try:
             swap(client, name, old_path, old_path, is_3d_lora_weight)
         except VllmError as second:
-            refused.fate = f"its weights may be damaged, since it could not be loaded anew ({second.message})"
+            refused.aftermath = f"its weights may be damaged, since it could not be loaded anew ({second.message})"
         raise refused
 
 

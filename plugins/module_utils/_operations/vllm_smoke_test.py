@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .._adapters.results import joined_failure
-from .._errors import VllmError, failure, settling
+from .._errors import VllmError, also_report, failure
 from .._http.client import Client
 from .argspec import connection_spec
 from .operation import Operation
@@ -20,7 +20,7 @@ def _smoke_test(client: Client, options: Mapping, check_mode: bool) -> dict:
         return {"changed": False, "answered": []}
     failures: dict[str, VllmError] = {}
     for model in models:
-        with settling(failures.values()):
+        with also_report(failures.values()):
             try:
                 client.complete(model)
             except VllmError as error:

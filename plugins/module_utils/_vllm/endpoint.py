@@ -74,7 +74,7 @@ class Endpoint:
         return min(10.0, self.timeout)
 
     @property
-    def is_plain_beyond_loopback(self) -> bool:
+    def is_unencrypted_remote(self) -> bool:
         """Whether requests, key included, cross a network unencrypted."""
         url = urlsplit(self.base_url)
         if url.scheme == "https" or url.hostname == "localhost":

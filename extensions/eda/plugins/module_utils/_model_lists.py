@@ -18,7 +18,7 @@ from aiohttp.abc import AbstractResolver
 from sovereign_vllm.plugins.module_utils._http.certificates import new_context
 from sovereign_vllm.plugins.module_utils._vllm.answers import Answer
 from sovereign_vllm.plugins.module_utils._vllm.endpoint import Endpoint, authorities, proxy_of
-from sovereign_vllm.plugins.module_utils._vllm.model_list import TRIED
+from sovereign_vllm.plugins.module_utils._vllm.model_list import ATTEMPT
 from sovereign_vllm.plugins.module_utils._vllm.no_answer import (
     CLOSED,
     NO_ANSWER_IN_TIME,
@@ -90,7 +90,7 @@ class ModelLists:
             return await self._exchange(endpoint, url)
         except _PROBLEMS as problem:
             no_answer = explain(tuple(causes_of(problem)), _REASONS)
-            raise no_answer.error(TRIED, url, endpoint.timeout, endpoint.connect_timeout) from None
+            raise no_answer.error(ATTEMPT, url, endpoint.timeout, endpoint.connect_timeout) from None
 
     async def _exchange(self, endpoint: Endpoint, url: str) -> Answer:
         async with self._session.get(

@@ -193,7 +193,7 @@ def test_key_is_not_shown() -> None:
     ],
 )
 def test_plain_beyond_loopback(url: str, plain: bool) -> None:
-    assert Endpoint(url).is_plain_beyond_loopback is plain
+    assert Endpoint(url).is_unencrypted_remote is plain
 
 
 def test_connecting_takes_ten_seconds_at_most() -> None:

@@ -10,9 +10,9 @@ import pytest
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import (
     REHEARSAL_SUFFIX,
     BaseModel,
+    Card,
     DeclaredAdapter,
     Observed,
-    ServedAdapter,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import Plan, plan
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
@@ -35,7 +35,7 @@ DECLARED = some.lists(
 # Somebody else's names, leftovers of killed runs, and a name that old servers let shadow a base model.
 SERVED_NAMES = NAMES | some.sampled_from(["a" + REHEARSAL_SUFFIX, "gone" + REHEARSAL_SUFFIX, "tiny"])
 SERVED = some.lists(
-    some.builds(ServedAdapter, name=SERVED_NAMES, root=PATHS, parent=some.sampled_from(["tiny", "other", "gone"])),
+    some.builds(Card, name=SERVED_NAMES, root=PATHS, parent=some.sampled_from(["tiny", "other", "gone"])),
     unique_by=lambda adapter: adapter.name,
 )
 GLOBS = some.lists(some.sampled_from(["*", "a", "tenant-*", "?", "[ab]", "nobody"]), max_size=2)
