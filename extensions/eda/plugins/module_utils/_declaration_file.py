@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The declaration file: which endpoints there are, and which adapters each is to serve."""
+"""The declaration file: the endpoints, and the adapters that each is to serve."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
@@ -23,34 +24,28 @@ from sovereign_vllm.plugins.module_utils._adapters.declaration import (
 from sovereign_vllm.plugins.module_utils._adapters.models import DeclaredAdapter
 from sovereign_vllm.plugins.module_utils._adapters.values import read_options
 from sovereign_vllm.plugins.module_utils._errors import VllmError, printable, quoted
-from sovereign_vllm.plugins.module_utils._vllm.endpoint import Endpoint
+from sovereign_vllm.plugins.module_utils._vllm.endpoint import CONNECTION_OPTIONS, Endpoint
 
-CONNECTION_OPTIONS = {
+# An endpoint has its own address, the file never holds a key, and the source repeats observations and reports outages itself.
+_MODULE_OPTIONS = ("base_url", "api_key", "retries", "retry_delay", "unreachable_as")
+_CONNECTION_OPTIONS = {
     "api_key_env": {"type": "str"},
-    "validate_certs": {"type": "bool"},
-    "ca_path": {"type": "path"},
-    "client_cert": {"type": "path"},
-    "client_key": {"type": "path"},
-    "use_proxy": {"type": "bool"},
-    "timeout": {"type": "float"},
+    **{name: spec for name, spec in CONNECTION_OPTIONS.items() if name not in _MODULE_OPTIONS},
 }
-# The declaration of an endpoint is read by itself, wherever it stands.
-_ANYTHING = {"type": "raw"}
-_DEFAULT_OPTIONS = {"adapters": _ANYTHING, **PRUNE_OPTIONS, **CONNECTION_OPTIONS}
-_ENDPOINT_OPTIONS = {"name": {"type": "str"}, "base_url": {"type": "str"}, **_DEFAULT_OPTIONS}
-_FILE_OPTIONS = {"defaults": _ANYTHING, "endpoints": {"type": "list"}}
-_PATH_OPTIONS = ("ca_path", "client_cert", "client_key")
-_KEY_VARIABLE = "VLLM_API_KEY"
-# Seconds. Shorter than that of the modules: an observation is repeated soon, a task is not.
+_ADAPTERS = {"type": "raw"}  # read by read_adapters
+_DEFAULT_OPTIONS = {"adapters": _ADAPTERS, **PRUNE_OPTIONS, **_CONNECTION_OPTIONS}
+_ENDPOINT_OPTIONS = {"name": {"type": "str"}, "base_url": CONNECTION_OPTIONS["base_url"], **_DEFAULT_OPTIONS}
+_FILE_OPTIONS = {"defaults": {"type": "raw"}, "endpoints": {"type": "list"}}
+# Seconds. Shorter than the default of the modules: an observation is soon repeated, a task is not.
 _TIMEOUT = 10.0
 
 
 @dataclass(frozen=True)
 class DeclaredEndpoint:
-    """One endpoint and what it is to serve.
+    """One endpoint and its declaration.
 
-    :param options: what ``vllm_lora_adapters`` is given to converge it: ``adapters`` and the options for pruning.
-    :param connection: the connection options as they were declared, the key by the name of its variable.
+    :param options: the options with which ``vllm_lora_adapters`` converges it: ``adapters`` and those for pruning.
+    :param connection: the connection options as the file has them, the key by the name of its variable.
     """
 
     name: str
@@ -61,20 +56,20 @@ class DeclaredEndpoint:
 
 
 class _Malformed(Exception):
-    """What is wrong, and where."""
+    """The text says what is wrong, and where."""
 
 
 def read_declaration(file: Path, environment: Mapping[str, str]) -> tuple[DeclaredEndpoint, ...]:
     """Return the endpoints that the file declares.
 
-    :param environment: where the keys are.
+    :param environment: holds the keys.
     :raises VllmError: ``invalid_request`` when the file is missing or malformed, with a sentence that says where.
     """
     try:
         return _endpoints(_parsed(file), environment)
     except (_Malformed, VllmError) as problem:
         sentence = (problem.message if isinstance(problem, VllmError) else str(problem)).rstrip(".")
-        raise VllmError("invalid_request", f"Could not use the declaration {quoted(file)}: {sentence}.") from None
+        raise VllmError("invalid_request", f"Could not use the declaration file {quoted(file)}: {sentence}.") from None
 
 
 def _parsed(file: Path) -> object:
@@ -84,7 +79,7 @@ def _parsed(file: Path) -> object:
             return json.loads(text)
         return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except OSError as problem:
-        raise _Malformed(f"it cannot be read ({problem.strerror}); put it there, readable for this user") from None
+        raise _Malformed(f"it cannot be read ({problem.strerror}); create it, readable for this user") from None
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -98,44 +93,46 @@ def _endpoints(decoded: object, environment: Mapping[str, str]) -> tuple[Declare
     document = read_options("the file", decoded, _FILE_OPTIONS)
     defaults = _options("defaults", document.get("defaults", {}), _DEFAULT_OPTIONS)
     if not document.get("endpoints"):
-        raise _Malformed("it declares no endpoint; list them under endpoints")
+        raise _Malformed("it has no endpoints; list them under endpoints")
     found: dict[str, DeclaredEndpoint] = {}
     for number, item in enumerate(document["endpoints"], 1):
         written = {"base_url": item} if isinstance(item, str) else item
         own = _options(f"endpoint {number}", written, _ENDPOINT_OPTIONS)
         declared = _endpoint(f"endpoint {number}", {**defaults, **own}, environment)
         if declared.name in found:
-            raise _Malformed(f"it declares endpoint {quoted(declared.name)} twice; give each a name of its own")
+            raise _Malformed(f"it has endpoint {quoted(declared.name)} twice; give each its own name")
         found[declared.name] = declared
     return tuple(found.values())
 
 
-def _options(where: str, written: object, specs: Mapping) -> dict:
+def _options(where: str, written: Any, specs: Mapping) -> dict:
     found = read_options(where, written, specs)
-    # Null is no declaration, and must not become that of the defaults.
-    return {**found, "adapters": None} if "adapters" in written and written["adapters"] is None else found
+    # Null is a mistake. It must not be replaced by the adapters of the defaults.
+    return {**found, "adapters": None} if written.get("adapters", "") is None else found
 
 
 def _endpoint(where: str, options: Mapping, environment: Mapping[str, str]) -> DeclaredEndpoint:
     if "base_url" not in options:
         raise _Malformed(f"{where} has no base_url; write one like http://node:8000")
     if "adapters" not in options:
-        raise _Malformed(f"{where} has no adapters, nor have the defaults; write an empty list to declare none")
+        raise _Malformed(f"{where} has no adapters, and the defaults have none; write an empty list to declare none")
     adapters = _adapters(f"the declaration of {where}", options["adapters"])
-    connection = {option: options[option] for option in CONNECTION_OPTIONS if option in options}
-    for option in _PATH_OPTIONS:
-        if option in connection:
+    connection = {option: options[option] for option in _CONNECTION_OPTIONS if option in options}
+    for option in connection:
+        if _CONNECTION_OPTIONS[option]["type"] == "path":
             connection[option] = os.path.expanduser(os.path.expandvars(connection[option]))
     reached = {"timeout": _TIMEOUT, **connection}
     variable = reached.pop("api_key_env", None)
     if variable and not environment.get(variable):
-        raise _Malformed(f"{where} has its key in the variable {quoted(variable)}, which is not set; set it")
+        raise _Malformed(f"{where} names the variable {quoted(variable)} in api_key_env, which is not set; set it")
     try:
-        endpoint = Endpoint(options["base_url"], environment.get(variable or _KEY_VARIABLE) or None, **reached)
+        endpoint = Endpoint(
+            options["base_url"], environment.get(variable or CONNECTION_OPTIONS["api_key"]["env"]) or None, **reached
+        )
         pruning = read_pruning("", options)
     except VllmError as problem:
         raise _Malformed(f"{where}: {problem.message.rstrip('.')}") from None
-    name = options.get("name") or urlsplit(endpoint.base_url).hostname
+    name = options.get("name") or urlsplit(endpoint.base_url).hostname or ""
     return DeclaredEndpoint(name, endpoint, declare_all(adapters), {"adapters": adapters, **pruning}, connection)
 
 
