@@ -60,11 +60,11 @@ def _naming(files: str) -> Iterator[None]:
     try:
         yield
     except ssl.SSLError:
-        raise NoAnswer(UNUSABLE_FILE, f"{files}: not what is wanted in PEM") from None
+        raise NoAnswer(UNUSABLE_FILE, f"{files}: no matching certificate or key in PEM") from None
     except (OSError, ValueError) as problem:
         raise NoAnswer(UNUSABLE_FILE, f"{files}: {printable(getattr(problem, 'strerror', None) or problem)}") from None
 
 
 def _refuse_to_ask() -> bytes:
-    """OpenSSL would ask for the password of an encrypted key at the terminal, and wait there."""
+    """OpenSSL would ask at the terminal for the password of an encrypted key, and wait."""
     raise ValueError("the key is encrypted")

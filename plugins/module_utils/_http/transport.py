@@ -47,13 +47,13 @@ _T = TypeVar("_T")
 
 
 class DeadlinePassed(Exception):
-    """The call was given up."""
+    """The call took too long."""
 
 
 def call_within(seconds: float, call: Callable[[], _T]) -> _T:
-    """Return what ``call`` returns, or raise what it raises.
+    """Return the result of ``call``, or raise its exception.
 
-    A call that takes longer is left to its own time-outs in a daemon thread: nothing can stop a blocked name look-up.
+    A call that takes longer goes on in a daemon thread until its own time-outs: nothing can stop a blocked name look-up.
 
     :raises DeadlinePassed: when it takes longer than ``seconds``.
     """

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from .._errors import invalid_option, quoted
 
 _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f]")
-# Seconds. What is longer is a slip of the pen, and far beyond it threads cannot wait at all.
+# Seconds. A longer time is a slip of the pen, and threads cannot wait much longer.
 _LONGEST = 24 * 3600
 
 #: The options of everything that talks to a server, as in an argument spec; ``env`` is the variable that is read if an
@@ -92,12 +92,12 @@ def _checked_url(url: str) -> str:
         if _NOT_IN_A_URL.search(url):
             raise ValueError("a blank or control character")
         parts = urlsplit(url)
-        parts.port  # noqa: B018  reading it is what checks it
+        parts.port  # noqa: B018  reading the port checks it
     except ValueError:
         # The value is not repeated: it may hold a password.
         raise invalid_option("base_url", "is not a URL", advice) from None
     if "@" in url:
-        raise invalid_option("base_url", "has a user or password in it", "give the key by option api_key instead")
+        raise invalid_option("base_url", "has a user or password in it", "give the key in option api_key instead")
     if parts.scheme not in ("http", "https"):
         raise invalid_option("base_url", f"is {quoted(url)}, which is not http or https", advice)
     if not parts.hostname:
@@ -113,7 +113,7 @@ def _checked_url(url: str) -> str:
 
 @dataclass(frozen=True)
 class Authorities:
-    """A file or directory of certificates that are trusted, and which option or variable names it."""
+    """A file or directory of trusted certificates, and the option or variable that names it."""
 
     named_by: str
     path: str
@@ -121,9 +121,9 @@ class Authorities:
 
 
 def authorities(ca_path: str | None, environment: Mapping[str, str]) -> tuple[Authorities, ...]:
-    """Return which certificates are trusted, or nothing for those of the system's store together with certifi's.
+    """Return the trusted certificates, or nothing for those of the system's store together with certifi's.
 
-    The first of these that is set counts alone: the option ``ca_path``; ``REQUESTS_CA_BUNDLE``, or else
+    Only the first of these that is set counts: the option ``ca_path``; ``REQUESTS_CA_BUNDLE``, or else
     ``CURL_CA_BUNDLE``; ``SSL_CERT_FILE`` with ``SSL_CERT_DIR``.
     """
     if ca_path:
