@@ -153,13 +153,12 @@ error:
     retryable: false
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import run_module
-from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_server_info import SERVER_INFO
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_server_info import ServerInfo
 
 
 def main() -> None:
-    run_module(AnsibleModule(SERVER_INFO.argument_spec, supports_check_mode=True), SERVER_INFO)
+    run_module(ServerInfo())
 
 
 if __name__ == "__main__":

@@ -86,7 +86,9 @@ def test_no_answer_at_all_can_stop_the_watch(status, answer):
     events, declared = helper_of_source("_events"), helper_of_source("_declaration_file")
     adapters = ({"name": "sql", "path": "/srv/sql", "base_model": "tiny"},)
     endpoint, options = declared.Endpoint("http://edge1:8000", "sk-key"), {"adapters": adapters, "prune": True}
-    target = declared.DeclaredEndpoint("edge1", endpoint, declared.declare_all(adapters), options, {})
+    target = declared.DeclaredEndpoint(
+        "edge1", endpoint, declared.declare_all(adapters), options, declared.Pruning(prune=True), {}
+    )
     body = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else json.dumps(answer)
 
     seen = events.judge(target, events.Answer("http://edge1:8000/v1/models", status, body))

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from .._errors import VllmError, printable
-from .models import Card, Observed, normalised
+from .._errors import CompleteError, VllmError, printable, quoted
+from .models import Card, Observed, normalised, shown_name
 from .plan import Entry, Plan
 
 
@@ -18,8 +18,14 @@ def planned(plan: Plan) -> dict[str, Card | None]:
     return {entry.name: entry.after for entry in plan.entries}
 
 
-#: How the warning about a name that a killed run left begins: results tell of it in no other way.
-LEFTOVER_WARNING = "An interrupted run left a rehearsal of adapter"
+def leftovers(plan: Plan) -> list[str]:
+    """Return the adapters of which an interrupted run left a rehearsal."""
+    return [shown_name(leftover.name) for leftover in plan.leftovers]
+
+
+def leftover_sentence(name: str) -> str:
+    """Return the sentence that tells of such an adapter."""
+    return f"An interrupted run left a rehearsal of adapter {quoted(name)} behind."
 
 
 def served(plan: Plan, observed: Observed) -> dict[str, Card | None]:
@@ -86,8 +92,13 @@ def joined_failure(failures: dict[str, VllmError], total: int, kind: str = "adap
         return errors[0]
     first = next((e for e in errors if not e.retryable), errors[0])
     listed = " ".join(error.message for error in errors)
-    message = f"{len(errors)} of {total} {kind} failed: {listed}"
-    return VllmError(first.code, message, first.http_status, first.detail, first.hint)
+    return CompleteError(
+        first.code,
+        f"{len(errors)} of {total} {kind} failed: {listed}",
+        first.hint,
+        http_status=first.http_status,
+        detail=first.detail,
+    )
 
 
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./@+-]*")

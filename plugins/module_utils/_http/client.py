@@ -119,7 +119,7 @@ class Client:
                     healthy = self.healthy()
                 if not healthy:
                     error.code = "server_error"
-                    error.advise(DEAD_ENGINE_HINT)
+                    error.hint = DEAD_ENGINE_HINT
             raise
 
     def unload(self, name: str) -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from .._errors import VllmError, invalid_option, request_error
 from .._http.client import Client
 from .._http.grpc_probe import probe_grpc
 from .._vllm.releases import OLDEST_SUPPORTED, PREFIX_CACHE_BY_NAME, parse_version
-from .argspec import connection_spec
-from .operation import Operation
+from .operation import SERVER_OPTIONS, ServerOperation
 
 
 @dataclass(frozen=True)
@@ -124,38 +124,6 @@ _PAUSE = 1.0
 _SHORTEST_LOOK = 0.1
 
 
-def _server(client: Client, options: Mapping, check_mode: bool) -> dict:
-    port = options["grpc_port"]
-    if port is not None and not 0 < port < 65536:
-        raise invalid_option("grpc_port", f"is {port}, which is no port", "give the number after --grpc-port")
-    if options["wait"]:
-        if not options["wait_timeout"] > 0:
-            raise invalid_option("wait_timeout", "must be more than 0", "give a number of seconds")
-        _wait(client, options["wait_timeout"])
-    healthy = client.healthy()
-    client.read_list()
-    version, runtime_lora = client.version(), client.runtime_lora()
-    exposure = Exposure(
-        version=version,
-        runtime_lora=runtime_lora,
-        loads_at_startup=options["adapters_from"] == "startup",
-        is_unencrypted_remote=client.endpoint.is_unencrypted_remote,
-        anonymous=_anonymous_statuses(client),
-        grpc_port=port,
-        grpc=None if port is None else _grpc(client, port),
-    )
-    result = {"grpc": exposure.grpc} if exposure.grpc else {}
-    return {
-        **result,
-        "changed": False,
-        "version": version,
-        "healthy": healthy,
-        "runtime_lora": runtime_lora,
-        "auth_required": exposure.auth_required,
-        "findings": findings(exposure),
-    }
-
-
 def _grpc(client: Client, port: int) -> str:
     host = urlsplit(client.endpoint.base_url).hostname or ""
     return probe_grpc(host, port, client.endpoint.connect_timeout)
@@ -203,17 +171,49 @@ def _wait(client: Client, seconds: float) -> None:
 
 
 def _unhealthy(client: Client) -> VllmError:
-    came_back = "/health answers with a server error"
-    return request_error("server_error", "wait for the server", client.endpoint.base_url, came_back, "read its log")
+    problem = "/health answers with a server error"
+    return request_error("server_error", "wait for the server", client.endpoint.base_url, problem, "read its log")
 
 
-SERVER_INFO = Operation(
-    dict(
-        connection_spec(),
-        wait={"type": "bool", "default": False},
-        wait_timeout={"type": "float", "default": 300.0},
-        grpc_port={"type": "int"},
-        adapters_from={"type": "str", "choices": ["runtime", "startup"], "default": "runtime"},
-    ),
-    _server,
-)
+class ServerInfo(ServerOperation):
+    """Tell what can be managed on a server."""
+
+    options: ClassVar = {
+        **SERVER_OPTIONS,
+        "wait": {"type": "bool", "default": False},
+        "wait_timeout": {"type": "float", "default": 300.0},
+        "grpc_port": {"type": "int"},
+        "adapters_from": {"type": "str", "choices": ["runtime", "startup"], "default": "runtime"},
+    }
+
+    def ask(self, client: Client, options: Mapping, check_mode: bool) -> dict:
+        """Ask for the version and the routes, with the key and without it."""
+        port = options["grpc_port"]
+        if port is not None and not 0 < port < 65536:
+            raise invalid_option("grpc_port", f"is {port}, which is no port", "give the number after --grpc-port")
+        if options["wait"]:
+            if not options["wait_timeout"] > 0:
+                raise invalid_option("wait_timeout", "must be more than 0", "give a number of seconds")
+            _wait(client, options["wait_timeout"])
+        healthy = client.healthy()
+        client.read_list()
+        version, runtime_lora = client.version(), client.runtime_lora()
+        exposure = Exposure(
+            version=version,
+            runtime_lora=runtime_lora,
+            loads_at_startup=options["adapters_from"] == "startup",
+            is_unencrypted_remote=client.endpoint.is_unencrypted_remote,
+            anonymous=_anonymous_statuses(client),
+            grpc_port=port,
+            grpc=None if port is None else _grpc(client, port),
+        )
+        result = {"grpc": exposure.grpc} if exposure.grpc else {}
+        return {
+            **result,
+            "changed": False,
+            "version": version,
+            "healthy": healthy,
+            "runtime_lora": runtime_lora,
+            "auth_required": exposure.auth_required,
+            "findings": findings(exposure),
+        }

@@ -9,7 +9,7 @@ import contextlib
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from urllib.parse import urlsplit
 
 from .._errors import invalid_option, quoted
@@ -18,8 +18,8 @@ _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f]")
 # Seconds. A longer time is a slip of the pen, and threads cannot wait much longer.
 _LONGEST = 24 * 3600
 
-#: The options of everything that talks to a server, as in an argument spec; ``env`` is the variable that is read if an
-#: option is not set.
+#: The options that describe a server, as in an argument spec; ``env`` names the variable of the environment that an option
+#: falls back to.
 CONNECTION_OPTIONS: dict[str, dict] = {
     "base_url": {"type": "str", "required": True, "env": "VLLM_BASE_URL"},
     "api_key": {"type": "str", "no_log": True, "env": "VLLM_API_KEY"},
@@ -31,7 +31,6 @@ CONNECTION_OPTIONS: dict[str, dict] = {
     "retries": {"type": "int", "default": 2},
     "retry_delay": {"type": "float", "default": 1.0},
     "use_proxy": {"type": "bool", "default": True},
-    "unreachable_as": {"type": "str", "choices": ["unreachable", "failed"], "default": "unreachable"},
 }
 
 
@@ -83,6 +82,14 @@ class Endpoint:
             return not ipaddress.ip_address(url.hostname or "").is_loopback
         except ValueError:
             return True
+
+
+def endpoint_of(options: Mapping) -> Endpoint:
+    """Return the server that the connection options describe. Other options are ignored.
+
+    :raises VllmError: ``invalid_request`` when an option cannot be used.
+    """
+    return Endpoint(**{one.name: options[one.name] for one in fields(Endpoint) if one.name in options})
 
 
 def _checked_url(url: str) -> str:

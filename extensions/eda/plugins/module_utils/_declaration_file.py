@@ -15,19 +15,18 @@ from urllib.parse import urlsplit
 
 import yaml
 from sovereign_vllm.plugins.module_utils._adapters.declaration import (
-    PRUNE_OPTIONS,
     declare_all,
     read_adapters,
-    read_pruning,
     without_artifacts,
 )
 from sovereign_vllm.plugins.module_utils._adapters.models import DeclaredAdapter
-from sovereign_vllm.plugins.module_utils._adapters.values import read_options
+from sovereign_vllm.plugins.module_utils._adapters.pruning import PRUNE_OPTIONS, Pruning, read_pruning
+from sovereign_vllm.plugins.module_utils._adapters.values import read_options, refused
 from sovereign_vllm.plugins.module_utils._errors import VllmError, printable, quoted
 from sovereign_vllm.plugins.module_utils._vllm.endpoint import CONNECTION_OPTIONS, Endpoint
 
-# An endpoint has its own address, the file never holds a key, and the source repeats observations and reports outages itself.
-_MODULE_OPTIONS = ("base_url", "api_key", "retries", "retry_delay", "unreachable_as")
+# An endpoint has its own address, the file never holds a key, and the source repeats every observation.
+_MODULE_OPTIONS = ("base_url", "api_key", "retries", "retry_delay")
 _CONNECTION_OPTIONS = {
     "api_key_env": {"type": "str"},
     **{name: spec for name, spec in CONNECTION_OPTIONS.items() if name not in _MODULE_OPTIONS},
@@ -52,11 +51,8 @@ class DeclaredEndpoint:
     endpoint: Endpoint
     adapters: tuple[DeclaredAdapter, ...]
     options: Mapping
+    pruning: Pruning
     connection: Mapping
-
-
-class _Malformed(Exception):
-    """The text says what is wrong, and where."""
 
 
 def read_declaration(file: Path, environment: Mapping[str, str]) -> tuple[DeclaredEndpoint, ...]:
@@ -67,9 +63,9 @@ def read_declaration(file: Path, environment: Mapping[str, str]) -> tuple[Declar
     """
     try:
         return _endpoints(_parsed(file), environment)
-    except (_Malformed, VllmError) as problem:
-        sentence = (problem.message if isinstance(problem, VllmError) else str(problem)).rstrip(".")
-        raise VllmError("invalid_request", f"Could not use the declaration file {quoted(file)}: {sentence}.") from None
+    except VllmError as error:
+        problem = error.clause(error.hint)
+        raise VllmError("invalid_request", problem, error.hint, f"use the declaration file {quoted(file)}") from None
 
 
 def _parsed(file: Path) -> object:
@@ -79,28 +75,28 @@ def _parsed(file: Path) -> object:
             return json.loads(text)
         return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except OSError as problem:
-        raise _Malformed(f"it cannot be read ({problem.strerror}); create it, readable for this user") from None
+        raise refused(f"it cannot be read ({problem.strerror})", "create it, readable for this user") from None
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise _Malformed(f"it is no YAML ({printable(problem.problem)}{where}); correct it") from None
+        raise refused(f"it is no YAML ({printable(problem.problem)}{where})", "correct it") from None
     except (ValueError, yaml.YAMLError, RecursionError) as problem:
         kind = "JSON" if file.suffix == ".json" else "YAML"
-        raise _Malformed(f"it is no {kind} ({printable(problem)[:200]}); correct it") from None
+        raise refused(f"it is no {kind} ({printable(problem)[:200]})", "correct it") from None
 
 
 def _endpoints(decoded: object, environment: Mapping[str, str]) -> tuple[DeclaredEndpoint, ...]:
     document = read_options("the file", decoded, _FILE_OPTIONS)
     defaults = _options("defaults", document.get("defaults", {}), _DEFAULT_OPTIONS)
     if not document.get("endpoints"):
-        raise _Malformed("it has no endpoints; list them under endpoints")
+        raise refused("it has no endpoints", "list them under endpoints")
     found: dict[str, DeclaredEndpoint] = {}
     for number, item in enumerate(document["endpoints"], 1):
         written = {"base_url": item} if isinstance(item, str) else item
         own = _options(f"endpoint {number}", written, _ENDPOINT_OPTIONS)
         declared = _endpoint(f"endpoint {number}", {**defaults, **own}, environment)
         if declared.name in found:
-            raise _Malformed(f"it has endpoint {quoted(declared.name)} twice; give each its own name")
+            raise refused(f"it has endpoint {quoted(declared.name)} twice", "give each its own name")
         found[declared.name] = declared
     return tuple(found.values())
 
@@ -113,9 +109,9 @@ def _options(where: str, written: Any, specs: Mapping) -> dict:
 
 def _endpoint(where: str, options: Mapping, environment: Mapping[str, str]) -> DeclaredEndpoint:
     if "base_url" not in options:
-        raise _Malformed(f"{where} has no base_url; write one like http://node:8000")
+        raise refused(f"{where} has no base_url", "write one like http://node:8000")
     if "adapters" not in options:
-        raise _Malformed(f"{where} has no adapters, and the defaults have none; write an empty list to declare none")
+        raise refused(f"{where} has no adapters, and the defaults have none", "write an empty list to declare none")
     adapters = _adapters(f"the declaration of {where}", options["adapters"])
     connection = {option: options[option] for option in _CONNECTION_OPTIONS if option in options}
     for option in connection:
@@ -124,16 +120,17 @@ def _endpoint(where: str, options: Mapping, environment: Mapping[str, str]) -> D
     reached = {"timeout": _TIMEOUT, **connection}
     variable = reached.pop("api_key_env", None)
     if variable and not environment.get(variable):
-        raise _Malformed(f"{where} names the variable {quoted(variable)} in api_key_env, which is not set; set it")
+        raise refused(f"{where} names the variable {quoted(variable)} in api_key_env, which is not set", "set it")
     try:
         endpoint = Endpoint(
             options["base_url"], environment.get(variable or CONNECTION_OPTIONS["api_key"]["env"]) or None, **reached
         )
-        pruning = read_pruning("", options)
-    except VllmError as problem:
-        raise _Malformed(f"{where}: {problem.message.rstrip('.')}") from None
+        pruning = read_pruning(options)
+    except VllmError as error:
+        raise refused(f"{where}: {error.clause(error.hint)}", error.hint) from None
+    declared = {"adapters": adapters, **{name: options[name] for name in PRUNE_OPTIONS if name in options}}
     name = options.get("name") or urlsplit(endpoint.base_url).hostname or ""
-    return DeclaredEndpoint(name, endpoint, declare_all(adapters), {"adapters": adapters, **pruning}, connection)
+    return DeclaredEndpoint(name, endpoint, declare_all(adapters), declared, pruning, connection)
 
 
 def _adapters(where: str, written: object) -> list[dict]:
@@ -141,7 +138,7 @@ def _adapters(where: str, written: object) -> list[dict]:
     for number, adapter in enumerate(adapters, 1):
         if adapter.get("state", "present") not in ("present", "absent"):
             state = quoted(adapter["state"])
-            raise _Malformed(
-                f"adapter {number} of {where} has the state {state}; only present and absent can be declared"
+            raise refused(
+                f"adapter {number} of {where} has the state {state}", "only present and absent can be declared"
             )
     return adapters

@@ -13,6 +13,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models im
     Observed,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import plan
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.pruning import Pruning
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 
 TINY = BaseModel("tiny", "/models/tiny", 256, ("tiny-alias",))
@@ -76,7 +77,7 @@ def test_the_first_of_two_cards_with_one_name_counts() -> None:
     """0.9 and earlier can list a name twice when two clients load it at once."""
     twice = observed(SQL, Card("sql", "/b/sql", "tiny"))
     assert plan([DeclaredAdapter("sql", "/a/sql")], twice).entries[0].action == "none"
-    assert [entry.name for entry in plan([], twice, prune=True).entries] == ["sql"]
+    assert [entry.name for entry in plan([], twice, Pruning(True)).entries] == ["sql"]
 
 
 @pytest.mark.parametrize("state", ["present", "absent", "reloaded"])
@@ -120,7 +121,7 @@ class TestPrune:
         ],
     )
     def test_what_is_served_but_not_declared(self, exclude: list, pruned: list) -> None:
-        made = plan(self.declared, self.served, prune=True, prune_exclude=exclude)
+        made = plan(self.declared, self.served, Pruning(True, prune_exclude=exclude))
         assert [entry.name for entry in made.entries if entry.action == "unload"] == pruned
         assert made.summary == {"none": 1, "missing": 0, "path": 0, "base_model": 0, "unexpected": len(pruned)}
 
@@ -129,20 +130,20 @@ class TestPrune:
         assert [entry.name for entry in made.entries] == ["sql"]
 
     def test_limit(self) -> None:
-        assert plan(self.declared, self.served, prune=True, prune_limit=2).changed
+        assert plan(self.declared, self.served, Pruning(True, prune_limit=2)).changed
         with pytest.raises(VllmError) as refused:
-            plan(self.declared, self.served, prune=True, prune_limit=1)
+            plan(self.declared, self.served, Pruning(True, prune_limit=1))
         assert refused.value.code == "prune_limit"
         assert "'tenant-a', 'Tenant-b'" in refused.value.message
         # What would go by a declaration of its own is not pruned.
         absent = [DeclaredAdapter(name, state="absent") for name in ("tenant-a", "Tenant-b")]
-        assert plan([*self.declared, *absent], self.served, prune=True, prune_limit=0).changed
+        assert plan([*self.declared, *absent], self.served, Pruning(True, prune_limit=0)).changed
 
     def test_leftovers_of_declared_names_go_and_with_prune_all(self) -> None:
         own, foreign = (f"{name}{REHEARSAL_SUFFIX}" for name in ("sql", "gone"))
         assert [left.name for left in plan(self.declared, self.served).leftovers] == [own]
-        assert [left.name for left in plan(self.declared, self.served, prune=True).leftovers] == [own, foreign]
-        spared = plan(self.declared, self.served, prune=True, prune_exclude=["gone", "sql"]).leftovers
+        assert [left.name for left in plan(self.declared, self.served, Pruning(True)).leftovers] == [own, foreign]
+        spared = plan(self.declared, self.served, Pruning(True, prune_exclude=["gone", "sql"])).leftovers
         assert [left.name for left in spared] == [own]
         assert plan(self.declared, self.served).changed
         assert not plan([DeclaredAdapter("tenant-a", "/t/a")], self.served).changed
