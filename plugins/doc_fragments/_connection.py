@@ -82,7 +82,11 @@ options:
     type: float
     default: 1.0
   use_proxy:
-    description: Whether the proxy variables of the environment are heeded.
+    description:
+      - Whether a proxy that the environment names is used.
+      - E(https_proxy) or E(http_proxy) names it, by the scheme of O(base_url), or else E(all_proxy). E(no_proxy) lists hosts,
+        domains, addresses and networks that are asked directly. Names in capitals are read if those in lower case are not set.
+      - The event source C(sovereign.vllm.drift) follows the same rule.
     type: bool
     default: true
 """

@@ -14,9 +14,6 @@ _RETRYABLE_CODES = frozenset(("unreachable", "timeout", "dns", "throttled", "ser
 _DETAIL_LIMIT = 2048
 #: What to do about an answer that is none of vLLM's, and about none at all.
 NOT_VLLM_HINT = "check that base_url is the address of a vLLM server"
-TLS_HINT = "check the server's certificate, ca_path, client_cert and the name in base_url"
-FILES_HINT = "name a file in PEM that this user can read"
-PROXY_HINT = "check the proxy variables, or set use_proxy to false"
 OFFLINE_HINT = "check that the server runs and that the address is right; nothing is known about what it serves"
 
 

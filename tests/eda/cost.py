@@ -101,7 +101,7 @@ def _main() -> None:
             if options.bare:
                 work = _ask_bare(urls, options.interval)
             else:
-                work = load_source()(queue, {"declaration": str(file), "interval": options.interval})
+                work = load_source()(queue, {"declaration_file": str(file), "interval": options.interval})
             return await _measured(work, queue, 1.5 * options.interval, options.seconds)
 
         used = asyncio.run(run())

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The declaration file: its forms, what is refused, and that the last good one stays in force."""
+"""The declaration file: its forms, what is refused, and that the last good version stays in use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lora_adapters import LoraAdapters
 
 from tests.stand_in import Fault, StandIn
 from tests.support.asking import eventually
@@ -22,8 +21,8 @@ EDGE = {"name": "edge1", "base_url": "http://127.0.0.1:1", "adapters": []}
 REFUSED = {
     "empty": ("", "the file is null; give a mapping"),
     "a list": ("[]", "the file is a list; give a mapping"),
-    "no endpoints": ("defaults: {adapters: []}", "declares no endpoint"),
-    "endpoints without entries": ("endpoints:", "declares no endpoint"),
+    "no endpoints": ("defaults: {adapters: []}", "it has no endpoints"),
+    "endpoints without entries": ("endpoints:", "it has no endpoints"),
     "no YAML": ("endpoints: [\n  - {", "it is no YAML"),
     "a tag": ("endpoints: !vault |\n  abc", "it is no YAML"),
     "a misspelt key": ("endpoint: []", "unknown option 'endpoint'"),
@@ -32,7 +31,7 @@ REFUSED = {
     "password in the URL": ("endpoints: [{base_url: 'http://u:p@edge1', adapters: []}]", "has a user or password"),
     "no adapters at all": ("endpoints: ['http://edge1:8000']", "endpoint 1 has no adapters"),
     "misspelt option of an endpoint": ([EDGE | {"purge": True}], "unknown option 'purge'"),
-    "the same endpoint twice": ([EDGE, EDGE], "declares endpoint 'edge1' twice"),
+    "the same endpoint twice": ([EDGE, EDGE], "it has endpoint 'edge1' twice"),
     "adapters are a mapping": (
         [EDGE | {"adapters": {"sql": "/srv/sql"}}],
         "the declaration of endpoint 1 is a mapping; give a list of adapters",
@@ -60,7 +59,10 @@ REFUSED = {
         "option prune_limit of endpoint 1 is true; give a whole number",
     ),
     "timeout of nothing": ([EDGE | {"timeout": 0}], "timeout must be more than 0"),
-    "key in a variable that is not set": ([EDGE | {"api_key_env": "NO_SUCH_KEY"}], "'NO_SUCH_KEY', which is not set"),
+    "key in a variable that is not set": (
+        [EDGE | {"api_key_env": "NO_SUCH_KEY"}],
+        "names the variable 'NO_SUCH_KEY' in api_key_env, which is not set",
+    ),
 }
 
 
@@ -69,7 +71,7 @@ def test_malformed_file_is_refused(tmp_path, written, problem):
     file = tmp_path / "declaration.yml"
     file.write_text(written if isinstance(written, str) else json.dumps({"endpoints": written}))
     reader = helper_of_source("_declaration_file")
-    sentence = rf"^Could not use the declaration '{re.escape(str(file))}': .*{re.escape(problem)}.*\.$"
+    sentence = rf"^Could not use the declaration file '{re.escape(str(file))}': .*{re.escape(problem)}.*\.$"
     with pytest.raises(reader.VllmError, match=sentence):
         reader.read_declaration(file, {})
 
@@ -84,9 +86,9 @@ def test_malformed_file_is_told_and_the_last_good_one_stays(server, file, artifa
         (event,) = watching.next()
         assert (event["state"], event["file"]) == ("rejected", str(file))
         assert event["msg"].startswith(
-            f"Could not use the declaration '{file}': endpoint 1 has the unknown option 'purge'"
+            f"Could not use the declaration file '{file}': endpoint 1 has the unknown option 'purge'"
         )
-        assert event["msg"].endswith(". The last good one stays in force.")
+        assert event["msg"].endswith(". The last good version stays in use.")
         server.unload("sql")
         assert watching.next()[0]["state"] == "drifted"
 
@@ -109,7 +111,7 @@ def test_file_that_goes_and_comes_back(server, file, artifacts):
 def test_without_any_good_file_nothing_is_watched_until_there_is_one(server, file, artifacts):
     with Watching(file) as watching:
         (event,) = watching.next()
-        assert event["msg"].endswith(". Nothing is watched until it is good.")
+        assert event["msg"].endswith(". Nothing is watched until it is corrected.")
         declare(file, {"base_url": server.url, "adapters": [{"name": "sql", "path": str(artifacts["first"])}]})
         assert [event["state"] for event in watching.next(2)] == ["accepted", "drifted"]
 
@@ -221,15 +223,15 @@ def test_own_options_come_before_the_defaults(server, file):
 @pytest.mark.parametrize(
     ("args", "problem"),
     [
-        ({"declaration": None}, "declaration is missing"),
-        ({"interval": "soon"}, "interval is 'soon'"),
-        ({"interval": 0}, "interval is '0'"),
-        ({"interval": "nan"}, "interval is 'nan'"),
-        ({"jitter": 2}, "jitter is '2'"),
-        ({"debounce": 1.5}, "debounce is '1.5'"),
-        ({"debounce": 0}, "debounce is '0'"),
-        ({"repeat_after": -1}, "repeat_after is '-1'"),
-        ({"intervall": 30}, "'intervall' is unknown"),
+        ({"declaration_file": None}, "declaration_file is missing"),
+        ({"interval": "soon"}, "option interval of the event source is 'soon'"),
+        ({"interval": 0}, "interval is 0; give a number from 0.1"),
+        ({"interval": "nan"}, "option interval of the event source is 'nan'"),
+        ({"jitter": 2}, "jitter is 2; give a number from 0 to 1"),
+        ({"debounce": 1.5}, "option debounce of the event source is 1.5; give a whole number"),
+        ({"debounce": 0}, "debounce is 0; give a number from 1"),
+        ({"repeat_after": -1}, "repeat_after is -1; give a number from 0.1"),
+        ({"intervall": 30}, "the event source has the unknown option 'intervall'"),
     ],
 )
 def test_option_of_the_source_that_cannot_be_used(file, args, problem):
@@ -242,9 +244,3 @@ def test_numbers_may_be_text_as_variables_of_a_rulebook_are(server, file: Path):
     declare(file, {"base_url": server.url, "adapters": []})
     with Watching(file, interval="0.2", debounce="1", jitter="0.5", repeat_after="9"):
         observed(server)
-
-
-def test_connection_options_are_those_of_the_module():
-    for name, spec in helper_of_source("_declaration_file").CONNECTION_OPTIONS.items():
-        if name != "api_key_env":
-            assert LoraAdapters.options[name]["type"] == spec["type"]

@@ -69,11 +69,11 @@ def test_rulebook_for_a_job_template():
 def test_every_option_of_the_source_is_described_and_no_other():
     text = GUIDE.read_text(encoding="utf-8")
     table = text[text.index("Options of the source\n") : text.index("The events\n")]
-    settings = helper_of_source("_settings").Settings
+    settings = helper_of_source("_watch").Settings
     assert set(re.findall(r"^   \* - ``(\w+)``", table, re.MULTILINE)) == set(settings.__dataclass_fields__)
     source = (collection() / "extensions/eda/plugins/event_source/drift.py").read_text(encoding="utf-8")
     (documentation,) = re.findall(r'DOCUMENTATION = r"""(.*?)"""', source, re.DOTALL)
     options = yaml.safe_load(documentation)["options"]
     for name, field in settings.__dataclass_fields__.items():
-        if name != "declaration":
+        if name != "declaration_file":
             assert options[name].get("default") == field.default, name

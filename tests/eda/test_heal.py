@@ -56,7 +56,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory, artifacts: dict[str, Path]) 
             {"name": "keyed", "base_url": keyed.url, "api_key_env": "EDGE_KEY", "prune": True},
             adapters=adapters,
         )
-        variables = {"VLLM_DECLARATION": str(file), "VLLM_DRIFT_INTERVAL": str(INTERVAL)}
+        variables = {"VLLM_DECLARATION_FILE": str(file), "VLLM_DRIFT_INTERVAL": str(INTERVAL)}
         with Rulebook("sovereign.vllm.heal", directory, variables, {"EDGE_KEY": KEY}) as rulebook:
             sites = Sites(rulebook, lost, restarted, keyed)
             sites.await_(lambda: lost.log and restarted.log and keyed.log, "all to be asked")

@@ -83,14 +83,15 @@ _ANSWERS |= st.fixed_dictionaries({"object": st.just("list"), "data": st.lists(_
 @given(status=st.integers(100, 599), answer=_ANSWERS)
 def test_no_answer_at_all_can_stop_the_watch(status, answer):
     """A fault in judging one endpoint would end the source, and with it the watch over all others."""
-    observation, events = helper_of_source("_observation"), helper_of_source("_events")
-    declared = helper_of_source("_declaration_file")
+    events, declared = helper_of_source("_events"), helper_of_source("_declaration_file")
     adapters = ({"name": "sql", "path": "/srv/sql", "base_model": "tiny"},)
     endpoint, options = declared.Endpoint("http://edge1:8000", "sk-key"), {"adapters": adapters, "prune": True}
-    target = declared.DeclaredEndpoint("edge1", endpoint, declared.declare_all(adapters), options, {})
+    target = declared.DeclaredEndpoint(
+        "edge1", endpoint, declared.declare_all(adapters), options, declared.Pruning(prune=True), {}
+    )
     body = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else json.dumps(answer)
 
-    seen = observation.judge(target, observation.Answer("http://edge1:8000/v1/models", status, body))
+    seen = events.judge(target, events.Answer("http://edge1:8000/v1/models", status, body))
     json.dumps(events.drift_event(seen.state, target, seen, 0))
 
 

@@ -24,7 +24,7 @@ class Watching:
     """Runs the source until the end of the block; `events` are those put so far, without what a rulebook adds."""
 
     def __init__(self, file: Path, **args: Any) -> None:
-        self._args = {"declaration": str(file), "interval": INTERVAL, **args}
+        self._args = {"declaration_file": str(file), "interval": INTERVAL, **args}
         self._main = load_source()
         self.events: list[dict[str, Any]] = []
         self._loop = asyncio.new_event_loop()

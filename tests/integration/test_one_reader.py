@@ -91,7 +91,7 @@ def test_everything_reads_a_declaration_in_the_same_way(new_site: NewSite, tmp_p
             reader.read_declaration(file, {})
             told["events"][name] = ("in_sync", "")
         except reader.VllmError as error:
-            sentence = re.sub(r"^Could not use the declaration '.*?': ", "", error.message)
+            sentence = re.sub(r"^Could not use the declaration file '.*?': ", "", error.message)
             told["events"][name] = (
                 "failed",
                 sentence.replace("the declaration of endpoint 1", "lora_adapters_adapters"),

@@ -13,23 +13,14 @@ from collections.abc import Iterator, Sequence
 
 from .._errors import printable, quoted
 from .._vllm.endpoint import Authorities, Endpoint
-
-try:
-    import certifi
-except ImportError:
-    # Some distributions have a requests without it, which uses the system's store.
-    certifi = None
-
-
-class UnusableCertificate(Exception):
-    """A file of this machine is missing or no certificate, which is not the server's fault. The text names the file."""
+from .._vllm.no_answer import UNUSABLE_FILE, NoAnswer
 
 
 def new_context(endpoint: Endpoint, trusted: Sequence[Authorities]) -> ssl.SSLContext:
     """Return the context for an endpoint, with the strictness of this Python's ``ssl.create_default_context()``.
 
-    :param trusted: as ``_endpoint.authorities`` chose them. They are not read where the server is not verified.
-    :raises UnusableCertificate: when a file cannot be read or used.
+    :param trusted: as ``authorities`` of ``_vllm.endpoint`` chose them. They are not read if the server is not verified.
+    :raises NoAnswer: with the file's name, when a file of this machine is missing or is not what it should be.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if sys.version_info >= (3, 13):
@@ -44,7 +35,10 @@ def new_context(endpoint: Endpoint, trusted: Sequence[Authorities]) -> ssl.SSLCo
             _trust(context, source)
     else:
         context.load_default_certs()
-        if certifi:
+        # Some distributions have a requests without certifi, which uses the system's store.
+        with contextlib.suppress(ImportError):
+            import certifi
+
             context.load_verify_locations(certifi.where())
     if endpoint.client_cert:
         key = endpoint.client_key
@@ -66,11 +60,11 @@ def _naming(files: str) -> Iterator[None]:
     try:
         yield
     except ssl.SSLError:
-        raise UnusableCertificate(f"{files}: not what is wanted in PEM") from None
+        raise NoAnswer(UNUSABLE_FILE, f"{files}: no matching certificate or key in PEM") from None
     except (OSError, ValueError) as problem:
-        raise UnusableCertificate(f"{files}: {printable(getattr(problem, 'strerror', None) or problem)}") from None
+        raise NoAnswer(UNUSABLE_FILE, f"{files}: {printable(getattr(problem, 'strerror', None) or problem)}") from None
 
 
 def _refuse_to_ask() -> bytes:
-    """OpenSSL would ask for the password of an encrypted key at the terminal, and wait there."""
+    """OpenSSL would ask at the terminal for the password of an encrypted key, and wait."""
     raise ValueError("the key is encrypted")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a port answers as gRPC does, found out without a library for it and without calling anything."""
+"""Find out if a port answers like gRPC, without a gRPC library and without calling anything."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import socket
 import struct
 import time
 
-# HTTP/2 in the clear (RFC 9113, 3.4): a client begins with these bytes and a frame of settings, which is empty here. A
-# server begins with a frame of settings as well.
+# HTTP/2 without TLS (RFC 9113, 3.4): a client begins with these bytes and a frame of settings, here an empty one. A server
+# also begins with a frame of settings.
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _HEADER = struct.Struct(">BHBBI")
 _SETTINGS, _ACKNOWLEDGED = 4, 1
@@ -20,10 +20,9 @@ _BYTES_PER_SETTING = 6
 
 
 def probe_grpc(host: str, port: int, seconds: float) -> str:
-    """Return ``open`` where the port answers in HTTP/2, ``other`` where something else accepts the connection, and
-    ``closed`` where nothing does.
+    """Return ``open`` if the port answers in HTTP/2, ``other`` if something else accepts the connection, else ``closed``.
 
-    :param seconds: for all of it.
+    :param seconds: for the whole probe.
     """
     until = time.monotonic() + seconds
     try:

@@ -6,26 +6,40 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 import threading
 import traceback
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from .._vllm.answers import Answer
-from .._vllm.endpoint import Endpoint, authorities
-from .certificates import UnusableCertificate, new_context
+from .._vllm.endpoint import Endpoint, authorities, proxy_of
+from .._vllm.no_answer import (
+    CLOSED,
+    NO_ANSWER_IN_TIME,
+    NO_CONNECTION,
+    NO_CONNECTION_IN_TIME,
+    NO_SUCH_HOST,
+    NO_TLS,
+    NOT_DECOMPRESSED,
+    PROXY_FAILED,
+    REFUSED,
+    TOO_LARGE,
+    NoAnswer,
+    causes_of,
+    explain,
+)
+from .certificates import new_context
 
+REQUESTS_IMPORT_ERROR: str | None = None
 try:
-    import requests  # pylint: disable=unused-import
-    import urllib3  # pylint: disable=unused-import  # requests is built on it
-    from requests.adapters import HTTPAdapter  # pylint: disable=unused-import  # for those who import it from here
-    from requests.auth import AuthBase  # pylint: disable=unused-import
-
-    REQUESTS_IMPORT_ERROR = None
+    import requests
+    import urllib3  # requests is built on it
+    from requests.adapters import HTTPAdapter
 except ImportError:
-    requests = urllib3 = None
-    AuthBase = HTTPAdapter = object
+    HTTPAdapter = object  # type: ignore[assignment, misc]  # a stand-in for the class below: nothing is sent without requests
     REQUESTS_IMPORT_ERROR = traceback.format_exc()
 
 
@@ -33,13 +47,13 @@ _T = TypeVar("_T")
 
 
 class DeadlinePassed(Exception):
-    """The call was given up."""
+    """The call took too long."""
 
 
 def call_within(seconds: float, call: Callable[[], _T]) -> _T:
-    """Return what ``call`` returns, or raise what it raises.
+    """Return the result of ``call``, or raise its exception.
 
-    A call that takes longer is left to its own time-outs in a daemon thread: nothing can stop a blocked name look-up.
+    A call that takes longer goes on in a daemon thread until its own time-outs: nothing can stop a blocked name look-up.
 
     :raises DeadlinePassed: when it takes longer than ``seconds``.
     """
@@ -67,43 +81,55 @@ BODY_LIMIT = 32 * 1024 * 1024
 _CHUNK = 16 * 1024
 # Lets the more precise time-outs of the socket come first.
 _GRACE = 0.2
-from .._vllm.no_answer import BodyTooLarge, transport_error  # it takes the names above
-
-_PROBLEMS = (OSError, ValueError, DeadlinePassed, BodyTooLarge, UnusableCertificate)
+_PROBLEMS = (OSError, ValueError, DeadlinePassed, NoAnswer)
 
 
-class _Bearer(AuthBase):
-    """Sends the key, or nothing: without an auth object, requests would send what a netrc file holds for the host."""
+def _no_answer(problem: Exception) -> NoAnswer:
+    """Return the reason for an exception. A time-out while connecting is a time-out as well, so it stands first."""
+    broken = requests.exceptions
+    causes = tuple(causes_of(problem))
+    table = (
+        (broken.ContentDecodingError, NOT_DECOMPRESSED),
+        (broken.SSLError, NO_TLS),
+        (broken.ConnectTimeout, NO_CONNECTION_IN_TIME),
+        ((broken.Timeout, DeadlinePassed, socket.timeout), NO_ANSWER_IN_TIME),
+        (broken.ProxyError, replace(PROXY_FAILED, unsent=_stopped_at_proxy(causes))),
+        (socket.gaierror, NO_SUCH_HOST),
+        (ConnectionRefusedError, REFUSED),
+        (urllib3.exceptions.NewConnectionError, NO_CONNECTION),
+        ((broken.ConnectionError, broken.ChunkedEncodingError), CLOSED),
+    )
+    return explain(causes, table)
 
-    def __init__(self, key: str | None) -> None:
-        self._key = key
 
-    def __call__(self, request):
-        if self._key:
-            request.headers["Authorization"] = "Bearer " + self._key
-        return request
+def _stopped_at_proxy(causes: Sequence[BaseException]) -> bool:
+    """Whether the request certainly did not pass the proxy: plain http is passed on at once, and any later loss of the
+    connection is called a proxy error as well (urllib3 1.26 to 2)."""
+    unconnected = urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError
+    never_left = (socket.gaierror, ConnectionRefusedError, *unconnected)
+    return any(isinstance(cause, never_left) or "Tunnel connection failed" in str(cause) for cause in causes)
 
 
 class _Tls(HTTPAdapter):
-    """Speaks TLS with one context that decides everything: what requests would add to it is left out."""
+    """Speaks TLS with one context, which decides everything. Options of requests for certificates are ignored."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
-        if urllib3.__version__.startswith("1."):
-            # It names no address to OpenSSL, and compares the certificate with the address itself where this is off.
+        if urllib3.__version__.startswith("1."):  # type: ignore[attr-defined]  # urllib3 2 declares no such name
+            # urllib3 1 gives OpenSSL no address, and compares the certificate with the address itself if this is off.
             context.check_hostname = False
-        self._tls_options = {"ssl_context": context, "cert_reqs": context.verify_mode}
+        self._tls_options: dict[str, Any] = {"ssl_context": context, "cert_reqs": context.verify_mode}
         super().__init__()
 
-    def init_poolmanager(self, *args, **options):
-        super().init_poolmanager(*args, **self._tls_options, **options)
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
+        super().init_poolmanager(connections, maxsize, block, **self._tls_options, **options)
 
-    def proxy_manager_for(self, proxy, **options):
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         if proxy.lower().startswith("https:"):
             options["proxy_ssl_context"] = self._tls_options["ssl_context"]
         return super().proxy_manager_for(proxy, **self._tls_options, **options)
 
-    def get_connection_with_tls_context(self, request, verify, proxies=None, cert=None):
-        """As of requests 2.32, where this would choose a context or files of its own."""
+    def get_connection_with_tls_context(self, request: Any, verify: Any, proxies: Any = None, cert: Any = None) -> Any:
+        """Requests 2.32 and later call this, and would choose a context or files of their own."""
         proxy = requests.utils.select_proxy(request.url, proxies)
         if proxy:
             manager = self.proxy_manager_for(requests.utils.prepend_scheme_if_needed(proxy, "http"))
@@ -111,10 +137,10 @@ class _Tls(HTTPAdapter):
             manager = self.poolmanager
         return manager.connection_from_url(request.url)
 
-    # 2.32.0 and 2.32.1 call it so.
+    # The name in 2.32.0 and 2.32.1.
     _get_connection = get_connection_with_tls_context
 
-    def cert_verify(self, conn, url, verify, cert):
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Leave everything to the context."""
 
 
@@ -124,43 +150,47 @@ class Transport:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._session = requests.Session()
+        # The proxy and the authorities are chosen here, and what a netrc file holds for the host must not be sent.
+        self._session.trust_env = False
         self._session.headers.update({"User-Agent": "sovereign.vllm", "Accept-Encoding": "identity"})
+        if endpoint.api_key:
+            self._session.headers["Authorization"] = f"Bearer {endpoint.api_key}"
         if not endpoint.validate_certs:
-            # Whoever sets this knows; in Ansible's worker each warning would be three lines on the screen.
+            # The user has asked for it; in Ansible's worker each warning would be three lines on the screen.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._needs_context = endpoint.base_url.startswith("https:")
 
     def close(self) -> None:
         self._session.close()
 
-    def request(self, method: str, path: str, tried: str, limit: float, payload: dict | None = None) -> Answer:
+    def request(self, method: str, path: str, attempt: str, limit: float, payload: dict | None = None) -> Answer:
         """Send one request.
 
-        :param tried: what it is for, for the error sentence.
+        :param attempt: what it is for, for the error sentence.
         :param limit: seconds for the whole answer.
         :param payload: sent as JSON.
         :raises VllmError: when no usable HTTP answer came.
         """
         url = self._endpoint.base_url + path
+        limits = (limit, min(self._endpoint.connect_timeout, limit))
         try:
-            return call_within(limit + _GRACE, lambda: self._exchange(method, url, limit, payload))
+            return call_within(limit + _GRACE, lambda: self._exchange(method, url, limits, payload))
         except _PROBLEMS as problem:
-            raise transport_error(problem, tried, url, limit) from None
+            raise _no_answer(problem).error(attempt, url, *limits) from None
 
-    def _exchange(self, method: str, url: str, limit: float, payload: dict | None) -> Answer:
-        endpoint = self._endpoint
+    def _exchange(self, method: str, url: str, limits: tuple[float, float], payload: dict | None) -> Answer:
+        endpoint, (limit, connect_limit) = self._endpoint, limits
         if self._needs_context:
             trusted = authorities(endpoint.ca_path, os.environ)
             self._session.mount("https://", _Tls(new_context(endpoint, trusted)))
             self._needs_context = False
+        proxy = proxy_of(endpoint, os.environ)
         with self._session.request(
             method,
             url,
             json=payload,
-            auth=_Bearer(endpoint.api_key),
-            timeout=(min(endpoint.connect_timeout, limit), limit),
-            verify=(endpoint.ca_path or True) if endpoint.validate_certs else False,
-            proxies=None if endpoint.use_proxy else {"no_proxy": "*"},
+            timeout=(connect_limit, limit),
+            proxies={"all": proxy} if proxy else None,
             allow_redirects=False,
             stream=True,
         ) as response:
@@ -168,7 +198,7 @@ class Transport:
             for chunk in response.iter_content(_CHUNK):
                 body += chunk
                 if len(body) > BODY_LIMIT:
-                    raise BodyTooLarge()
+                    raise NoAnswer(TOO_LARGE)
             return Answer(
                 url,
                 response.status_code,

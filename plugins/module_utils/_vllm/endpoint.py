@@ -1,10 +1,11 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a server is and how it is to be spoken to."""
+"""The address of a server and its connection options, checked; and the rules that choose certificates and proxy."""
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 from .._errors import invalid_option, quoted
 
 _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f]")
-# Seconds. What is longer is a slip of the pen, and far beyond it threads cannot wait at all.
+# Seconds. A longer time is a slip of the pen, and threads cannot wait much longer.
 _LONGEST = 24 * 3600
 
 #: The options that describe a server, as in an argument spec; ``env`` names the variable of the environment that an option
@@ -98,12 +99,12 @@ def _checked_url(url: str) -> str:
         if _NOT_IN_A_URL.search(url):
             raise ValueError("a blank or control character")
         parts = urlsplit(url)
-        parts.port  # noqa: B018  reading it is what checks it
+        parts.port  # noqa: B018  reading the port checks it
     except ValueError:
         # The value is not repeated: it may hold a password.
         raise invalid_option("base_url", "is not a URL", advice) from None
     if "@" in url:
-        raise invalid_option("base_url", "has a user or password in it", "give the key by option api_key instead")
+        raise invalid_option("base_url", "has a user or password in it", "give the key in option api_key instead")
     if parts.scheme not in ("http", "https"):
         raise invalid_option("base_url", f"is {quoted(url)}, which is not http or https", advice)
     if not parts.hostname:
@@ -119,7 +120,7 @@ def _checked_url(url: str) -> str:
 
 @dataclass(frozen=True)
 class Authorities:
-    """A file or directory of certificates that are trusted, and which option or variable names it."""
+    """A file or directory of trusted certificates, and the option or variable that names it."""
 
     named_by: str
     path: str
@@ -127,9 +128,9 @@ class Authorities:
 
 
 def authorities(ca_path: str | None, environment: Mapping[str, str]) -> tuple[Authorities, ...]:
-    """Return which certificates are trusted, or nothing for those of the system's store together with certifi's.
+    """Return the trusted certificates, or nothing for those of the system's store together with certifi's.
 
-    The first of these that is set counts alone: the option ``ca_path``; ``REQUESTS_CA_BUNDLE``, or else
+    Only the first of these that is set counts: the option ``ca_path``; ``REQUESTS_CA_BUNDLE``, or else
     ``CURL_CA_BUNDLE``; ``SSL_CERT_FILE`` with ``SSL_CERT_DIR``.
     """
     if ca_path:
@@ -141,3 +142,34 @@ def authorities(ca_path: str | None, environment: Mapping[str, str]) -> tuple[Au
     found = [Authorities("SSL_CERT_FILE", file)] if file else []
     found += [Authorities("SSL_CERT_DIR", one, is_directory=True) for one in directories.split(":") if one]
     return tuple(found)
+
+
+def proxy_of(endpoint: Endpoint, environment: Mapping[str, str]) -> str | None:
+    """Return the URL of the proxy for an endpoint, or None if it is asked directly.
+
+    ``http_proxy`` or ``https_proxy``, by the scheme of ``base_url``, or else ``all_proxy`` names the proxy. ``no_proxy``
+    lists names of hosts and domains, addresses and networks that are asked directly; ``*`` is all. If a variable is set
+    in lower case, its form in capitals is ignored.
+    """
+    scheme = urlsplit(endpoint.base_url).scheme
+    proxy = _variable(f"{scheme}_proxy", environment) or _variable("all_proxy", environment)
+    if not endpoint.use_proxy or not proxy or _is_asked_directly(endpoint.base_url, _variable("no_proxy", environment)):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _variable(name: str, environment: Mapping[str, str]) -> str:
+    return environment.get(name, environment.get(name.upper(), ""))
+
+
+def _is_asked_directly(base_url: str, no_proxy: str) -> bool:
+    url = urlsplit(base_url)
+    host = url.hostname or ""
+    for item in no_proxy.lower().replace(",", " ").split():
+        name = item.strip("[]").lstrip(".")
+        if name == "*" or any(f".{one}".endswith(f".{name}") for one in (host, url.netloc.lower())):
+            return True
+        with contextlib.suppress(ValueError):
+            if ipaddress.ip_address(host) in ipaddress.ip_network(name, strict=False):
+                return True
+    return False

@@ -1,54 +1,163 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The events, as a rulebook gets them."""
+"""From observations to events: compare with the declaration, confirm changes of state, and report each once."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from sovereign_vllm.plugins.module_utils._adapters.models import normalised
-from sovereign_vllm.plugins.module_utils._adapters.plan import Entry
-from sovereign_vllm.plugins.module_utils._errors import printable, quoted
+from sovereign_vllm.plugins.module_utils._adapters.plan import Entry, plan
+from sovereign_vllm.plugins.module_utils._errors import VllmError, printable, quoted
+from sovereign_vllm.plugins.module_utils._vllm.answers import Answer
+from sovereign_vllm.plugins.module_utils._vllm.model_list import read_model_list
 
 from ._declaration_file import DeclaredEndpoint
-from ._state import Observation
 
+IN_SYNC, DRIFTED, UNREACHABLE = "in_sync", "drifted", "unreachable"
 #: A difference shows no more adapters, and a text no more characters: a hostile server could list millions.
 SHOWN_ADAPTERS = 100
 SHOWN_CHARACTERS = 1024
 _TEMPLATE = re.compile(r"\{(?=[{%#])")
 
 
-def drift_event(state: str, target: DeclaredEndpoint, seen: Observation, repeated: int) -> dict:
-    """Return the event that tells the state of an endpoint."""
-    event = {
+@dataclass(frozen=True)
+class Observation:
+    """The state of an endpoint at one moment.
+
+    :param difference: the adapters that differ from the declaration.
+    :param summary: the number of adapters by drift.
+    :param error: why the endpoint is unreachable, or why it cannot serve its declaration.
+    :param outlives_engine: the list proves nothing until ``/health`` has been read as well.
+    """
+
+    state: str
+    difference: tuple[Entry, ...] = ()
+    summary: dict | None = None
+    error: VllmError | None = None
+    outlives_engine: bool = False
+
+    @property
+    def drift(self) -> object:
+        """Two drifts with equal values are the same drift."""
+        return (self.error.code, self.error.message) if self.error else self.difference
+
+
+def judge(target: DeclaredEndpoint, answer: Answer) -> Observation:
+    """Compare an answer with the declaration. If the answer is no vLLM model list, nothing is concluded from it."""
+    try:
+        observed = read_model_list(answer, target.endpoint.base_url)
+    except VllmError as error:
+        return Observation(UNREACHABLE, error=error)
+    try:
+        decided = plan(target.adapters, observed, target.pruning)
+    except VllmError as error:
+        return Observation(DRIFTED, error=error, outlives_engine=observed.rust_front_end)
+    difference = tuple(entry for entry in decided.entries if entry.drift != "none")
+    state = DRIFTED if difference else IN_SYNC
+    return Observation(state, difference, decided.summary, outlives_engine=observed.rust_front_end)
+
+
+class EndpointState:
+    """The state of one endpoint that was reported last, and the change that is being confirmed.
+
+    At first, an endpoint counts as reachable and in sync. Its drift is unknown while it is unreachable, so when it comes
+    back, a drift is reported even if the same drift was reported before.
+    """
+
+    def __init__(self, debounce: int, repeat_after: float | None) -> None:
+        self._debounce = debounce
+        self._repeat_after = repeat_after
+        self._unreachable = False
+        self._drift: object = None
+        self._reported_at = 0.0
+        self._pending = ""
+        self._agreeing = 0
+        #: How often the drift that lasts has been reported again.
+        self.repeated = 0
+
+    @property
+    def is_confirming(self) -> bool:
+        """Whether a change has been seen, but not yet often enough to be reported."""
+        return self._agreeing > 0
+
+    def stop_confirming(self) -> None:
+        """Count again from zero: the observations so far were compared with another declaration."""
+        self._agreeing = 0
+
+    def changes(self, seen: Observation, now: float) -> tuple[str, ...]:
+        """Return the states to report, in order; none unless a change is confirmed.
+
+        :param now: seconds on any clock that never goes back.
+        """
+        if not self._is_news(seen, now):
+            self._agreeing = 0
+            return ()
+        self._agreeing = self._agreeing + 1 if seen.state == self._pending else 1
+        self._pending = seen.state
+        if self._agreeing < self._debounce:
+            return ()
+        self._agreeing = 0
+        return self._reported(seen, now)
+
+    def _is_news(self, seen: Observation, now: float) -> bool:
+        if seen.state == UNREACHABLE:
+            return not self._unreachable
+        if self._unreachable:
+            return True
+        if seen.state == IN_SYNC:
+            return self._drift is not None
+        return seen.drift != self._drift or self._is_to_repeat(now)
+
+    def _is_to_repeat(self, now: float) -> bool:
+        return self._repeat_after is not None and now - self._reported_at >= self._repeat_after
+
+    def _reported(self, seen: Observation, now: float) -> tuple[str, ...]:
+        if seen.state == UNREACHABLE:
+            self._unreachable = True
+            return ("unreachable",)
+        back = ("reachable",) if self._unreachable else ()
+        if seen.state == DRIFTED:
+            self.repeated = 0 if back or seen.drift != self._drift else self.repeated + 1
+            self._drift, self._reported_at, self._unreachable = seen.drift, now, False
+            return (*back, "drifted")
+        recovered = ("recovered",) if self._drift is not None else ()
+        self._drift, self._unreachable = None, False
+        return back + recovered
+
+
+def drift_event(state: str, target: DeclaredEndpoint, seen: Observation, repeated: int) -> dict[str, dict]:
+    """Return the event that reports the state of an endpoint."""
+    event: dict[str, Any] = {
         "state": state,
         "endpoint": target.name,
         "base_url": target.endpoint.base_url,
         "observed_at": _now(),
         "msg": _sentence(state, target, seen),
     }
-    if seen.error and state in ("drifted", "unreachable"):
+    if seen.error and state in (DRIFTED, UNREACHABLE):
         event["error"] = seen.error.as_dict()
-    if state == "drifted":
+    if state == DRIFTED:
         event["repeated"] = repeated
         event["difference"] = [_difference(entry) for entry in seen.difference[:SHOWN_ADAPTERS]]
         event["summary"] = seen.summary or {}
     event = _harmless(event, target.endpoint.api_key)
-    if state == "drifted":
-        # The operator's own words, for the playbook that heals: they have to stay as they are.
+    if state == DRIFTED:
+        # The operator wrote these for the playbook that heals, so they stay as they are.
         event["declared"] = dict(target.options)
         event["connection"] = dict(target.connection)
     return {"drift": event}
 
 
-def declaration_event(state: str, file: Path, msg: str) -> dict:
-    """Return the event that tells whether the declaration file could be used."""
+def file_event(state: str, file: Path, msg: str) -> dict[str, dict]:
+    """Return the event that reports whether the declaration file can be used."""
     event = {"state": state, "file": str(file), "observed_at": _now(), "msg": msg}
-    return {"declaration": _harmless(event, None)}
+    return {"declaration_file": _harmless(event, None)}
 
 
 def _now() -> str:
@@ -56,17 +165,17 @@ def _now() -> str:
 
 
 def _sentence(state: str, target: DeclaredEndpoint, seen: Observation) -> str:
-    who = f"Endpoint {quoted(target.name)}"
-    if state == "unreachable" or (state == "drifted" and seen.error):
-        return f"{who}: {seen.error.message}"
-    if state == "drifted":
+    endpoint = f"Endpoint {quoted(target.name)}"
+    if seen.error and state in (DRIFTED, UNREACHABLE):
+        return f"{endpoint}: {seen.error.message}"
+    if state == DRIFTED:
         names = [f"{quoted(entry.name)} ({entry.drift})" for entry in seen.difference[:10]]
         more = ", …" if len(seen.difference) > len(names) else ""
-        return f"{who} does not serve what is declared: {', '.join(names)}{more}."
-    return f"{who} serves what is declared." if state == "recovered" else f"{who} answers again."
+        return f"{endpoint} differs from its declaration: {', '.join(names)}{more}."
+    return f"{endpoint} serves its declaration again." if state == "recovered" else f"{endpoint} answers again."
 
 
-def _difference(entry: Entry) -> dict:
+def _difference(entry: Entry) -> dict[str, str | None]:
     before, after = entry.before, entry.after
     return {
         "name": entry.name,
@@ -79,10 +188,10 @@ def _difference(entry: Entry) -> dict:
     }
 
 
-def _harmless(value: object, secret: str | None) -> object:
-    """Return the event without the key, with nothing invisible, and with nothing that Jinja would run.
+def _harmless(value: Any, secret: str | None) -> Any:
+    """Return the event without the key, without invisible characters, and without anything that Jinja would run.
 
-    Names and paths can be a hostile server's, and Ansible renders extra variables as templates.
+    Names and paths can come from a hostile server, and Ansible renders extra variables as templates.
     """
     if isinstance(value, dict):
         return {key: _harmless(item, secret) for key, item in value.items()}
