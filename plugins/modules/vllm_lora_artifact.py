@@ -181,7 +181,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operation
     ARTIFACT_SPEC,
     ONE_SOURCE,
     FileOperation,
-    place_artifact,
+    stage_artifact,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import VllmModule, run_module
 
@@ -199,7 +199,7 @@ def main() -> None:
         return module.set_fs_attributes_if_different(module.load_file_common_arguments(module.params, path=path), False)
 
     stage = FileOperation(
-        ARTIFACT_SPEC, lambda options, check_mode: place_artifact(options, check_mode, set_attributes)
+        ARTIFACT_SPEC, lambda options, check_mode: stage_artifact(options, check_mode, set_attributes)
     )
     run_module(module, stage)
 
