@@ -51,8 +51,8 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
         f"the rank is 16, and {CONFIG} sets 8: '{Q_PROJ[17:]}'",
     ),
     "rank of lora_B": (tensors({A: [8, 64], B: [64, 4]}), "lora_A has the rank 8 and lora_B the rank 4"),
-    "weights turned": (tensors({A: [64, 8], B: [8, 64]}), "the rank is 64 where"),
-    "rank of a pattern": (config(rank_pattern={"q_proj": 16}), "the rank is 8 where"),
+    "weights turned": (tensors({A: [64, 8], B: [8, 64]}), "the rank is 64, and"),
+    "rank of a pattern": (config(rank_pattern={"q_proj": 16}), "the rank is 8, and"),
     "fused experts": (
         tensors({**pair("m.experts", 12), **pair("m.experts.base_layer", 8)}),
         f"the rank is 12, and {CONFIG} sets 8: 'm.experts'",
