@@ -28,9 +28,9 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspectio
     open_artifact,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import (
-    ARTIFACT_SPEC,
     CHECKS,
     ONE_SOURCE,
+    LoraArtifact,
     checked_source,
     digest_of_valid,
 )
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ansible.parsing.dataloader import DataLoader
 
 _VALIDATOR = ModuleArgumentSpecValidator(
-    {**FILE_COMMON_ARGUMENTS, **ARTIFACT_SPEC}, mutually_exclusive=ONE_SOURCE, required_one_of=ONE_SOURCE
+    {**FILE_COMMON_ARGUMENTS, **LoraArtifact.options}, mutually_exclusive=ONE_SOURCE, required_one_of=ONE_SOURCE
 )
 _VAULT_HINT = "give the vault password, as with --vault-password-file, or set decrypt to false"
 #: The directory of one run, which Ansible removes at its end.
@@ -106,8 +106,7 @@ class StagingAction(ActionBase):
             raise  # Ansible reports it as UNREACHABLE.
         except AnsibleError as error:
             hint = "check that ansible_remote_tmp of the node has room for it"
-            sentence = f"Could not send the artifact to {remote}: {str(error).rstrip('.')}; {hint}."
-            raise VllmError("store_error", sentence, hint=hint) from None
+            raise VllmError("store_error", str(error), hint, f"send the artifact to {remote}") from None
         return remote
 
 
@@ -146,9 +145,8 @@ def _copy_decrypted(path: bytes, copy: bytes, loader: DataLoader) -> None:
     try:
         decrypted = loader.get_real_file(os.fsdecode(path))
     except AnsibleError as error:
-        reason = str(error).strip().rstrip(".")
-        sentence = f"Could not decrypt {quoted(os.fsdecode(path))}: {reason}; {_VAULT_HINT}."
-        raise VllmError("invalid_request", sentence, hint=_VAULT_HINT) from None
+        attempt = f"decrypt {quoted(os.fsdecode(path))}"
+        raise VllmError("invalid_request", str(error).strip(), _VAULT_HINT, attempt) from None
     shutil.copyfile(decrypted, copy)
     loader.cleanup_tmp_file(decrypted)
 

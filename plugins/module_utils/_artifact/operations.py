@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import ClassVar
 
 from .._errors import VllmError, failure, invalid_option, quoted
+from .._operations.operation import Operation
 from .files import ArtifactError
 from .inspection import checked_digest, inspect_artifact
 from .stage import confirm_staged, is_staged, stage
@@ -34,52 +35,116 @@ CHECKS: dict = {
     "base_model": {"type": "str"},
     "allow_pickle": {"type": "bool", "default": False},
 }
-#: The options of ``vllm_lora_artifact``, without owner and group, which are Ansible's own.
-ARTIFACT_SPEC: dict = {
-    "name": {"type": "str", "required": True},
-    "src": {"type": "path"},
-    "digest": {"type": "str"},
-    "remote_src": {"type": "bool", "default": False},
-    "decrypt": {"type": "bool", "default": True},
-    "store": {"type": "path", "required": True},
-    "server_store": {"type": "str"},
-    **CHECKS,
-    "mode": {"type": "raw", "default": "u=rwX,go=rX"},
-}
 ONE_SOURCE = [("src", "digest")]
 
 
-@dataclass(frozen=True)
-class FileOperation:
-    """The work of a module on files of its host.
-
-    :param argument_spec: as ``AnsibleModule`` takes it.
-    :param run: takes the options and whether it is check mode; returns the result or raises ``VllmError``.
-    """
-
-    argument_spec: dict
-    run: Callable[[Mapping, bool], dict]
+class FileOperation(Operation):
+    """The work of a module on files of its host."""
 
     def result(self, options: Mapping, check_mode: bool) -> dict:
         """Return the result as a task reports it."""
         try:
-            return self.run(options, check_mode)
-        except VllmError as error:
-            cause = error
+            return super().result(options, check_mode)
         except OSError as error:
-            cause = store_error(error.filename, "read", error)
-        return {**failure(cause), "failed": True}
+            return {**failure(store_error(error.filename, "read", error)), "failed": True}
 
 
-def inspect(options: Mapping, _check_mode: bool) -> dict:
-    """Run ``vllm_lora_artifact_info``; return its result.
+class LoraArtifactInfo(FileOperation):
+    """Inspect an artifact."""
 
-    :raises VllmError: ``invalid_request`` if an option makes no sense.
-    """
-    found = inspect_artifact(**options)
-    # `failed_when` shows the message.
-    message = {} if found["valid"] else {"msg": refused("serve", options["path"], found["problems"]).message}
-    return {"changed": False, **found, **message}
+    options: ClassVar = {"path": {"type": "path", "required": True}, **CHECKS}
+
+    def run(self, options: Mapping, check_mode: bool) -> dict:
+        """Run ``vllm_lora_artifact_info``."""
+        found = inspect_artifact(**options)
+        # `failed_when` shows the message.
+        message = {} if found["valid"] else {"msg": refused("serve", options["path"], found["problems"]).message}
+        return {"changed": False, **found, **message}
+
+
+class LoraArtifact(FileOperation):
+    """Stage an artifact."""
+
+    #: Without owner and group, which are Ansible's own.
+    options: ClassVar = {
+        "name": {"type": "str", "required": True},
+        "src": {"type": "path"},
+        "digest": {"type": "str"},
+        "remote_src": {"type": "bool", "default": False},
+        "decrypt": {"type": "bool", "default": True},
+        "store": {"type": "path", "required": True},
+        "server_store": {"type": "str"},
+        **CHECKS,
+        "mode": {"type": "raw", "default": "u=rwX,go=rX"},
+    }
+    rules: ClassVar = {"required_one_of": ONE_SOURCE, "mutually_exclusive": ONE_SOURCE, "add_file_common_args": True}
+
+    def run(self, options: Mapping, check_mode: bool) -> dict:
+        """Run ``vllm_lora_artifact``. With ``digest`` and without ``src`` it only looks for the artifact.
+
+        A version in the store needs no source if the digest or the checksum of its archive is given.
+
+        :raises VllmError: nothing of the artifact is staged then.
+        """
+        src, name, checksum = options["src"], options["name"], _digest_in("checksum", options)
+        given = _digest_in("digest", options) or checksum
+        present = staged_digest(options["store"], name, given) if given else None
+        digest = present or (given if given and src is None else _digest_of_source(options))
+        target = version_directory(options["store"], name, digest)
+        home, version = os.path.split(target)
+        before = [os.path.join(home, one) for one in versions(home)]
+        if present or src is None or check_mode:
+            staged = _is_staged_and_valid(options, target, digest, check_mode)
+            changed = check_mode and not staged
+        else:
+            changed = stage(src, target, digest, self._finish, options["max_size"])
+            staged = True
+        if staged:
+            changed = self._finish(target) or changed
+            if checksum and checksum != digest and not check_mode:
+                remember_checksum(target, checksum, digest)
+        return {
+            "changed": changed,
+            "staged": staged,
+            "digest": digest,
+            "path": target,
+            "server_path": posixpath.join(options["server_store"] or options["store"], os.path.basename(home), version),
+            "diff": _diff(before, sorted({*before, target}) if staged or check_mode else before),
+        }
+
+    def _finish(self, top: str) -> bool:
+        """Set owner and mode of a directory and of everything in it; return whether that changes anything."""
+        return bool([path for path in _everything_in(top) if self.set_attributes(path)])
+
+
+class LoraStore(FileOperation):
+    """Remove old versions from the store."""
+
+    options: ClassVar = {
+        "store": {"type": "path", "required": True},
+        "names": {"type": "list", "elements": "str", "required": True},
+        "roots": {"type": "list", "elements": "str", "required": True},
+        "keep": {"type": "int", "default": 2},
+    }
+
+    def run(self, options: Mapping, check_mode: bool) -> dict:
+        """Run ``vllm_lora_store``.
+
+        :raises VllmError: if an option makes no sense, or a version cannot be removed.
+        """
+        if options["keep"] < 0:
+            raise invalid_option("keep", f"is {options['keep']}", "give 0 or more")
+        before: list[str] = []
+        removed: list[str] = []
+        for name in options["names"]:
+            home = os.path.join(options["store"], folder_of(name))
+            present = versions(home)
+            before += [os.path.join(home, version) for version in present]
+            if present:
+                to_remove = _remove_versions(home, options["keep"], options["roots"], check_mode)
+                removed += [os.path.join(home, version) for version in to_remove]
+        kept = [path for path in before if path not in removed]
+        return {"changed": bool(removed), "removed": removed, "kept": kept, "diff": _diff(before, kept)}
 
 
 def refused(verb: str, path: str, problems: Iterable[str]) -> ArtifactError:
@@ -105,8 +170,8 @@ def checked_source(name: str, src: str, find: Callable[[str], str | None] = _exi
     found = find(src)
     if found is None:
         hint = "copy it there, or give a checksum that the store has, which needs no source"
-        sentence = f"Could not stage adapter {quoted(name)}: there is no directory or archive {quoted(src)}; {hint}."
-        raise VllmError("artifact_not_found", sentence, hint=hint)
+        problem = f"there is no directory or archive {quoted(src)}"
+        raise VllmError("artifact_not_found", problem, hint, f"stage adapter {quoted(name)}")
     return found
 
 
@@ -119,78 +184,6 @@ def digest_of_valid(name: str, source: str, found: Mapping) -> str:
     if not found["valid"]:
         raise refused(f"stage adapter {quoted(name)} from", source, found["problems"])
     return found["digest"]
-
-
-def stage_artifact(options: Mapping, check_mode: bool, set_attributes: Callable[[str], bool]) -> dict:
-    """Run ``vllm_lora_artifact``; return its result.
-
-    A version in the store needs no source if the digest or the checksum of its archive is given.
-
-    :param options: of the module. With ``digest`` and without ``src`` it only looks for the artifact.
-    :param set_attributes: sets owner and mode of a file or directory; returns whether that changes anything.
-    :raises VllmError: nothing of the artifact is staged then.
-    """
-
-    def finish(top: str) -> bool:
-        return bool([path for path in _everything_in(top) if set_attributes(path)])
-
-    src, name, checksum = options["src"], options["name"], _digest_in("checksum", options)
-    given = _digest_in("digest", options) or checksum
-    present = staged_digest(options["store"], name, given) if given else None
-    digest = present or (given if given and src is None else _digest_of_source(options))
-    target = version_directory(options["store"], name, digest)
-    home, version = os.path.split(target)
-    before = [os.path.join(home, one) for one in versions(home)]
-    if present or src is None or check_mode:
-        staged = _is_staged_and_valid(options, target, digest, check_mode)
-        changed = check_mode and not staged
-    else:
-        changed = stage(src, target, digest, finish, options["max_size"])
-        staged = True
-    if staged:
-        changed = finish(target) or changed
-        if checksum and checksum != digest and not check_mode:
-            remember_checksum(target, checksum, digest)
-    return {
-        "changed": changed,
-        "staged": staged,
-        "digest": digest,
-        "path": target,
-        "server_path": posixpath.join(options["server_store"] or options["store"], os.path.basename(home), version),
-        "diff": _diff(before, sorted({*before, target}) if staged or check_mode else before),
-    }
-
-
-def remove_versions(options: Mapping, check_mode: bool) -> dict:
-    """Run ``vllm_lora_store``; return its result.
-
-    :raises VllmError: if an option makes no sense, or a version cannot be removed.
-    """
-    if options["keep"] < 0:
-        raise invalid_option("keep", f"is {options['keep']}", "give 0 or more")
-    before: list[str] = []
-    removed: list[str] = []
-    for name in options["names"]:
-        home = os.path.join(options["store"], folder_of(name))
-        present = versions(home)
-        before += [os.path.join(home, version) for version in present]
-        if present:
-            to_remove = _remove_versions(home, options["keep"], options["roots"], check_mode)
-            removed += [os.path.join(home, version) for version in to_remove]
-    kept = [path for path in before if path not in removed]
-    return {"changed": bool(removed), "removed": removed, "kept": kept, "diff": _diff(before, kept)}
-
-
-LORA_ARTIFACT_INFO = FileOperation({"path": {"type": "path", "required": True}, **CHECKS}, inspect)
-LORA_STORE = FileOperation(
-    {
-        "store": {"type": "path", "required": True},
-        "names": {"type": "list", "elements": "str", "required": True},
-        "roots": {"type": "list", "elements": "str", "required": True},
-        "keep": {"type": "int", "default": 2},
-    },
-    remove_versions,
-)
 
 
 def _digest_in(option: str, options: Mapping) -> str | None:

@@ -31,8 +31,7 @@ def is_staged(target: str, digest: str, read: Callable[[str], str | None] = dire
     found = read(target)
     if found != digest:
         now = f"its digest is now {found}" if found else "some of its files can no longer be read"
-        sentence = f"{target} was changed after it was staged, {now}; {_CHANGED_HINT}."
-        raise VllmError("store_error", sentence, hint=_CHANGED_HINT)
+        raise VllmError("store_error", f"{target} was changed after it was staged, {now}", _CHANGED_HINT)
     return True
 
 

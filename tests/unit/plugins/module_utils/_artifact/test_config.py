@@ -86,7 +86,10 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "activated LoRA": (config(alora_invocation_tokens=[1]), "alora_invocation_tokens is set"),
     "bias": (config(bias="all"), "bias is 'all', and vLLM takes only 'none'"),
     "bias null": (config(bias=None), "bias is null"),
-    "LoRA-GA": (config(init_lora_weights="lora_ga"), "init_lora_weights is 'lora_ga', which also changes the base model"),
+    "LoRA-GA": (
+        config(init_lora_weights="lora_ga"),
+        "init_lora_weights is 'lora_ga', which also changes the base model",
+    ),
     "PiSSA": (config(init_lora_weights="pissa_niter_4"), "init_lora_weights is 'pissa_niter_4'"),
     "saved modules": (config(modules_to_save=["lm_head"]), 'modules_to_save is ["lm_head"]'),
     "saved modules as text": (config(modules_to_save="score"), "modules_to_save is 'score'"),

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import stage as staging
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import ArtifactError, directory_digest
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import remove_versions
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import LoraStore
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.store import folder_of, version_directory
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 
@@ -26,7 +26,7 @@ from tests.support.archives import files_of, stage
 
 def prune(store: Path, roots: list, keep: int = 0, check_mode: bool = False) -> list:
     options = {"store": str(store), "names": ["sql"], "roots": roots, "keep": keep}
-    return remove_versions(options, check_mode)["removed"]
+    return LoraStore().run(options, check_mode)["removed"]
 
 
 @pytest.fixture
