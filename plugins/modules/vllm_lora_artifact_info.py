@@ -10,70 +10,70 @@ module: vllm_lora_artifact_info
 short_description: Check whether a directory or archive holds a LoRA adapter that vLLM can load
 version_added: 1.0.0
 description:
-  - Reads C(adapter_config.json) and the header of C(adapter_model.safetensors) in a directory or archive, lists
-    everything that keeps vLLM from serving the adapter as it was trained, and computes a digest of the files that vLLM
+  - Reads C(adapter_config.json) and the header of C(adapter_model.safetensors) in a directory or archive, lists every
+    problem that prevents vLLM from serving the adapter as it was trained, and computes a digest of the files that vLLM
     reads.
-  - vLLM loads some wrong artifacts without a complaint. It then answers nonsense, for example with weights of another
-    rank than the config declares, or it answers like the base model, for example with a C(lora_alpha) of 0.
-  - "The module looks at these files only, directly in the directory: C(adapter_config.json); the weights, which are
-    C(adapter_model.safetensors), or if that is missing C(adapter_model.bin), or if that is missing too
+  - vLLM loads some wrong artifacts without an error. It then answers nonsense, for example with weights of another
+    rank than the config has, or it answers like the base model, for example with a C(lora_alpha) of 0.
+  - "The module looks only at these files, directly in the directory: C(adapter_config.json); the weights, which are
+    C(adapter_model.safetensors), or if that is missing C(adapter_model.bin), or if that is also missing
     C(adapter_model.pt); and the tokenizer, which vLLM 0.7 to 0.10 read from there: C(added_tokens.json),
     C(chat_template.jinja), C(merges.txt), C(sentencepiece.bpe.model), C(special_tokens_map.json), C(spiece.model),
     C(tekken.json), C(tokenizer.json), C(tokenizer.model), C(tokenizer_config.json), C(vocab.json), C(vocab.txt)."
-  - Everything else that a downloader, a trainer or git leaves beside them is ignored. The exceptions are
-    C(new_embeddings.safetensors) and C(new_embeddings.bin), which are a problem, because vLLM 0.12 and later do not read
-    the embeddings of added tokens that they hold.
-  - Of a symbolic link the module reads the file that it leads to, if that lies in the same directory. In a snapshot of
-    a Hugging Face cache it also follows links into C(blobs) of that cache. Other links are a problem.
-  - The module runs on the host where the files are, and needs only Python. It never imports the adapter, never reads
-    the tensor data into memory, and never opens pipes, sockets or devices.
-  - A bad artifact, or none, is a result, with RV(valid=false) and RV(problems); the task fails only for options that
-    make no sense.
+  - It ignores other files of a downloader, a trainer or git. The exceptions are C(new_embeddings.safetensors) and
+    C(new_embeddings.bin), which are a problem, because vLLM 0.12 and later do not read the embeddings of added tokens in
+    them.
+  - If a file is a symbolic link into the same directory, the module reads the file that the link leads to. In a snapshot
+    of a Hugging Face cache it also follows links into C(blobs) of that cache. Other links are a problem.
+  - The module runs on the host of the files and needs only Python. It never imports the adapter, never reads the tensor
+    data into memory, and never opens pipes, sockets or devices.
+  - If the artifact is bad or missing, the task succeeds with RV(valid=false) and RV(problems). It fails only if an option
+    makes no sense.
 notes:
-  - The checks follow vLLM 0.32.0. Older releases refuse less, and serve some of what is listed here wrongly.
-  - Checks that need the base model itself are not made, such as whether it has the modules that the adapter changes.
+  - The checks follow vLLM 0.32.0. Older releases refuse less, and serve some of these artifacts wrongly.
+  - The module does not see the base model, so it cannot check whether that has the modules that the adapter changes.
 extends_documentation_fragment:
   - sovereign.vllm._attributes
   - sovereign.vllm._attributes.info
 options:
   path:
     description:
-      - The directory of the adapter, on the host that runs the module, or a tar or zip archive of one. Nothing is
-        unpacked.
-      - An archive may hold the adapter in a directory, and other files too. It must hold only one adapter; checkpoints
+      - The directory of the adapter, on the host that runs the module, or a tar or zip archive of it. The module does not
+        unpack the archive.
+      - An archive may hold the adapter in a directory, and also other files. It must hold only one adapter. Checkpoints
         in the directory of that adapter do not count. Files that macOS adds to archives are ignored.
-      - The server may see it under another path, for example in a container.
+      - The server may have the directory under another path, for example in a container.
     type: path
     required: true
   max_rank:
     description:
       - The largest rank that the server takes, its C(--max-lora-rank).
-      - The largest of C(r) and all values of C(rank_pattern) is compared with it, as vLLM does.
+      - The module compares it with the largest of C(r) and all values of C(rank_pattern), as vLLM does.
     type: int
   base_model:
     description:
       - The model that the adapter must have been trained for, compared with C(base_model_name_or_path) in the config.
         vLLM never compares it.
-      - A path, a name on a model hub and a bare name are the same model when their last parts are equal, as
+      - A path, a name on a model hub and a bare name are the same model if their last parts are equal, as
         V(/models/llama-3.1-8b/), V(meta-llama/llama-3.1-8b) and V(llama-3.1-8b). Two names on a hub must be equal.
-      - The names that caches give to models are understood, such as
+      - The names of models in caches are understood, such as
         V(/cache/models--meta-llama--llama-3.1-8b/snapshots/0e9e39f2) of Hugging Face, which is
         V(meta-llama/llama-3.1-8b), and V(Qwen2___5-0___5B) of ModelScope, which is V(Qwen2.5-0.5B).
     type: str
   checksum:
     description:
-      - The digest that the files must have, V(sha256:) and 64 hexadecimal digits, as in RV(digest), or for an archive
-        what C(sha256sum) prints for it.
+      - The digest that the files must have, V(sha256:) and 64 hexadecimal digits, as in RV(digest). For an archive, it can
+        be the output of C(sha256sum) for it.
     type: str
   max_size:
-    description: Bytes that the files which vLLM reads may have together, such as V(2G). In an archive, all members count.
+    description: The most bytes that the files for vLLM may have together, such as V(2G). In an archive, all members count.
     type: bytes
     default: 16G
   allow_pickle:
     description:
-      - Accept weights in C(adapter_model.bin) or C(adapter_model.pt), which vLLM reads when there is no
-        C(adapter_model.safetensors). Loading a pickle can run code of whoever wrote the file.
-      - Nothing but the digest of such weights is checked.
+      - Whether to accept weights in C(adapter_model.bin) or C(adapter_model.pt), which vLLM reads if there is no
+        C(adapter_model.safetensors). Loading a pickle can run code of the author of the file.
+      - The module checks only the digest of such weights.
     type: bool
     default: false
 author:
@@ -91,12 +91,12 @@ EXAMPLES = r"""
     base_model: meta-llama/Llama-3.1-8B-Instruct
   register: artifact
 
-- name: Stop when vLLM could not serve it
+- name: Stop if vLLM cannot serve the adapter
   ansible.builtin.assert:
     that: artifact.valid
     fail_msg: "{{ artifact.problems | join(' ') }}"
 
-- name: Check that the files are the ones that were released
+- name: Check that the files are those of the release
   sovereign.vllm.vllm_lora_artifact_info:
     path: /srv/lora/support-de
     checksum: sha256:4f1c3b0ad2f0f1fdc3ab4b8d8f0c9f1b2b6c3e7d5a9e8f7c6b5a4d3c2b1a0f9e
@@ -106,66 +106,66 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: The problems in one text, which C(failed_when) shows. If an option makes no sense, what is wrong with it.
-  returned: when the artifact is not valid, and on failure
+  description: The problems in one text, which C(failed_when) shows. If an option makes no sense, the error.
+  returned: if the artifact is not valid, and on failure
   type: str
-  sample: "Could not serve what is in '/srv/lora/support-de': adapter_config.json is missing."
+  sample: "Could not serve '/srv/lora/support-de': adapter_config.json is missing."
 valid:
   description: Whether RV(problems) is empty.
   returned: success
   type: bool
   sample: false
 problems:
-  description: One sentence for each thing that is wrong, with what to do about it.
+  description: One sentence for each problem, with advice.
   returned: success
   type: list
   elements: str
   sample:
-    - "adapter_config.json: r declares the rank 64, and max_rank is 32: start vLLM with a larger --max-lora-rank, or
+    - "adapter_config.json: r sets the rank 64, and max_rank is 32: start vLLM with a larger --max-lora-rank, or
       train the adapter with a smaller rank."
 digest:
   description:
-    - The SHA-256 of what C(sha256sum) prints for the files that vLLM reads, which are listed in the description, in the
-      order of the names' bytes. Other files, times, owners and modes do not count; a link counts as a copy.
+    - The SHA-256 of the output of C(sha256sum) for the files that vLLM reads, which the description lists, in the order of
+      the names' bytes. Other files, times, owners and modes do not count. A link counts as a copy.
     - For most adapters, C(sha256sum adapter_config.json adapter_model.safetensors | sha256sum) in their directory prints
-      the same digits. If there is a tokenizer, its files come behind these two, in the order of the list.
-    - V(null) when not all of these files can be read, as RV(problems) says.
+      the same digits. If there is a tokenizer, its files come after these two, in the order of the list.
+    - V(null) if some of these files cannot be read, as RV(problems) says.
   returned: success
   type: str
   sample: sha256:4f1c3b0ad2f0f1fdc3ab4b8d8f0c9f1b2b6c3e7d5a9e8f7c6b5a4d3c2b1a0f9e
 size:
-  description: Bytes in the files that vLLM reads, together.
+  description: Bytes of all files that vLLM reads.
   returned: success
   type: int
   sample: 167832240
 rank:
   description:
-    - The largest rank that the config declares, in C(r) or in C(rank_pattern).
-    - V(null) when it declares none, or one that is not a positive integer.
+    - The largest rank in the config, in C(r) or in C(rank_pattern).
+    - V(null) if there is none, or if a rank is not a positive integer.
   returned: success
   type: int
   sample: 64
 peft_type:
-  description: The kind of adapter that the config declares, in its own spelling. vLLM serves V(LORA). V(null) when the
-    config declares none, which vLLM does not mind.
+  description: The kind of adapter in the config, as it is written there. vLLM serves V(LORA). V(null) if the config has
+    none, which vLLM accepts.
   returned: success
   type: str
   sample: LORA
 base_model_name_or_path:
-  description: The model that the config names as the one it was trained for. V(null) when it names none.
+  description: The model that the adapter was trained for, from the config. V(null) if the config names none.
   returned: success
   type: str
   sample: meta-llama/Llama-3.1-8B-Instruct
 target_modules:
   description:
-    - The modules that the config declares as changed. A pattern, such as V(all-linear), is the only element.
-    - V(null) when it declares none.
+    - The modules that the adapter changes, from the config. A pattern, such as V(all-linear), is the only element.
+    - V(null) if the config names none.
   returned: success
   type: list
   elements: str
   sample: [q_proj, v_proj]
 error:
-  description: The failure for machines, with the keys of RV(sovereign.vllm.vllm_lora_adapters#module:error).
+  description: The error for playbooks, with the keys of RV(sovereign.vllm.vllm_lora_adapters#module:error).
   returned: on failure
   type: dict
   sample:

@@ -10,9 +10,9 @@ module: vllm_lora_store
 short_description: Remove versions of staged LoRA adapters that no server lists
 version_added: 1.0.0
 description:
-  - Keeps the newest versions that M(sovereign.vllm.vllm_lora_artifact) has staged, and every version that a server
-    lists, and removes the others. New is what was staged, or declared again, last.
-  - Nothing else in the store is touched, be it a directory of another name, a link or a file.
+  - Keeps every version that a server lists and the newest other versions that M(sovereign.vllm.vllm_lora_artifact) has
+    staged, and removes the rest. The newest version is the one that was staged, or found by that module, last.
+  - The module does not touch other directories, links or files in the store.
 extends_documentation_fragment:
   - sovereign.vllm._attributes
   - sovereign.vllm._attributes.write
@@ -22,26 +22,26 @@ options:
     type: path
     required: true
   names:
-    description: Names of the adapters whose versions are looked at.
+    description: Names of the adapters whose versions may be removed.
     type: list
     elements: str
     required: true
   roots:
     description:
-      - Everything that is listed by any server that reads from this store, or was a moment ago, such as
-        RV(sovereign.vllm.vllm_base_model_info#module:roots) of each. These versions are kept.
-      - Wherever a server sees the store, a path that ends in the directory of an adapter and a version, or leads
-        through them, is one of that version.
+      - The paths that any server which reads from this store lists, or listed a moment ago, such as
+        RV(sovereign.vllm.vllm_base_model_info#module:roots) of each server. These versions are kept.
+      - A server may have the store under another path. A root that ends in the directory of an adapter and a version, or
+        leads through them, is one of that version.
     type: list
     elements: str
     required: true
   keep:
-    description: How many versions to keep of each adapter besides those.
+    description: Number of other versions to keep of each adapter.
     type: int
     default: 2
 notes:
-  - A server dies when it needs an adapter that it has evicted and whose directory is gone. Leave the store alone while a
-    server that can read from it does not answer. P(sovereign.vllm.lora_store_hosts#filter) finds these servers.
+  - If a server needs an evicted adapter and its directory is gone, the server crashes. Do not use this module while a
+    server that can read from the store does not answer. P(sovereign.vllm.lora_store_hosts#filter) finds these servers.
 seealso:
   - module: sovereign.vllm.vllm_lora_artifact
   - module: sovereign.vllm.vllm_base_model_info
@@ -50,7 +50,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: See what is served
+- name: Read the list of models
   sovereign.vllm.vllm_base_model_info:
     base_url: http://127.0.0.1:8000
   register: served
@@ -64,13 +64,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 removed:
-  description: The versions that were removed, or in check mode would be.
+  description: The versions that were removed. In check mode, those that would be.
   returned: success
   type: list
   elements: str
   sample: [/srv/lora/sql/90be11c2a7d4]
 kept:
-  description: The versions that are left.
+  description: The remaining versions.
   returned: success
   type: list
   elements: str
@@ -80,20 +80,20 @@ diff:
   returned: success
   type: dict
 msg:
-  description: What could not be done, and why.
+  description: The error.
   returned: on failure
   type: str
-  sample: "/srv/lora/sql/90be11c2a7d4 cannot be removed: Permission denied; see that the disk has room, that the user of
+  sample: "/srv/lora/sql/90be11c2a7d4 cannot be removed: Permission denied; check that the disk has room, that the user of
     the task may write there, and whether the task needs become."
 error:
-  description: The failure for machines, with the keys of RV(sovereign.vllm.vllm_lora_adapters#module:error).
+  description: The error for playbooks, with the keys of RV(sovereign.vllm.vllm_lora_adapters#module:error).
   returned: on failure
   type: dict
   sample:
     code: store_error
     http_status: null
     detail: ""
-    hint: see that the disk has room, that the user of the task may write there, and whether the task needs become
+    hint: check that the disk has room, that the user of the task may write there, and whether the task needs become
     retryable: false
 """
 

@@ -124,8 +124,8 @@ def test_each_failure_has_its_code_and_its_sentence(tmp_path: Path) -> None:
     tasks: dict[str, tuple[str, str, dict[str, Any]]] = {
         "invalid": ("artifact_invalid", f"Could not stage adapter 'sql' from '{bad}': ", artifact(src=str(bad))),
         "invalid there": ("artifact_invalid", f"from '{bad}': ", artifact(src=str(bad), **on_node)),
-        "missing": ("artifact_not_found", "there is no directory or archive 'nothing'; bring", artifact(src="nothing")),
-        "missing there": ("artifact_not_found", "archive '/nothing'; bring", artifact(src="/nothing", **on_node)),
+        "missing": ("artifact_not_found", "there is no directory or archive 'nothing'; copy", artifact(src="nothing")),
+        "missing there": ("artifact_not_found", "archive '/nothing'; copy", artifact(src="/nothing", **on_node)),
         "no rank": ("invalid_request", "Option max_rank is 0; ", artifact(max_rank=0)),
         "no checksum": ("invalid_request", "Option checksum is 'md5:1'; ", artifact(checksum="md5:1")),
         "no number": ("invalid_request", "see ansible-doc sovereign.vllm.vllm_lora_artifact.", artifact(max_rank="x")),
@@ -148,6 +148,6 @@ def test_each_failure_has_its_code_and_its_sentence(tmp_path: Path) -> None:
         assert set(run[name]["error"]) == {"code", "http_status", "detail", "hint", "retryable"}, name
         assert run[name]["error"]["hint"] and run[name]["error"]["http_status"] is None, name
     assert run["as documented"].status == "failed"
-    assert run["as documented"].msg.startswith(f"Could not serve what is in '{bad}': ")
+    assert run["as documented"].msg.startswith(f"Could not serve '{bad}': ")
     assert all(problem in run["as documented"].msg for problem in run["as documented"]["problems"])
     assert "Unknown error" not in run.output and "Traceback" not in run.output

@@ -154,7 +154,7 @@ def test_one_bad_artifact_of_several_is_named_and_nothing_is_loaded(new_site: Ne
     adapters = ({"name": name, "src": src} for name, src in (("good", good), ("bad", bad), ("unset", "")))
     run = converge(site, *adapters, rc=2)
     assert "vLLM does not serve DoRA" in run.output
-    assert "Option src names nothing for adapter 'unset'" in run.output and "Traceback" not in run.output
+    assert "Option src of adapter 'unset' is not a path" in run.output and "Traceback" not in run.output
     assert site.server.served() == {}
 
 

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes archives, good ones and such that nobody should unpack, and brings artifacts to a store."""
+"""Writes archives, good and hostile ones, and stages artifacts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import place_artifact
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import LoraArtifact
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -108,7 +108,9 @@ def gzipped(files: dict[str, bytes]) -> bytes:
     return gzip.compress(tar_of(files), mtime=0)
 
 
-def place(source: Path | None, store: Path, check_mode: bool = False, **options: object) -> dict:
+def stage(source: Path | None, store: Path, check_mode: bool = False, **options: object) -> dict:
     given = {"src": source and str(source), "store": str(store), "name": "sql", "server_store": None, "digest": None}
     checks = {"max_rank": None, "base_model": None, "checksum": None, "allow_pickle": False, "max_size": LIMIT}
-    return place_artifact({**given, **checks, **options}, check_mode, lambda path: False)
+    operation = LoraArtifact()
+    operation.set_attributes = lambda path: False
+    return operation.run({**given, **checks, **options}, check_mode)

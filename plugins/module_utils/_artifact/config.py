@@ -1,20 +1,21 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an adapter declares in adapter_config.json, and what of it vLLM 0.32 refuses."""
+"""The facts in adapter_config.json, and the settings in it that vLLM 0.32 refuses."""
 
 from __future__ import annotations
 
 import math
 import posixpath
 import re
+from typing import Any
 
 from .files import ArtifactError, config_decoder, is_integer, shown
 
-MAX_CONFIG = 1 << 20  # bytes; a few kB is usual, a rank for every one of 10,000 modules is below
+MAX_CONFIG = 1 << 20  # bytes; a few kB is usual, and a config with a rank for each of 10,000 modules is smaller
 
 CLASSIFICATION_HEADS = ("classifier", "score")
-"""Modules that vLLM 0.32 takes as full weights beside the LoRA, for classification models alone."""
+"""Modules that vLLM 0.32 takes as full weights beside the LoRA, only for classification models."""
 
 _UNSUPPORTED = {
     "use_dora": "DoRA",
@@ -24,18 +25,18 @@ _UNSUPPORTED = {
     "use_bdlora": "block-diagonal LoRA",
     "use_qalora": "QALoRA",
 }
-# The other named initialisations (PiSSA, OLoRA, CorDA, LoftQ, LoRA-GA, ...) change the base model's weights as well. vLLM
-# 0.33 refuses all of them but LoRA-GA, and serves that on base weights that it was not trained on (tests/real_vllm/peft).
+# The other named initialisations (PiSSA, OLoRA, CorDA, LoftQ, LoRA-GA, ...) also change the base model's weights. vLLM 0.33
+# refuses all of them but LoRA-GA, which it serves on base weights that it was not trained on (tests/real_vllm/peft).
 _PLAIN_INITIALISATIONS = ("gaussian", "eva", "orthogonal", "mica")
 
 _ON_HUB = re.compile(r"[^/.~:][^/:]*/[^/]+")
 _IN_CACHE = re.compile(r"(?:^|/)models--([^/]+)(?:/snapshots/[^/]+)?$")
 
 
-def parse_config(content: bytes) -> dict:
-    """Return what adapter_config.json holds.
+def parse_config(content: bytes) -> dict[str, Any]:
+    """Return the content of adapter_config.json.
 
-    :raises ArtifactError: when that is not a JSON object.
+    :raises ArtifactError: if it is not a JSON object.
     """
     if len(content) > MAX_CONFIG:
         raise ArtifactError(f"adapter_config.json is larger than {MAX_CONFIG} bytes.")
@@ -52,14 +53,14 @@ def parse_config(content: bytes) -> dict:
     return config
 
 
-def declared(config: dict) -> dict:
-    """Return the facts that a config declares, None for one that is missing or malformed.
+def config_facts(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts in a config. A fact that is missing or malformed is None.
 
-    ``rank`` is the largest of ``r`` and all values of ``rank_pattern``, whether or not a module matches: vLLM compares
-    that one with --max-lora-rank.
+    ``rank`` is the largest of ``r`` and all values of ``rank_pattern``, even if no module matches: vLLM compares it with
+    --max-lora-rank.
     """
     pattern = config.get("rank_pattern") or {}
-    ranks = [_r(config)] + (list(pattern.values()) if isinstance(pattern, dict) else [pattern])
+    ranks = [_r(config), *(pattern.values() if isinstance(pattern, dict) else [pattern])]
     return {
         "rank": max(ranks) if all(_is_rank(rank) for rank in ranks) else None,
         "peft_type": _text(config.get("peft_type")),
@@ -68,32 +69,33 @@ def declared(config: dict) -> dict:
     }
 
 
-def config_problems(config: dict, max_rank=None, base_model=None) -> list:
-    """Return one clause for each thing in ``config`` that keeps vLLM from serving the adapter as it was trained."""
+def config_problems(config: dict[str, Any], max_rank: int | None, base_model: str | None) -> list[str]:
+    """Return one clause for each setting that prevents vLLM from serving the adapter as it was trained."""
     problems = []
-    # vLLM does not read the type: it goes by the names of the tensors. Some write it as "lora" or "PeftType.LORA".
+    # vLLM reads the names of the tensors instead of the type. Some tools write it as "lora" or "PeftType.LORA".
     kind = _text(config.get("peft_type"))
     if kind and kind.rpartition(".")[2].upper() != "LORA":
         problems.append(f"peft_type is {shown(kind)}, and vLLM serves only LORA adapters.")
     problems += _rank_problems(config, max_rank)
     problems += _type_problems(config)
-    for key, what in sorted(_UNSUPPORTED.items()):
+    for key, feature in sorted(_UNSUPPORTED.items()):
         if config.get(key):
-            problems.append(f"{key} is set, and vLLM does not serve {what}.")
+            problems.append(f"{key} is set, and vLLM does not serve {feature}.")
     if config.get("bias", "none") != "none":
-        problems.append(f"bias is {shown(config['bias'])}, and vLLM takes 'none' alone.")
+        problems.append(f"bias is {shown(config['bias'])}, and vLLM takes only 'none'.")
     start = config.get("init_lora_weights")
     if isinstance(start, str) and start.lower() not in _PLAIN_INITIALISATIONS:
         problems.append(
-            f"init_lora_weights is {shown(start)}, which changes the base model too: convert it to a plain LoRA with "
-            "PEFT's path_initial_model_for_weight_conversion."
+            f"init_lora_weights is {shown(start)}, which also changes the base model: convert the adapter to a plain LoRA "
+            "with PEFT's path_initial_model_for_weight_conversion."
         )
-    if base_model is not None:
-        problems += _base_model_problems(_text(config.get("base_model_name_or_path")), base_model)
+    named = _text(config.get("base_model_name_or_path"))
+    if base_model is not None and not (named and _is_same_model(named, base_model)):
+        problems.append(f"base_model_name_or_path is {shown(named)}, and the adapter must be for {shown(base_model)}.")
     return problems
 
 
-def _rank_problems(config, max_rank):
+def _rank_problems(config: dict[str, Any], max_rank: int | None) -> list[str]:
     problems = []
     pattern = config.get("rank_pattern") or {}
     if not _is_rank(_r(config)):
@@ -110,13 +112,13 @@ def _rank_problems(config, max_rank):
     if max_rank is not None and ranks and max(ranks) > max_rank:
         source = "r" if config.get("r") == max(ranks) else "rank_pattern"
         problems.append(
-            f"{source} declares the rank {max(ranks)}, and max_rank is {max_rank}: start vLLM with a larger "
-            "--max-lora-rank, or train the adapter with a smaller rank."
+            f"{source} sets the rank {max(ranks)}, and max_rank is {max_rank}: start vLLM with a larger --max-lora-rank, or "
+            "train the adapter with a smaller rank."
         )
     return problems
 
 
-def _type_problems(config):
+def _type_problems(config: dict[str, Any]) -> list[str]:
     problems = []
     alphas = config.get("alpha_pattern") or {}
     if not is_number(config.get("lora_alpha")):
@@ -129,32 +131,29 @@ def _type_problems(config):
     if not isinstance(alphas, dict):
         problems.append(f"alpha_pattern is {shown(alphas)}, and must be a table of numbers by module name.")
     if "target_modules" not in config:
-        problems.append("target_modules is missing, and vLLM insists on it: add it, with any value.")
+        problems.append("target_modules is missing, and vLLM requires it: add it with any value.")
     saved = config.get("modules_to_save") or []
     if not isinstance(saved, list) or any(name not in CLASSIFICATION_HEADS for name in saved):
         problems.append(
-            f"modules_to_save is {shown(saved)}, and vLLM takes full weights of a classification head alone, which is "
+            f"modules_to_save is {shown(saved)}, and vLLM takes full weights only of a classification head, which is "
             f"{' or '.join(CLASSIFICATION_HEADS)}."
         )
     return problems
 
 
-def _base_model_problems(named, expected):
-    if named and _same_model(named, expected):
-        return []
-    return [f"base_model_name_or_path is {shown(named)}, and the adapter must be for {shown(expected)}."]
+def _is_same_model(one: str, other: str) -> bool:
+    """Return whether two names mean one model, such as ``/models/tiny/``, ``acme/tiny`` and ``tiny``.
 
-
-def _same_model(one, other):
-    """Whether two names mean one base model: ``/models/tiny/``, ``acme/tiny`` and ``tiny``, but not ``other/tiny``."""
-    one, other = _model(one), _model(other)
+    Two names on a hub, such as ``acme/tiny`` and ``other/tiny``, mean different models.
+    """
+    one, other = _hub_name(one), _hub_name(other)
     if all(_ON_HUB.fullmatch(name) for name in (one, other)):
         return one == other
     return posixpath.basename(one) == posixpath.basename(other)
 
 
-def _model(name):
-    """Return the name of a model on its hub where a path is one of a cache, which spells it in another way.
+def _hub_name(name: str) -> str:
+    """Return the name of a model on its hub if ``name`` is a path in a cache, which spells the name differently.
 
     The cache of Hugging Face has ``models--acme--tiny/snapshots/<commit>``. That of ModelScope has three underscores
     for a dot.
@@ -164,30 +163,30 @@ def _model(name):
     return cached.group(1).replace("--", "/") if cached else name
 
 
-def _r(config):
-    """Return ``r``, where vLLM takes 8.0 for 8; in ``rank_pattern`` it does not."""
+def _r(config: dict[str, Any]) -> object:
+    """Return ``r``. vLLM takes 8.0 for 8 here, but not in ``rank_pattern``."""
     value = config.get("r")
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _is_rank(value):
+def _is_rank(value: Any) -> bool:
     return is_integer(value) and value > 0
 
 
-def is_number(value) -> bool:
-    """Whether vLLM can calculate with the value."""
+def is_number(value: Any) -> bool:
+    """Return whether vLLM can calculate with the value."""
     try:
         return (is_integer(value) or isinstance(value, float)) and math.isfinite(value)
     except OverflowError:
         return False
 
 
-def _text(value):
-    # Half of a surrogate pair has no place in a result.
+def _text(value: object) -> str | None:
+    # A result cannot hold half of a surrogate pair.
     return value if isinstance(value, str) and value.encode("utf-8", "replace").decode() == value else None
 
 
-def _names(value):
-    """Return PEFT's list of modules; a pattern for all of them ("all-linear", a regular expression) is one name."""
+def _names(value: object) -> list[str] | None:
+    """Return PEFT's list of modules. A pattern, such as "all-linear" or a regular expression, is the only name."""
     names = [value] if isinstance(value, str) else value
     return names if isinstance(names, list) and all(_text(name) for name in names) else None

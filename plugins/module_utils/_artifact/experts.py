@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The experts of a layer, which vLLM 0.32 packs together: one that lacks something makes it refuse the adapter."""
+"""The experts of a layer. vLLM 0.32 packs them together, and refuses the adapter if a part is missing."""
 
 from __future__ import annotations
 
@@ -10,35 +10,36 @@ import re
 from collections.abc import Iterator
 
 from .files import shown
+from .safetensors import Tensor
 
 STACKED = {"w1", "w2", "w3"}
-"""One tensor for all experts, with a dimension more."""
+"""Parts that are one tensor for all experts, with an extra dimension."""
 
 FUSED = {"base_layer": "gate_up_proj", "": "down_proj"}
-"""One matrix for all experts, with their ranks one below the other, by PEFT's names."""
+"""Parts that are one matrix for all experts, with their ranks one below the other: PEFT's name → projection."""
 
 _EXPERTS = re.compile(r"(.+?\.experts)(?:\.(.+))?", re.DOTALL)
 _EXPERT = re.compile(r"(0|[1-9][0-9]{0,5})\.([^.]+)")
-# The projections of one expert, under the names of either family of models.
+# The projections of one expert. There are two families of names.
 _PROJECTIONS = ({"gate_proj", "up_proj", "down_proj"}, {"w1", "w2", "w3"})
 _TRAIN_ALL = "(train the adapter for all of them)"
 
 
-def place_among_experts(module: str) -> tuple[str, str]:
-    """Return the experts that a module belongs to and its name among them; two empty strings for any other module."""
+def split_expert(module: str) -> tuple[str, str]:
+    """Return the layer of experts that a module belongs to, and its part in it. Both are empty for other modules."""
     found = _EXPERTS.fullmatch(module)
     return (found.group(1), found.group(2) or "") if found else ("", "")
 
 
-def experts_problems(modules: dict, ranks: dict) -> Iterator[tuple[str, str]]:
-    """Yield what keeps vLLM from packing the experts of a layer, each with the layer.
+def experts_problems(modules: dict[str, dict[str, Tensor]], ranks: dict[str, int]) -> Iterator[tuple[str, str]]:
+    """Yield each problem that prevents vLLM from packing the experts of a layer, with the layer.
 
     :param modules: ``{module: {"A": Tensor, "B": Tensor}}``.
-    :param ranks: the declared rank of each module; empty when it is not known.
+    :param ranks: the rank of each module in the config; empty if the ranks are unknown.
     """
-    layers: dict = {}
+    layers: dict[str, dict[str, dict[str, Tensor]]] = {}
     for module, matrices in modules.items():
-        layer, part = place_among_experts(module)
+        layer, part = split_expert(module)
         if layer and len(matrices) == 2:
             layers.setdefault(layer, {})[part] = matrices
     for layer, parts in layers.items():
@@ -46,9 +47,9 @@ def experts_problems(modules: dict, ranks: dict) -> Iterator[tuple[str, str]]:
             yield problem, layer
 
 
-def _layer_problems(layer, parts, ranks):
-    numbered: dict = {}
-    others = set()
+def _layer_problems(layer: str, parts: dict[str, dict[str, Tensor]], ranks: dict[str, int]) -> Iterator[str]:
+    numbered: dict[int, dict[str, dict[str, Tensor]]] = {}
+    others: set[str] = set()
     for part, matrices in parts.items():
         found = _EXPERT.fullmatch(part)
         if found:
@@ -69,24 +70,24 @@ def _layer_problems(layer, parts, ranks):
         yield from _numbered_problems(numbered, has_gate=not layer.endswith(".mixer.experts"))
 
 
-def _fused_problems(layer, parts, ranks):
+def _fused_problems(layer: str, parts: dict[str, dict[str, Tensor]], ranks: dict[str, int]) -> Iterator[str]:
     if not FUSED.keys() <= parts.keys():
         yield (
             "the experts have one pair of matrices, and vLLM needs a pair for gate_up_proj and one for down_proj (train "
             "both of these target_parameters)"
         )
         return
-    declared = {"": ranks.get(layer), "base_layer": ranks.get(f"{layer}.base_layer")}
-    counts = {sum(parts[part]["A"].shape[:1]) // rank for part, rank in declared.items() if rank}
+    by_part = {"": ranks.get(layer), "base_layer": ranks.get(f"{layer}.base_layer")}
+    counts = {sum(parts[part]["A"].shape[:1]) // rank for part, rank in by_part.items() if rank}
     if len(counts) > 1:
-        yield "gate_up_proj has the matrices of another number of experts than down_proj"
+        yield "gate_up_proj and down_proj have the matrices of different numbers of experts"
 
 
-def _numbered_problems(experts, has_gate):
+def _numbered_problems(experts: dict[int, dict[str, dict[str, Tensor]]], has_gate: bool) -> Iterator[str]:
     missing = next(number for number in itertools.count() if number not in experts)
     if missing < max(experts):
         yield f"there is an expert {max(experts)} but no expert {missing}, and vLLM needs every expert {_TRAIN_ALL}"
-    names = set().union(*experts.values())
+    names = {name for expert in experts.values() for name in expert}
     needed = next((family for family in _PROJECTIONS if names <= family), names)
     if not has_gate and "gate_proj" not in names:
         needed = needed - {"gate_proj"}  # Nemotron-H, whose layers are called mixers
@@ -102,5 +103,5 @@ def _numbered_problems(experts, has_gate):
             yield f"the experts have matrices of different shapes for {shown(name)}"
 
 
-def _and(names):
+def _and(names: set[str]) -> str:
     return " and ".join(shown(name) for name in sorted(names))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of an artifact: those that vLLM reads, opened with care, and their digest."""
+"""The files of an artifact that vLLM reads, and their digest."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import itertools
 import json
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator
-from typing import IO, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import IO, Any, NamedTuple, NoReturn
 
 from .._errors import CompleteError
 
@@ -22,25 +22,26 @@ _LONGEST_INTEGER = 4300  # digits of the longest integer that Python 3.11 and la
 _LONGEST_QUOTE = 120
 
 
-def _unique_members(pairs):
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
         raise ValueError("it names the same key twice")
     return members
 
 
-def _bounded_integer(digits, longest=_LONGEST_INTEGER):
-    # Converting a million digits takes Python before 3.11 many seconds.
+def _bounded_integer(digits: str, longest: int = _LONGEST_INTEGER) -> int:
+    # Before 3.11, Python needs many seconds to convert a million digits.
     if len(digits) > longest:
         raise ValueError(f"it holds a number of {len(digits)} digits")
     return int(digits)
 
 
-def _short_integer(digits):
-    return -0.0 if digits == "-0" else _bounded_integer(digits, _LONGEST_NUMBER)  # no integer, as safetensors sees it
+def _short_integer(digits: str) -> float:
+    # To the safetensors library, -0 is not an integer.
+    return -0.0 if digits == "-0" else _bounded_integer(digits, _LONGEST_NUMBER)
 
 
-def _no_constant(name):
+def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"it holds {name}, which is not JSON")
 
 
@@ -53,20 +54,20 @@ def strict_decoder() -> json.JSONDecoder:
 
 
 def config_decoder() -> json.JSONDecoder:
-    """Return a decoder that takes what vLLM takes as a config, with ``NaN`` and the like, but no key twice.
+    """Return a decoder that takes every config that vLLM takes, also with ``NaN``, but refuses duplicate keys.
 
     It raises ``ValueError``, and ``RecursionError`` for deep nesting.
     """
     return json.JSONDecoder(object_pairs_hook=_unique_members, parse_int=_bounded_integer)
 
 
-def is_integer(value) -> bool:
-    """Whether JSON has an integer here; to Python, true is one as well."""
+def is_integer(value: object) -> bool:
+    """Return whether the JSON value is an integer. To Python, true is an integer too."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def shown(value) -> str:
-    """Return ``value`` for a message: in quotes, short, and without characters that a terminal would obey."""
+def shown(value: object) -> str:
+    """Return ``value`` for a message: in quotes, short, and without control characters."""
     text = repr(value) if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "..."
 
@@ -74,7 +75,7 @@ def shown(value) -> str:
 CONFIG = b"adapter_config.json"
 WEIGHTS = b"adapter_model.safetensors"
 PICKLES = (b"adapter_model.bin", b"adapter_model.pt")
-"""Weights that vLLM reads where there are none in safetensors format; the second only where the first is missing."""
+"""Weights that vLLM reads if there are none in safetensors format. It reads the second only if the first is missing."""
 
 TOKENIZER = (
     b"added_tokens.json",
@@ -90,49 +91,54 @@ TOKENIZER = (
     b"vocab.json",
     b"vocab.txt",
 )
-"""The tokenizer, which vLLM 0.7 to 0.10 read from the adapter's directory and prefer to the model's own."""
+"""The tokenizer. vLLM 0.7 to 0.10 read it from the adapter's directory and prefer it to that of the model."""
 
 EMBEDDINGS = (b"new_embeddings.safetensors", b"new_embeddings.bin")
 """Embeddings of added tokens, which vLLM read up to 0.11.2."""
 
 MAX_ENTRIES = 10_000
-"""Entries of a directory or archive that are looked at."""
+"""The largest number of entries that are read of a directory or archive."""
 
 _CHUNK = 1 << 20  # bytes
 
 
 class ArtifactError(CompleteError):
-    """An artifact cannot be read or served; the text is one sentence for the operator, and says what to do."""
+    """An artifact cannot be read or served. The sentence tells the operator why, and what to do."""
 
     def __init__(self, sentence: str) -> None:
-        super().__init__("artifact_invalid", sentence, hint="correct what the message names, or bring another artifact")
+        super().__init__("artifact_invalid", sentence, hint="correct what the message names, or use another artifact")
 
 
 class Listing(NamedTuple):
-    """What lies in an artifact, be it a directory or an archive.
+    """The content of an artifact, which is a directory or an archive.
 
-    :ivar files: sizes in bytes of the files that vLLM reads, by name, and names are bytes.
-    :ivar refused: one sentence for each entry with such a name that is no such file, by name.
-    :ivar others: relative names that vLLM does not read, as far as they tell what is wrong with the artifact.
-    :ivar open: opens a file by its name for bytes, as a context that raises ``ArtifactError``.
+    :ivar files: name → size in bytes of each file that vLLM reads.
+    :ivar refused: name → one sentence for each entry that has such a name and cannot be read as a file.
+    :ivar others: relative names that vLLM does not read, if they help to explain what is wrong with the artifact.
+    :ivar open: opens a file by its name, as a context that raises ``ArtifactError``.
     """
 
-    files: dict
-    refused: dict
-    others: set
+    files: dict[bytes, int]
+    refused: dict[bytes, str]
+    others: set[bytes]
     open: Callable[[bytes], contextlib.AbstractContextManager[IO[bytes]]]
+
+    def require_files(self) -> None:
+        """Raise ``ArtifactError`` if an entry is refused."""
+        if self.refused:
+            raise ArtifactError(" ".join(self.refused.values()))
 
 
 def names_that_vllm_reads(present: Collection[bytes]) -> list[bytes]:
-    """Return which of the files in an adapter's directory some vLLM from 0.7 to 0.33 reads, in no special order."""
+    """Return those of the files in an adapter's directory that any vLLM from 0.7 to 0.33 reads, in no special order."""
     weights = [name for name in (WEIGHTS, *PICKLES) if name in present]
     return [name for name in (CONFIG, *TOKENIZER) if name in present] + weights[:1]
 
 
 def list_files(path: str) -> Listing:
-    """Return what of a directory vLLM reads.
+    """Return the files of a directory that vLLM reads.
 
-    :raises ArtifactError: when it cannot be read.
+    :raises ArtifactError: if the directory cannot be read.
     """
     root = os.path.realpath(os.fsencode(path))
     _require_directory(root, path)
@@ -150,7 +156,7 @@ def list_files(path: str) -> Listing:
     return listing
 
 
-def _is_there(path):
+def _is_there(path: bytes) -> bool:
     try:
         os.lstat(path)
     except FileNotFoundError:
@@ -158,8 +164,8 @@ def _is_there(path):
     return True
 
 
-def _telling_names(entries):
-    """Yield where the weights may be, when they are not where vLLM looks for them."""
+def _telling_names(entries: Iterable[os.DirEntry[bytes]]) -> Iterator[bytes]:
+    """Yield names under which the weights may be, if vLLM does not find them under theirs."""
     for entry in entries:
         if entry.name.endswith(b".safetensors") and entry.name != WEIGHTS:
             yield entry.name
@@ -167,7 +173,7 @@ def _telling_names(entries):
             yield os.path.join(entry.name, WEIGHTS)
 
 
-def _require_directory(root, path):
+def _require_directory(root: bytes, path: str) -> None:
     try:
         is_directory = stat.S_ISDIR(os.stat(root).st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -178,14 +184,14 @@ def _require_directory(root, path):
         raise ArtifactError(f"{path} is not a directory: give the one that holds adapter_config.json.")
 
 
-def _text(name):
+def _text(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
 
 
-def _add(listing, root, name):
+def _add(listing: Listing, root: bytes, name: bytes) -> None:
     problem = _link_problem(root, name)
     if not problem:
-        # Links that stay inside are followed: a copy that resolves them is the same artifact.
+        # A link that stays inside is followed: a copy that resolves it is the same artifact.
         status = os.stat(os.path.join(root, name))
         if stat.S_ISREG(status.st_mode):
             listing.files[name] = status.st_size
@@ -194,7 +200,7 @@ def _add(listing, root, name):
     listing.refused[name] = f"{shown(_text(name))} {problem}."
 
 
-def _link_problem(root, name):
+def _link_problem(root: bytes, name: bytes) -> str:
     path = os.path.join(root, name)
     if not os.path.islink(path):
         return ""
@@ -208,9 +214,9 @@ def _link_problem(root, name):
     return ""
 
 
-def _stays(root, path, target):
-    """Whether a link leads to a file of its directory, or of the Hugging Face cache that the directory belongs to."""
-    # An absolute link, and one that leaves and comes back, break when the directory is renamed or mounted elsewhere.
+def _stays(root: bytes, path: bytes, target: bytes) -> bool:
+    """Return whether a link leads to a file of its directory, or of the Hugging Face cache of the directory."""
+    # An absolute link, or one that leaves and comes back, breaks when the directory is renamed or mounted elsewhere.
     if os.path.isabs(target):
         return False
     real = os.path.realpath(path)
@@ -227,9 +233,9 @@ def _stays(root, path, target):
 
 
 @contextlib.contextmanager
-def _open_file(path, name):
+def _open_file(path: str, name: bytes) -> Iterator[IO[bytes]]:
     try:
-        # Without O_NONBLOCK, a pipe that took the place of the file since it was listed would block for ever.
+        # Without O_NONBLOCK, a pipe that has replaced the listed file would block for ever.
         descriptor = os.open(os.path.join(os.fsencode(path), name), os.O_RDONLY | os.O_NONBLOCK)
         with open(descriptor, "rb", buffering=0) as stream:
             yield stream
@@ -240,11 +246,11 @@ def _open_file(path, name):
 def digest_files(listing: Listing) -> str:
     """Return the digest of the listed files, ``sha256:`` and 64 hexadecimal digits.
 
-    It is the SHA-256 of what ``sha256sum`` prints for these files, in the order of their names' bytes.
+    It is the SHA-256 of the output of ``sha256sum`` for these files, in the order of their names' bytes.
 
-    :raises ArtifactError: when a file cannot be read.
+    :raises ArtifactError: if a file cannot be read.
     """
-    # Read in the order of the listing, which is the one that a compressed archive can be read in without going back.
+    # In the order of the listing, because a compressed archive is read in its own order.
     hashes = {name: _file_hash(listing, name) for name in listing.files}
     manifest = hashlib.sha256()
     for name in sorted(hashes):
@@ -252,7 +258,7 @@ def digest_files(listing: Listing) -> str:
     return "sha256:" + manifest.hexdigest()
 
 
-def _file_hash(listing, name):
+def _file_hash(listing: Listing, name: bytes) -> str:
     content, count = hashlib.sha256(), 0
     with listing.open(name) as stream:
         for chunk in chunks(stream):
@@ -263,22 +269,17 @@ def _file_hash(listing, name):
     return content.hexdigest()
 
 
-def chunks(stream: IO[bytes]) -> Iterator[memoryview]:
-    """Yield the bytes of a stream in pieces, each valid until the next."""
-    buffer = memoryview(bytearray(_CHUNK))
-    for length in iter(lambda: stream.readinto(buffer), 0):
-        yield buffer[:length]
+def chunks(stream: IO[bytes]) -> Iterator[bytes]:
+    """Yield the bytes of a stream in pieces."""
+    # A pipe returns None if it is empty and a program holds it open.
+    return iter(lambda: stream.read(_CHUNK) or b"", b"")
 
 
 def directory_digest(path: str) -> str:
     """Return the digest of a directory, as ``digest_files()`` does of its files.
 
-    ``sha256sum`` of the files that vLLM reads, named in the order of their bytes and piped to ``sha256sum``, prints the
-    same digits.
-
-    :raises ArtifactError: when an entry is not a file of the artifact, or cannot be read.
+    :raises ArtifactError: if an entry is not a file of the artifact, or cannot be read.
     """
     listing = list_files(path)
-    if listing.refused:
-        raise ArtifactError(" ".join(listing.refused.values()))
+    listing.require_files()
     return digest_files(listing)

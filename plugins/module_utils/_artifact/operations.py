@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The work of the modules that read artifacts and change a store, and their results."""
+"""The operations of the modules that read artifacts and change a store."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from .._errors import VllmError, failure, invalid_option, quoted
 from .._operations.operation import Operation
 from .files import ArtifactError
 from .inspection import checked_digest, inspect_artifact
-from .stage import is_staged, is_still_staged, remember, stage
+from .stage import confirm_staged, is_staged, stage
 from .store import (
     folder_of,
     locked,
+    remember_checksum,
     removable_versions,
     remove_version,
     staged_digest,
@@ -26,7 +27,7 @@ from .store import (
     versions,
 )
 
-#: The options that say what an artifact has to be. Those of the controller are checked there.
+#: The requirements on an artifact. The controller checks an artifact that lies there.
 CHECKS: dict = {
     "checksum": {"type": "str"},
     "max_size": {"type": "bytes", "default": "16G"},
@@ -34,23 +35,11 @@ CHECKS: dict = {
     "base_model": {"type": "str"},
     "allow_pickle": {"type": "bool", "default": False},
 }
-#: The options of ``vllm_lora_artifact``, but for owner and group, which are Ansible's own.
-ARTIFACT_SPEC: dict = {
-    "name": {"type": "str", "required": True},
-    "src": {"type": "path"},
-    "digest": {"type": "str"},
-    "remote_src": {"type": "bool", "default": False},
-    "decrypt": {"type": "bool", "default": True},
-    "store": {"type": "path", "required": True},
-    "server_store": {"type": "str"},
-    **CHECKS,
-    "mode": {"type": "raw", "default": "u=rwX,go=rX"},
-}
 ONE_SOURCE = [("src", "digest")]
 
 
 class FileOperation(Operation):
-    """The work of a module on files of the host that it runs on."""
+    """The work of a module on files of its host."""
 
     def result(self, options: Mapping, check_mode: bool) -> dict:
         """Return the result as a task reports it."""
@@ -60,121 +49,72 @@ class FileOperation(Operation):
             return {**failure(store_error(error.filename, "read", error)), "failed": True}
 
 
-def look_into(options: Mapping) -> dict:
-    """Do the work of ``vllm_lora_artifact_info``; return its result.
-
-    :raises VllmError: ``invalid_request`` when an option makes no sense.
-    """
-    found = inspect_artifact(**options)
-    # What `failed_when` shows.
-    told = {} if found["valid"] else {"msg": refused("serve what is in", options["path"], found["problems"]).message}
-    return {"changed": False, **found, **told}
-
-
 class LoraArtifactInfo(FileOperation):
     """Inspect an artifact."""
 
     options: ClassVar = {"path": {"type": "path", "required": True}, **CHECKS}
 
     def run(self, options: Mapping, check_mode: bool) -> dict:
-        """Do the work of ``vllm_lora_artifact_info``."""
-        return look_into(options)
-
-
-def refused(tried: str, path: str, problems: Iterable[str]) -> ArtifactError:
-    """Return the error for an artifact that has problems.
-
-    :param tried: a verb phrase that ends before the path, such as ``stage adapter 'sql' from``.
-    """
-    return ArtifactError(f"Could not {tried} {quoted(path)}: {' '.join(problems)}")
-
-
-def checked_source(name: str, src: str, is_there: Callable[[str], bool] = os.path.lexists) -> str:
-    """Return the source of an artifact.
-
-    :raises VllmError: ``invalid_request``, or ``artifact_not_found`` where nothing is there.
-    """
-    if not src or "\0" in src:
-        raise invalid_option("src", f"names nothing for adapter {quoted(name)}", "give a directory or an archive")
-    if not is_there(src):
-        hint = "bring it there, or declare a checksum that the store has, which needs no source"
-        problem = f"there is no directory or archive {quoted(src)}"
-        raise VllmError("artifact_not_found", problem, hint, f"stage adapter {quoted(name)}")
-    return src
-
-
-def place_artifact(options: Mapping, check_mode: bool, set_attributes: Callable[[str], bool]) -> dict:
-    """Do the work of ``vllm_lora_artifact``; return its result.
-
-    What the store has already, as its digest or the checksum of its archive tells, needs no source.
-
-    :param options: of the module. With ``digest`` in place of ``src`` the artifact is only looked for.
-    :param set_attributes: sets owner and mode of a file or directory; returns whether that changes anything.
-    :raises VllmError: and nothing of the artifact was placed.
-    """
-
-    def finish(top: str) -> bool:
-        return bool([path for path in _everything_in(top) if set_attributes(path)])
-
-    src, name, checksum = options["src"], options["name"], _checked("checksum", options)
-    pinned = _checked("digest", options) or checksum
-    present = staged_digest(options["store"], name, pinned) if pinned else None
-    digest = present or (pinned if src is None else _digest_of_valid(options))
-    target = version_directory(options["store"], name, digest)
-    home, version = os.path.split(target)
-    before = [os.path.join(home, one) for one in versions(home)]
-    if present or src is None:
-        staged = _is_valid_there(options, target, digest, check_mode)
-        changed = check_mode and not staged
-    elif check_mode:
-        staged = is_staged(target, digest)
-        changed = not staged
-    else:
-        changed = stage(src, target, digest, finish, options["max_size"])
-        staged = True
-    if staged:
-        changed = finish(target) or changed
-    if staged and checksum not in (None, digest) and not check_mode:
-        remember(target, checksum, digest)
-    return {
-        "changed": changed,
-        "staged": staged,
-        "digest": digest,
-        "path": target,
-        "server_path": posixpath.join(options["server_store"] or options["store"], os.path.basename(home), version),
-        "diff": _diff(before, sorted({*before, target}) if staged or check_mode else before),
-    }
-
-
-def prune_versions(options: Mapping, check_mode: bool) -> dict:
-    """Do the work of ``vllm_lora_store``; return its result.
-
-    :param options: of the module.
-    :raises VllmError: when an option makes no sense, or a version cannot be removed.
-    """
-    if options["keep"] < 0:
-        raise invalid_option("keep", f"is {options['keep']}", "give 0 or more")
-    before, removed = [], []
-    for name in options["names"]:
-        home = os.path.join(options["store"], folder_of(name))
-        present = versions(home)
-        before += [os.path.join(home, version) for version in present]
-        if present:
-            doomed = _prune(home, options["keep"], options["roots"], check_mode)
-            removed += [os.path.join(home, version) for version in doomed]
-    kept = [path for path in before if path not in removed]
-    return {"changed": bool(removed), "removed": removed, "kept": kept, "diff": _diff(before, kept)}
+        """Run ``vllm_lora_artifact_info``."""
+        found = inspect_artifact(**options)
+        # `failed_when` shows the message.
+        message = {} if found["valid"] else {"msg": refused("serve", options["path"], found["problems"]).message}
+        return {"changed": False, **found, **message}
 
 
 class LoraArtifact(FileOperation):
-    """Stage an artifact in the store."""
+    """Stage an artifact."""
 
-    options: ClassVar = ARTIFACT_SPEC
+    #: Without owner and group, which are Ansible's own.
+    options: ClassVar = {
+        "name": {"type": "str", "required": True},
+        "src": {"type": "path"},
+        "digest": {"type": "str"},
+        "remote_src": {"type": "bool", "default": False},
+        "decrypt": {"type": "bool", "default": True},
+        "store": {"type": "path", "required": True},
+        "server_store": {"type": "str"},
+        **CHECKS,
+        "mode": {"type": "raw", "default": "u=rwX,go=rX"},
+    }
     rules: ClassVar = {"required_one_of": ONE_SOURCE, "mutually_exclusive": ONE_SOURCE, "add_file_common_args": True}
 
     def run(self, options: Mapping, check_mode: bool) -> dict:
-        """Do the work of ``vllm_lora_artifact``."""
-        return place_artifact(options, check_mode, self.set_attributes)
+        """Run ``vllm_lora_artifact``. With ``digest`` and without ``src`` it only looks for the artifact.
+
+        A version in the store needs no source if the digest or the checksum of its archive is given.
+
+        :raises VllmError: nothing of the artifact is staged then.
+        """
+        src, name, checksum = options["src"], options["name"], _digest_in("checksum", options)
+        given = _digest_in("digest", options) or checksum
+        present = staged_digest(options["store"], name, given) if given else None
+        digest = present or (given if given and src is None else _digest_of_source(options))
+        target = version_directory(options["store"], name, digest)
+        home, version = os.path.split(target)
+        before = [os.path.join(home, one) for one in versions(home)]
+        if present or src is None or check_mode:
+            staged = _is_staged_and_valid(options, target, digest, check_mode)
+            changed = check_mode and not staged
+        else:
+            changed = stage(src, target, digest, self._finish, options["max_size"])
+            staged = True
+        if staged:
+            changed = self._finish(target) or changed
+            if checksum and checksum != digest and not check_mode:
+                remember_checksum(target, checksum, digest)
+        return {
+            "changed": changed,
+            "staged": staged,
+            "digest": digest,
+            "path": target,
+            "server_path": posixpath.join(options["server_store"] or options["store"], os.path.basename(home), version),
+            "diff": _diff(before, sorted({*before, target}) if staged or check_mode else before),
+        }
+
+    def _finish(self, top: str) -> bool:
+        """Set owner and mode of a directory and of everything in it; return whether that changes anything."""
+        return bool([path for path in _everything_in(top) if self.set_attributes(path)])
 
 
 class LoraStore(FileOperation):
@@ -188,16 +128,70 @@ class LoraStore(FileOperation):
     }
 
     def run(self, options: Mapping, check_mode: bool) -> dict:
-        """Do the work of ``vllm_lora_store``."""
-        return prune_versions(options, check_mode)
+        """Run ``vllm_lora_store``.
+
+        :raises VllmError: if an option makes no sense, or a version cannot be removed.
+        """
+        if options["keep"] < 0:
+            raise invalid_option("keep", f"is {options['keep']}", "give 0 or more")
+        before: list[str] = []
+        removed: list[str] = []
+        for name in options["names"]:
+            home = os.path.join(options["store"], folder_of(name))
+            present = versions(home)
+            before += [os.path.join(home, version) for version in present]
+            if present:
+                to_remove = _remove_versions(home, options["keep"], options["roots"], check_mode)
+                removed += [os.path.join(home, version) for version in to_remove]
+        kept = [path for path in before if path not in removed]
+        return {"changed": bool(removed), "removed": removed, "kept": kept, "diff": _diff(before, kept)}
 
 
-def _checked(option: str, options: Mapping) -> str | None:
+def refused(verb: str, path: str, problems: Iterable[str]) -> ArtifactError:
+    """Return the error for an artifact that has problems.
+
+    :param verb: a verb phrase that ends before the path, such as ``stage adapter 'sql' from``.
+    """
+    return ArtifactError(f"Could not {verb} {quoted(path)}: {' '.join(problems)}")
+
+
+def _existing(path: str) -> str | None:
+    return path if os.path.lexists(path) else None
+
+
+def checked_source(name: str, src: str, find: Callable[[str], str | None] = _existing) -> str:
+    """Return the path of an artifact.
+
+    :param find: returns the path that an option means, or None if nothing is there.
+    :raises VllmError: ``invalid_request``, or ``artifact_not_found`` if nothing is there.
+    """
+    if not src or "\0" in src:
+        raise invalid_option("src", f"of adapter {quoted(name)} is not a path", "give a directory or an archive")
+    found = find(src)
+    if found is None:
+        hint = "copy it there, or give a checksum that the store has, which needs no source"
+        problem = f"there is no directory or archive {quoted(src)}"
+        raise VllmError("artifact_not_found", problem, hint, f"stage adapter {quoted(name)}")
+    return found
+
+
+def digest_of_valid(name: str, source: str, found: Mapping) -> str:
+    """Return the digest of an artifact that has no problems.
+
+    :param found: the result of ``inspect_artifact()``.
+    :raises ArtifactError: the problems.
+    """
+    if not found["valid"]:
+        raise refused(f"stage adapter {quoted(name)} from", source, found["problems"])
+    return found["digest"]
+
+
+def _digest_in(option: str, options: Mapping) -> str | None:
     return None if options[option] is None else checked_digest(option, options[option])
 
 
-def _is_valid_there(options: Mapping, target: str, digest: str, check_mode: bool) -> bool:
-    """Whether it is in its place. The options can have changed since it was staged, so it is checked there as well."""
+def _is_staged_and_valid(options: Mapping, target: str, digest: str, check_mode: bool) -> bool:
+    """Return whether the artifact is staged. It is checked too, because the options can have changed since."""
     checks = {name: options[name] for name in CHECKS if name != "checksum"}
     problems: list[str] = []
 
@@ -206,31 +200,26 @@ def _is_valid_there(options: Mapping, target: str, digest: str, check_mode: bool
         problems.extend(found["problems"])
         return found["digest"]
 
-    staged = (is_staged if check_mode else is_still_staged)(target, digest, read)
+    staged = (is_staged if check_mode else confirm_staged)(target, digest, read)
     if problems:
         raise refused(f"use adapter {quoted(options['name'])} from", target, problems)
     return staged
 
 
-def _prune(home: str, keep: int, roots: Iterable[str], check_mode: bool) -> list[str]:
+def _remove_versions(home: str, keep: int, roots: Iterable[str], check_mode: bool) -> list[str]:
     if check_mode:
         return removable_versions(home, keep, roots)
-    try:
-        with locked(home):
-            doomed = removable_versions(home, keep, roots)
-            for version in doomed:
-                remove_version(home, version)
-            return doomed
-    except OSError as error:
-        raise store_error(error.filename or home, "removed", error) from None
+    with locked(home, "removed"):
+        to_remove = removable_versions(home, keep, roots)
+        for version in to_remove:
+            remove_version(home, version)
+        return to_remove
 
 
-def _digest_of_valid(options: Mapping) -> str:
+def _digest_of_source(options: Mapping) -> str:
     source = checked_source(options["name"], options["src"])
     found = inspect_artifact(source, **{name: options[name] for name in CHECKS})
-    if not found["valid"]:
-        raise refused(f"stage adapter {quoted(options['name'])} from", source, found["problems"])
-    return found["digest"]
+    return digest_of_valid(options["name"], source, found)
 
 
 def _everything_in(top: str) -> Iterator[str]:

@@ -1,12 +1,12 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The header of a safetensors file, read in bounded memory and without the tensor data.
+"""Reads the header of a safetensors file in bounded memory, without the tensor data.
 
 The layout: eight bytes with the length of the header, little-endian; the header, a JSON object of tensors by name; the
-data. What is accepted here, the safetensors library accepts too (compared with releases 0.6.2, the oldest that vLLM
-0.32 takes, and 0.8.0). The library takes more: names that occur twice, which the format forbids; and entries of more
-than WINDOW characters and more than MAX_TENSORS tensors, which this module refuses so that its memory has a bound.
+data. The safetensors library accepts every file that this module accepts (compared with releases 0.6.2, the oldest that
+vLLM 0.32 takes, and 0.8.0). It also accepts names that occur twice, which the format forbids, and entries of more than
+WINDOW characters and more than MAX_TENSORS tensors, which this module refuses because its memory has a bound.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from __future__ import annotations
 import codecs
 import re
 import struct
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import IO, Any, NamedTuple, cast
 
 from .files import is_integer, shown, strict_decoder
 
 MAX_HEADER = 100_000_000  # bytes; the library's own limit
 MAX_TENSORS = 200_000  # an adapter for every projection of 384 experts in 60 layers has 138,240
-WINDOW = 1 << 20  # characters of the header that are looked at together
+WINDOW = 1 << 20  # characters of the header that are in memory together
 
 BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "U16": 16, "I16": 16, "U32": 32, "I32": 32, "U64": 64, "I64": 64,
@@ -34,35 +35,35 @@ _WHITE_SPACE = re.compile(r"[ \t\n\r]*")
 _COPY = ": copy it again"
 _EXPORT = ": export the adapter again"
 
-# How other files begin that are found under the name of a safetensors file.
+# The first bytes of other files that are found under the name of a safetensors file.
 _NOT_SAFETENSORS = (
-    (b"PK\x03\x04", "it is a torch.save() file under another name, and loading that can run code"),
-    (b"\x80", "it is a pickle under another name, and loading that can run code"),
+    (b"PK\x03\x04", "it is a torch.save() file under another name, and loading it can run code"),
+    (b"\x80", "it is a pickle under another name, and loading it can run code"),
     (b"version ", "it is a Git LFS pointer, so fetch the weights themselves with 'git lfs pull'"),
 )
 
 
 class HeaderError(Exception):
-    """The file is not what its header says, or has no header; the text says what is wrong, to follow a file name."""
+    """The file has no header, or contradicts it. The text says why, and follows the name of the file."""
 
 
 class Tensor(NamedTuple):
     """Data type (a key of BITS) and shape of a tensor."""
 
     dtype: str
-    shape: tuple
+    shape: tuple[int, ...]
 
 
 class _Header:
     """The members of the header's object, one after the other, from a window that slides over the file."""
 
-    def __init__(self, stream, length):
+    def __init__(self, stream: IO[bytes], length: int) -> None:
         self._stream, self._left = stream, length
         self._to_text = codecs.getincrementaldecoder("utf-8")().decode
         self._raw_decode = strict_decoder().raw_decode
         self._text, self._at = "", 0
 
-    def _fill(self):
+    def _fill(self) -> None:
         while self._left and len(self._text) - self._at < WINDOW:
             piece = self._stream.read(min(self._left, WINDOW))
             if not piece:
@@ -71,27 +72,28 @@ class _Header:
             self._text = self._text[self._at :] + self._to_text(piece, not self._left)
             self._at = 0
 
-    def _next(self):
-        """Return the next character that is not white space, without taking it; an empty one at the end."""
+    def _next(self) -> str:
+        """Return the next character that is not white space, without taking it. At the end it is empty."""
         while True:
             self._fill()
-            self._at = _WHITE_SPACE.match(self._text, self._at).end()
+            # The expression also matches nothing.
+            self._at = cast("re.Match[str]", _WHITE_SPACE.match(self._text, self._at)).end()
             if self._at < len(self._text) or not self._left:
                 return self._text[self._at : self._at + 1]
 
-    def _take(self, allowed):
+    def _take(self, allowed: str) -> str:
         character = self._next()
         if not character or character not in allowed:
             raise ValueError(f"{shown(character)} where one of {allowed} belongs")
         self._at += 1
         return character
 
-    def _value(self):
+    def _value(self) -> Any:
         self._next()
         value, self._at = self._raw_decode(self._text, self._at)
         return value
 
-    def members(self):
+    def members(self) -> Iterator[tuple[str, Any]]:
         """Yield each name with its value."""
         self._take("{")
         separator = "," if self._next() != "}" else self._take("}")
@@ -104,25 +106,28 @@ class _Header:
             raise ValueError("more text after the last tensor")
 
 
-def read_header(stream, file_size: int) -> dict:
-    """Return the tensors of a safetensors file by name, as ``Tensor``.
+def read_header(stream: IO[bytes], file_size: int) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file by name.
 
     :param stream: the file, opened for bytes, at its beginning.
     :param file_size: its length in bytes.
-    :raises HeaderError: when the header lies about the file, or is no header.
+    :raises HeaderError: if there is no header, or if it contradicts the file.
     :raises OSError: as the stream does.
     """
     length = _header_length(stream.read(8), file_size)
-    tensors, alike, spans = {}, {}, _Spans()
+    tensors: dict[str, Any] = {}
+    alike: dict[Tensor, Tensor] = {}
+    spans = _Spans()
     try:
         for name, value in _Header(stream, length).members():
             if name in tensors:
                 raise HeaderError(f"has a header that names {shown(name)} twice{_EXPORT}")
             if name == "__metadata__":
-                tensors[name] = _check_metadata(value)
+                _check_metadata(value)
+                tensors[name] = None
                 continue
             tensor, begin, end = _parse_tensor(name, value)
-            # Thousands of tensors have a few shapes: one object for each shape saves much of the memory.
+            # Thousands of tensors have a few shapes: one object for each shape saves much memory.
             tensors[name] = alike.setdefault(tensor, tensor)
             spans.add(begin, end)
             if len(tensors) > MAX_TENSORS:
@@ -137,35 +142,35 @@ def read_header(stream, file_size: int) -> dict:
     return tensors
 
 
-def _header_length(prefix, file_size):
+def _header_length(prefix: bytes, file_size: int) -> int:
     if len(prefix) < 8:
         raise HeaderError(f"has {len(prefix)} bytes, too few for a safetensors file{_COPY}")
-    (length,) = struct.unpack("<Q", prefix)
+    length: int = struct.unpack("<Q", prefix)[0]
     if length <= min(MAX_HEADER, file_size - 8):
         return length
     for magic, explanation in _NOT_SAFETENSORS:
         if prefix.startswith(magic):
             raise HeaderError("is not a safetensors file: " + explanation)
     raise HeaderError(
-        f"declares a header of {length} bytes in a file of {file_size}, and safetensors takes {MAX_HEADER} at most: "
-        "it was cut off, or is not a safetensors file"
+        f"claims a header of {length} bytes in a file of {file_size}, and safetensors takes at most {MAX_HEADER}: it was "
+        "cut off, or is not a safetensors file"
     )
 
 
-def _check_metadata(value):
+def _check_metadata(value: Any) -> None:
     if value is not None and not (isinstance(value, dict) and all(isinstance(v, str) for v in value.values())):
         raise HeaderError("has a header whose __metadata__ is not a table of strings" + _EXPORT)
 
 
-def _are_sizes(value):
+def _are_sizes(value: Any) -> bool:
     return isinstance(value, list) and all(is_integer(size) and 0 <= size < 1 << 64 for size in value)
 
 
-def _parse_tensor(name, value):
-    """Return a tensor, and the bytes of the data where it begins and ends."""
+def _parse_tensor(name: str, value: Any) -> tuple[Tensor, int, int]:
+    """Return a tensor, and the bytes of the data at which it begins and ends."""
     if not isinstance(value, dict):
         raise HeaderError(f"has a header in which {shown(name)} is not a description of a tensor{_EXPORT}")
-    dtype, shape, offsets = value.get("dtype"), value.get("shape"), value.get("data_offsets")
+    dtype, shape, offsets = (cast("Any", value.get(key)) for key in ("dtype", "shape", "data_offsets"))
     if not (isinstance(dtype, str) and dtype in BITS):
         raise HeaderError(f"holds {shown(name)} with the unknown data type {shown(dtype)}{_EXPORT}")
     if not _are_sizes(shape):
@@ -187,13 +192,13 @@ def _parse_tensor(name, value):
 
 
 class _Spans:
-    """Which bytes of the data the tensors take: all of them, each once."""
+    """The bytes of the data that the tensors take: all of them, each once."""
 
-    def __init__(self):
-        self._ends = {}
-        self._empty = set()
+    def __init__(self) -> None:
+        self._ends: dict[int, int] = {}
+        self._empty: set[int] = set()
 
-    def add(self, begin, end):
+    def add(self, begin: int, end: int) -> None:
         if begin == end:
             self._empty.add(begin)
             return
@@ -201,7 +206,7 @@ class _Spans:
             raise HeaderError(f"has a header in which two tensors begin at byte {begin} of the data{_EXPORT}")
         self._ends[begin] = end
 
-    def check(self, data_size):
+    def check(self, data_size: int) -> None:
         at = 0
         while at in self._ends:
             self._empty.discard(at)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The store of a node, ``<store>/<name>/<first digits of the digest>``, and what may be removed from it."""
+"""The store of a node, ``<store>/<name>/<first digits of the digest>``, and the versions that may be removed from it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from urllib.parse import quote
 
 from .._errors import VllmError, invalid_option
 
-#: Begins the names of directories that are not complete yet, or no longer.
+#: Begins the names of directories that are not complete yet, or are being removed.
 UNFINISHED = ".staging-"
 _DIGITS = 12
-#: In an adapter's directory: which digest an archive of this checksum had, so that its version needs no archive.
+#: A file in an adapter's directory: checksum of an archive → digest, so that a staged version needs no archive.
 _INDEX = ".checksums.json"
 _MAX_INDEX = 1 << 20  # bytes
 _LOCK = ".lock"
@@ -34,11 +34,11 @@ _LONGEST_NAME = 255  # bytes, on every usual file system
 def folder_of(name: str) -> str:
     """Return the name of the directory that holds the versions of an adapter.
 
-    An adapter may have any name, such as ``acme/sql`` or ``..``. Letters, digits and ``_.-~`` stay as they are, with the
-    exception of a dot at the beginning; everything else is escaped as in a URL, so that no two names share a directory
-    and none leaves the store.
+    An adapter may have any name, such as ``acme/sql`` or ``..``. Letters, digits and ``_.-~`` stay as they are, except
+    for a dot at the beginning. Everything else is escaped as in a URL, so that no two names share a directory and no
+    name leaves the store.
 
-    :raises VllmError: ``invalid_request`` when the name cannot be the name of a directory.
+    :raises VllmError: ``invalid_request`` if no directory can have the name.
     """
     folder = quote(name, safe="", errors="surrogatepass")
     if folder.startswith("."):
@@ -47,36 +47,48 @@ def folder_of(name: str) -> str:
         raise invalid_option(
             "name",
             f"has {len(folder)} characters as the name of a directory, which can have from 1 to {_LONGEST_NAME}",
-            "give the adapter another one",
+            "give the adapter another name",
         )
     return folder
 
 
 def version_directory(store: str, name: str, digest: str) -> str:
-    """Return where the artifact of this digest has its place.
+    """Return the directory of the version with this digest.
 
     :raises VllmError: as ``folder_of()``.
     """
     return os.path.join(store, folder_of(name), _version_of(digest))
 
 
-def store_error(path: str, what: str, error: OSError) -> VllmError:
-    """Return the error for a file or directory of the store that cannot be written or removed."""
-    hint = "see that the disk has room, that the user of the task may write there, and whether the task needs become"
-    return VllmError("store_error", f"{path} cannot be {what}: {error.strerror}", hint, detail=str(error))
+def store_error(path: str, verb: str, error: OSError) -> VllmError:
+    """Return the error for a file or directory of the store that cannot be read, written or removed."""
+    hint = "check that the disk has room, that the user of the task may write there, and whether the task needs become"
+    return VllmError("store_error", f"{path} cannot be {verb}: {error.strerror}", hint, detail=str(error))
 
 
 @contextlib.contextmanager
-def locked(home: str) -> Iterator[None]:
-    """Keep two runs apart that change the same adapter. The lock goes with its process, however that ends."""
-    # A file, not the directory: NFS locks only what was opened for writing.
-    with open(os.path.join(home, _LOCK), "ab") as lock:
+def store_errors(path: str, verb: str = "written") -> Iterator[None]:
+    """Raise ``store_error`` for an ``OSError`` in the block."""
+    try:
+        yield
+    except OSError as error:
+        raise store_error(error.filename or path, verb, error) from None
+
+
+@contextlib.contextmanager
+def locked(home: str, verb: str = "written") -> Iterator[None]:
+    """Keep two runs apart that change the same adapter. The lock ends with its process.
+
+    :raises VllmError: ``store_error`` for an ``OSError`` in the block.
+    """
+    # A file instead of the directory, because NFS locks only files that are open for writing.
+    with store_errors(home, verb), open(os.path.join(home, _LOCK), "ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def remove_unfinished(home: str) -> None:
-    """Remove what killed runs have left behind. The caller holds the lock."""
+    """Remove the directories that killed runs have left behind. The caller holds the lock."""
     for entry in os.listdir(home):
         if entry.startswith(UNFINISHED):
             shutil.rmtree(os.path.join(home, entry), ignore_errors=True)
@@ -93,9 +105,9 @@ def versions(home: str) -> list[str]:
 
 
 def staged_digest(store: str, name: str, checksum: str) -> str | None:
-    """Return the digest of the version that a digest or the checksum of an archive stands for, or None where the store has
-    no directory for it. Whoever uses that directory compares its digest.
+    """Return the digest of a version in the store, or None. The caller compares it with the files.
 
+    :param checksum: that digest, or the checksum of an archive that was staged.
     :raises VllmError: as ``folder_of()``.
     """
     home = os.path.join(store, folder_of(name))
@@ -105,34 +117,42 @@ def staged_digest(store: str, name: str, checksum: str) -> str | None:
     return None
 
 
-def remember_checksum(home: str, checksum: str, digest: str) -> None:
-    """Remember that an archive of this checksum holds the artifact of this digest. The caller holds the lock.
+def remember_checksum(target: str, checksum: str, digest: str) -> None:
+    """Remember the digest for the checksum of an archive.
 
-    Where that cannot be written, the version is there all the same, and the next run reads the archive again.
+    If the index cannot be written, the version is still there, and the next run reads the archive again.
+
+    :param target: the directory of the version.
+    :raises VllmError: ``store_error`` if the lock cannot be taken.
     """
-    before = _remembered(home)
-    present = versions(home)
-    index = {known: its for known, its in before.items() if _version_of(its) in present}
-    index[checksum] = digest
-    if index == before:
-        return
-    with contextlib.suppress(OSError):
-        beside = tempfile.mkdtemp(prefix=UNFINISHED, dir=home)
-        try:
-            file = os.path.join(beside, _INDEX)
-            with open(file, "w", encoding="utf-8") as stream:
-                json.dump(index, stream, indent=1, sort_keys=True)
-                stream.flush()
-                os.fsync(stream.fileno())
-            # For audits by somebody who may read the versions and not write them.
-            os.chmod(file, 0o644)
-            os.rename(file, os.path.join(home, _INDEX))
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
+    home = os.path.dirname(target)
+    with locked(home):
+        before = _remembered(home)
+        present = versions(home)
+        index = {known: its for known, its in before.items() if _version_of(its) in present}
+        index[checksum] = digest
+        if index != before:
+            with contextlib.suppress(OSError):
+                _write_index(home, index)
 
 
-def _remembered(home: str) -> dict:
-    """Return digests by checksum. A damaged index has no entries: it only saves reading an archive."""
+def _write_index(home: str, index: dict[str, str]) -> None:
+    beside = tempfile.mkdtemp(prefix=UNFINISHED, dir=home)
+    try:
+        file = os.path.join(beside, _INDEX)
+        with open(file, "w", encoding="utf-8") as stream:
+            json.dump(index, stream, indent=1, sort_keys=True)
+            stream.flush()
+            os.fsync(stream.fileno())
+        # For audits by a user who may only read the store.
+        os.chmod(file, 0o644)
+        os.rename(file, os.path.join(home, _INDEX))
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _remembered(home: str) -> dict[str, str]:
+    """Return checksum → digest. A damaged index counts as empty, because it only saves reading an archive."""
     try:
         descriptor = os.open(os.path.join(home, _INDEX), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         with open(descriptor, "rb") as stream:
@@ -153,8 +173,8 @@ def _remembered(home: str) -> dict:
 def removable_versions(home: str, keep: int, roots: Iterable[str]) -> list[str]:
     """Return the versions that no server lists, without the ``keep`` newest of these, oldest first.
 
-    :param roots: all paths that servers list, as they see them. Whatever directory the store is mounted at there, a
-        path that ends in an adapter's directory and a version, or leads through them, is one of that version.
+    :param roots: all paths that servers list, as they see them. A server may have the store at another path. A root
+        that ends in an adapter's directory and a version, or leads through them, is one of that version.
     """
     used = {step for root in roots for step in zip(_parts(root), _parts(root)[1:])}
     unused = [version for version in versions(home) if (os.path.basename(home), version) not in used]
@@ -163,8 +183,10 @@ def removable_versions(home: str, keep: int, roots: Iterable[str]) -> list[str]:
 
 
 def remove_version(home: str, version: str) -> None:
-    """Remove a version at once, so that a run that is killed meanwhile leaves no half of it under its name. The caller
-    holds the lock."""
+    """Remove a version under another name, so that a killed run leaves no half of it under its own.
+
+    The caller holds the lock.
+    """
     beside = tempfile.mkdtemp(prefix=UNFINISHED, dir=home)
     os.rename(os.path.join(home, version), os.path.join(beside, version))
     shutil.rmtree(beside)

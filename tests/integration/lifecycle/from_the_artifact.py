@@ -130,7 +130,7 @@ class FromTheArtifact:
     def test_what_vllm_could_not_serve_does_not_reach_it(self, site: Site) -> None:
         source = site.artifact("large", "rank64")
         run = converge(site, {"name": "large", "src": source}, lora_adapters_max_rank=16, rc=2)
-        assert "declares the rank 64" in run.output
+        assert "sets the rank 64" in run.output
         assert not store(site).exists()
         assert site.server.served() == {}
 

@@ -24,7 +24,7 @@ from tests.support.archives import (
     flipped,
     gzipped,
     in_directory,
-    place,
+    stage,
     tar_entry,
     tar_of,
     with_members,
@@ -157,7 +157,7 @@ BAD = {
     "tar without its end": (changed(tar_of, lambda archive: archive[: -len(ZEROS)]), "is damaged"),
     "tar cut between its files": (lambda files: tar_of({CONFIG: files[CONFIG]})[:1024], "is damaged"),
     "tar with a damaged header": (changed(tar_of, flipped(1024 + 10)), "is damaged"),
-    "more behind the end": (lambda files: gzip.compress(tar_of(files) + bytes(2 << 20)), "goes on behind its end"),
+    "more behind the end": (lambda files: gzip.compress(tar_of(files) + bytes(2 << 20)), "continues after its end"),
     "cut zip": (changed(zip_of, lambda archive: archive[: len(archive) // 2]), "is damaged"),
     "zip with damaged content": (changed(zip_of, flipped(200)), "is damaged"),
     "empty file": (lambda files: b"", "is damaged, or is neither a directory nor a tar or zip archive"),
@@ -169,7 +169,7 @@ BAD = {
     "no weights": (without(WEIGHTS), "adapter_model.safetensors is missing"),
     "two adapters": (
         lambda files: tar_of({**in_directory(files, "one"), **in_directory(files, "two/deep"), "x": b""}),
-        "The archive holds several adapters, in 'one/' and 'two/deep/' for example: pack one of them alone.",
+        "The archive holds several adapters, for example in 'one/' and 'two/deep/': pack only one of them.",
     ),
     "config and weights apart": (
         lambda files: tar_of({CONFIG: files[CONFIG], f"weights/{WEIGHTS}": files[WEIGHTS]}),
@@ -191,7 +191,7 @@ def test_a_clear_problem_and_no_file_anywhere(tmp_path: Path, adapter: Path, arc
     packed = write(tmp_path / "packed", archive(files_of(adapter)))
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(ArtifactError) as told:
-        place(packed, tmp_path / "store")
+        stage(packed, tmp_path / "store")
     assert problem in str(told.value)
     assert str(told.value).endswith(".") and str(told.value).isprintable() and len(str(told.value)) < 600
     assert sorted(tmp_path.rglob("*")) == before

@@ -70,7 +70,9 @@ def test_there_is_no_permission(tmp_path: Path, adapter: Path, monkeypatch: pyte
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("builtins.open", refuse)
-    assert inspect_artifact(str(packed))["problems"] == [f"{packed} may not be read by this user."]
+    assert inspect_artifact(str(packed))["problems"] == [
+        f"{packed} may not be read by this user: check its permissions."
+    ]
 
 
 def test_the_checksum_is_that_of_the_files_or_of_the_archive(tmp_path: Path, adapter: Path) -> None:

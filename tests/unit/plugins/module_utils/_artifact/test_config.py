@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import weights as _artifact_ranks
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import weights
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import inspect_artifact
 
 from tests.stand_in import write_adapter
@@ -53,8 +53,8 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "rank as text": (config(r="8"), "r is '8'"),
     "rank true": (config(r=True), "r is true"),
     "fractional rank": (config(r=8.5), "r is 8.5"),
-    "rank above max_rank": (config(rank=32), "r declares the rank 32, and max_rank is 16"),
-    "pattern above max_rank": (config(rank_pattern={"o": 64}), "rank_pattern declares the rank 64, and max_rank is 16"),
+    "rank above max_rank": (config(rank=32), "r sets the rank 32, and max_rank is 16"),
+    "pattern above max_rank": (config(rank_pattern={"o": 64}), "rank_pattern sets the rank 64, and max_rank is 16"),
     "pattern is a list": (config(rank_pattern=[8]), "rank_pattern is [8], and must be a table"),
     "pattern with text": (config(rank_pattern={"q_proj": "8"}), "rank_pattern gives 'q_proj' the rank '8'"),
     "pattern is no expression": (config(rank_pattern={"q_(proj": 8}), "key 'q_(proj', which is not a regular expr"),
@@ -80,13 +80,16 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "alpha pattern as text": (config(alpha_pattern={"q_proj": "16"}), "gives '16', which is not a number"),
     "alpha pattern is a list": (config(alpha_pattern=[4]), "alpha_pattern is [4], and must be a table"),
     "alpha pattern is no expression": (config(alpha_pattern={"q_proj[": 4}), "alpha_pattern has the key 'q_proj['"),
-    "no target modules": (no_config("target_modules"), "target_modules is missing, and vLLM insists on it"),
+    "no target modules": (no_config("target_modules"), "target_modules is missing, and vLLM requires it"),
     "DoRA": (config(use_dora=True), "use_dora is set, and vLLM does not serve DoRA"),
     "LoRA bias": (config(lora_bias=True), "lora_bias is set"),
     "activated LoRA": (config(alora_invocation_tokens=[1]), "alora_invocation_tokens is set"),
-    "bias": (config(bias="all"), "bias is 'all', and vLLM takes 'none' alone"),
+    "bias": (config(bias="all"), "bias is 'all', and vLLM takes only 'none'"),
     "bias null": (config(bias=None), "bias is null"),
-    "LoRA-GA": (config(init_lora_weights="lora_ga"), "init_lora_weights is 'lora_ga', which changes the base model"),
+    "LoRA-GA": (
+        config(init_lora_weights="lora_ga"),
+        "init_lora_weights is 'lora_ga', which also changes the base model",
+    ),
     "PiSSA": (config(init_lora_weights="pissa_niter_4"), "init_lora_weights is 'pissa_niter_4'"),
     "saved modules": (config(modules_to_save=["lm_head"]), 'modules_to_save is ["lm_head"]'),
     "saved modules as text": (config(modules_to_save="score"), "modules_to_save is 'score'"),
@@ -189,7 +192,7 @@ def test_a_rank_that_no_module_has_counts_since_vllm_counts_it(tmp_path: Path) -
 
 @pytest.mark.parametrize("field", ["rank_pattern", "alpha_pattern"])
 def test_a_pattern_that_takes_for_ever_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str) -> None:
-    monkeypatch.setattr(_artifact_ranks, "MATCHING_TIME", 0.1)
+    monkeypatch.setattr(weights, "MATCHING_TIME", 0.1)
     handler, (alarm, _interval) = signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)
     path = write_adapter(tmp_path / "adapter", rank=8, **{field: {"(([a-z]|[a-z_.0-9])*)*[A-Z]": 8}})
     (problem,) = inspect_artifact(str(path))["problems"]

@@ -20,7 +20,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files imp
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import inspect_artifact
 
 from tests.stand_in import write_adapter
-from tests.support.archives import place
+from tests.support.archives import stage
 from tests.support.artifact_changes import WEIGHTS
 
 
@@ -84,7 +84,7 @@ def test_two_downloads_and_two_clones_of_the_same_bytes(adapter: Path, tmp_path:
         clone = tmp_path / f"clone{number}"
         subprocess.run(["git", "clone", "-q", str(adapter), str(clone)], check=True)
         assert directory_digest(str(clone)) == digest
-        staged = place(clone, tmp_path / "store")
+        staged = stage(clone, tmp_path / "store")
         assert staged["changed"] is (number == 0)
     assert sorted(os.listdir(staged["path"])) == COVERED[:2]
 

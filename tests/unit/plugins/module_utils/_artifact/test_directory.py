@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import files as _artifact_files
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import files
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import inspect_artifact
 
 from tests.stand_in import write_adapter
-from tests.support.archives import place
+from tests.support.archives import stage
 from tests.support.artifact_changes import CONFIG, WEIGHTS, assert_problem, content, link, missing, saved_as
 
 
@@ -73,7 +73,7 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "link to itself": (link(SPARE, SPARE), f"'{SPARE}' is a symbolic link to '{SPARE}', which does not exist"),
     "link to a directory": (link_to_directory, f"'{SPARE}' is a symbolic link to a directory"),
     "no weights": (missing(WEIGHTS), f"{WEIGHTS} is missing."),
-    "pickled weights": (saved_as("adapter_model.bin"), "adapter_model.bin is a pickle, and loading that can run code"),
+    "pickled weights": (saved_as("adapter_model.bin"), "adapter_model.bin is a pickle, and loading it can run code"),
     "old pickled weights": (saved_as("adapter_model.pt"), "adapter_model.pt is a pickle"),
     "shards": (saved_as("adapter_model-00001-of-00002.safetensors"), "the weights are split into shards"),
     "embeddings of added tokens": (
@@ -120,13 +120,13 @@ def test_what_vllm_does_not_read_is_left_alone(tmp_path: Path) -> None:
     everything_else(adapter)
     for allow_pickle in (False, True):
         assert inspect_artifact(str(adapter), allow_pickle=allow_pickle) == before
-    staged = Path(place(adapter, tmp_path / "store")["path"])
+    staged = Path(stage(adapter, tmp_path / "store")["path"])
     assert sorted(os.listdir(staged)) == [CONFIG, WEIGHTS]
     (adapter / WEIGHTS).unlink()
     assert inspect_artifact(str(adapter))["problems"] == [
-        "adapter_model.bin is a pickle, and loading that can run code: convert it to adapter_model.safetensors."
+        "adapter_model.bin is a pickle, and loading it can run code: convert it to adapter_model.safetensors."
     ]
-    staged = Path(place(adapter, tmp_path / "store", allow_pickle=True)["path"])
+    staged = Path(stage(adapter, tmp_path / "store", allow_pickle=True)["path"])
     assert sorted(os.listdir(staged)) == [CONFIG, "adapter_model.bin"]
 
 
@@ -153,7 +153,7 @@ def test_a_directory_one_level_up(tmp_path: Path) -> None:
 
 
 def test_a_directory_with_a_great_many_files_is_not_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_artifact_files, "MAX_ENTRIES", 10)
+    monkeypatch.setattr(files, "MAX_ENTRIES", 10)
     adapter = write_adapter(tmp_path / "adapter")
     for number in range(1000):
         (adapter / str(number)).touch()

@@ -36,7 +36,7 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "fused experts of two numbers": (
         tensors({**pair("m.experts", 32), **pair("m.experts.base_layer", 16)}),
-        "gate_up_proj has the matrices of another number of experts than down_proj",
+        "gate_up_proj and down_proj have the matrices of different numbers of experts",
     ),
     "fused parameters by name": (
         tensors({**pair("m.experts.gate_up_proj", 8), **pair("q", 8)}),

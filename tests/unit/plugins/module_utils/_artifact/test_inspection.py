@@ -60,8 +60,8 @@ def test_the_list_of_problems_is_bounded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"path": ""}, "path names nothing"),
-        ({"path": "/a\0b"}, "path names nothing"),
+        ({"path": ""}, "path is not a path"),
+        ({"path": "/a\0b"}, "path is not a path"),
         ({"max_rank": 0}, "max_rank is 0; give 1 or more"),
         ({"max_rank": -1}, "max_rank is -1"),
         ({"base_model": ""}, "base_model names no model"),

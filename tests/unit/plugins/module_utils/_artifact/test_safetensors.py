@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import safetensors as _safetensors
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import safetensors
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import inspect_artifact
 
 from tests.stand_in import write_adapter
@@ -40,11 +40,11 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "torch.save() renamed": (content(WEIGHTS, b"PK\x03\x04\x00\x00\x08\x08" * 9), "it is a torch.save() file"),
     "pickle renamed": (content(WEIGHTS, b"\x80\x02}q\x00X\x04\x00" * 9), "it is a pickle under another name"),
     "Git LFS pointer": (content(WEIGHTS, b"version https://git-lfs.github.com/spec/v1\n"), "is a Git LFS pointer"),
-    "HTML page": (content(WEIGHTS, b"<!DOCTYPE html><title>Sign in</title>"), f"{WEIGHTS} declares a header of "),
+    "HTML page": (content(WEIGHTS, b"<!DOCTYPE html><title>Sign in</title>"), f"{WEIGHTS} claims a header of "),
     # The header
-    "header longer than the file": (content(WEIGHTS, struct.pack("<Q", 100) + b"{}"), "declares a header of 100 bytes"),
-    "header of 2**64 - 1 bytes": (content(WEIGHTS, b"\xff" * 64), "declares a header of 18446744073709551615 bytes"),
-    "header above the limit": (header(b"{}" + b" " * 100_000_000), "declares a header of 100000002 bytes"),
+    "header longer than the file": (content(WEIGHTS, struct.pack("<Q", 100) + b"{}"), "claims a header of 100 bytes"),
+    "header of 2**64 - 1 bytes": (content(WEIGHTS, b"\xff" * 64), "claims a header of 18446744073709551615 bytes"),
+    "header above the limit": (header(b"{}" + b" " * 100_000_000), "claims a header of 100000002 bytes"),
     "header of no bytes": (header(b"", 16), NOT_JSON),
     "header is a list": (header(b"[]"), NOT_JSON),
     "header without an end": (header(b'{"a": {"dtype": "F32"'), NOT_JSON),
@@ -99,7 +99,7 @@ def test_a_clear_problem(tmp_path: Path, change: Callable[[Path], Any], problem:
 def test_the_number_of_tensors_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     adapter = write_adapter(tmp_path / "adapter")
     rewrite_weights(adapter, shapes_of(adapter))
-    monkeypatch.setattr(_safetensors, "MAX_TENSORS", 8)
+    monkeypatch.setattr(safetensors, "MAX_TENSORS", 8)
     assert inspect_artifact(str(adapter))["valid"]
     rewrite_weights(adapter, {**shapes_of(adapter), "one.more.lora_A.weight": [8, 8]})
     (problem,) = inspect_artifact(str(adapter))["problems"]

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import inspect_artifact
 
 from tests.stand_in import write_adapter
-from tests.support.archives import place
+from tests.support.archives import stage
 from tests.support.artifact_changes import CONFIG, WEIGHTS
 
 
@@ -30,7 +30,7 @@ def test_a_snapshot_of_a_hugging_face_cache(tmp_path: Path, snapshot: Path) -> N
     found = inspect_artifact(str(snapshot))
     assert found["problems"] == []
     assert found == inspect_artifact(str(write_adapter(tmp_path / "adapter")))
-    path = Path(place(snapshot, tmp_path / "store")["path"])
+    path = Path(stage(snapshot, tmp_path / "store")["path"])
     assert not any((path / name).is_symlink() for name in (CONFIG, WEIGHTS))
     nested = snapshot / "checkpoint-500"
     nested.mkdir()

@@ -14,19 +14,19 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import stage as _staging
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import stage as staging
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import ArtifactError, directory_digest
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import prune_versions
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import LoraStore
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.store import folder_of, version_directory
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 
 from tests.stand_in import write_adapter
-from tests.support.archives import files_of, place
+from tests.support.archives import files_of, stage
 
 
 def prune(store: Path, roots: list, keep: int = 0, check_mode: bool = False) -> list:
     options = {"store": str(store), "names": ["sql"], "roots": roots, "keep": keep}
-    return prune_versions(options, check_mode)["removed"]
+    return LoraStore().run(options, check_mode)["removed"]
 
 
 @pytest.fixture
@@ -41,40 +41,40 @@ def adapter(tmp_path: Path) -> Path:
 
 def test_it_lies_under_its_digest_and_stays_there(adapter: Path, store: Path) -> None:
     digest = directory_digest(str(adapter))
-    first = place(adapter, store, server_store="/adapters")
+    first = stage(adapter, store, server_store="/adapters")
     assert first["path"] == f"{store}/sql/{digest[7:19]}"
     assert (first["changed"], first["staged"], first["digest"]) == (True, True, digest)
     assert first["server_path"] == f"/adapters/sql/{digest[7:19]}"
     assert files_of(Path(first["path"])) == files_of(adapter)
-    assert place(adapter, store)["changed"] is False
+    assert stage(adapter, store)["changed"] is False
 
 
 def test_check_mode_tells_and_writes_nothing(adapter: Path, store: Path, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
-    told = place(adapter, store, check_mode=True)
+    told = stage(adapter, store, check_mode=True)
     assert (told["changed"], told["staged"]) == (True, False)
     assert told["diff"]["after"] == told["path"] + "\n"
     assert sorted(tmp_path.rglob("*")) == before
-    assert place(adapter, store)["path"] == told["path"]
-    assert place(adapter, store, check_mode=True)["changed"] is False
+    assert stage(adapter, store)["path"] == told["path"]
+    assert stage(adapter, store, check_mode=True)["changed"] is False
 
 
 def test_other_bytes_have_another_place_and_the_first_stays(adapter: Path, store: Path) -> None:
-    old = place(adapter, store)["path"]
+    old = stage(adapter, store)["path"]
     content = files_of(adapter)
     write_adapter(adapter, seed=2)
-    new = place(adapter, store)
+    new = stage(adapter, store)
     assert new["changed"] and new["path"] != old
     assert files_of(Path(old)) == content
     assert new["diff"]["before"] == f"{old}\n"
 
 
 def test_what_was_changed_in_its_place_is_told_and_left_alone(adapter: Path, store: Path) -> None:
-    path = Path(place(adapter, store)["path"])
+    path = Path(stage(adapter, store)["path"])
     (path / "adapter_config.json").write_text("{}", encoding="utf-8")
     for check_mode in (False, True):
         with pytest.raises(VllmError, match="was changed after it was staged") as raised:
-            place(adapter, store, check_mode)
+            stage(adapter, store, check_mode)
         assert raised.value.code == "store_error"
     assert (path / "adapter_config.json").read_text(encoding="utf-8") == "{}"
 
@@ -84,7 +84,7 @@ NAMES = ["acme/sql", "..", ".", "../../etc", "/etc", ".hidden", "a b", "größe"
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_name_leaves_the_store(adapter: Path, store: Path, name: str) -> None:
-    path = Path(place(adapter, store, name=name)["path"])
+    path = Path(stage(adapter, store, name=name)["path"])
     assert path.parent.parent == store
     assert os.path.realpath(path) == str(path)
     assert str(path.relative_to(store)).isascii()
@@ -97,8 +97,8 @@ def test_no_two_names_share_a_directory() -> None:
 
 @pytest.mark.parametrize("name", ["", "x" * 256, "ü" * 50])
 def test_a_name_that_no_directory_can_have(adapter: Path, store: Path, name: str) -> None:
-    with pytest.raises(VllmError, match=r"^Option name .*; give the adapter another one") as raised:
-        place(adapter, store, name=name)
+    with pytest.raises(VllmError, match=r"^Option name .*; give the adapter another name") as raised:
+        stage(adapter, store, name=name)
     assert raised.value.code == "invalid_request"
     assert not store.exists()
 
@@ -109,9 +109,9 @@ def test_a_full_disk_leaves_nothing(adapter: Path, store: Path, monkeypatch: pyt
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(
-        VllmError, match=r"cannot be written: No space left on device; see that the disk has room"
+        VllmError, match=r"cannot be written: No space left on device; check that the disk has room"
     ) as raised:
-        place(adapter, store)
+        stage(adapter, store)
     assert raised.value.code == "store_error"
     assert [file.name for file in (store / "sql").iterdir()] == [".lock"]
 
@@ -119,36 +119,36 @@ def test_a_full_disk_leaves_nothing(adapter: Path, store: Path, monkeypatch: pyt
 def test_a_store_that_is_a_file(adapter: Path, store: Path) -> None:
     store.touch()
     with pytest.raises(VllmError, match=f"{store}/?.* cannot be written"):
-        place(adapter, store)
+        stage(adapter, store)
 
 
 def test_what_changes_while_it_is_copied_is_not_staged(
     adapter: Path, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = _staging._copy
+    copy = staging._copy
 
     def change_and_copy(*arguments: object) -> None:
         write_adapter(adapter, seed=9)
         copy(*arguments)
 
-    monkeypatch.setattr(_staging, "_copy", change_and_copy)
+    monkeypatch.setattr(staging, "_copy", change_and_copy)
     with pytest.raises(ArtifactError, match="changed while it was read"):
-        place(adapter, store)
+        stage(adapter, store)
     assert [file.name for file in (store / "sql").iterdir()] == [".lock"]
 
 
 AT_ONCE = """
     from pathlib import Path
-    from tests.support.archives import place
-    print(place(Path({adapter!r}), Path({store!r}))["changed"])
+    from tests.support.archives import stage
+    print(stage(Path({adapter!r}), Path({store!r}))["changed"])
 """
 KILLED = """
     import os, signal
     from pathlib import Path
-    from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import stage as _staging
-    from tests.support.archives import place
-    _staging.{step} = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
-    place(Path({adapter!r}), Path({store!r}))
+    from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import stage as staging
+    from tests.support.archives import stage
+    staging.{step} = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
+    stage(Path({adapter!r}), Path({store!r}))
 """
 
 
@@ -165,23 +165,23 @@ def test_after_a_kill_the_next_run_has_a_clean_store(adapter: Path, store: Path,
     assert list((store / "sql").glob(".staging-*"))
     target = Path(version_directory(str(store), "sql", directory_digest(str(adapter))))
     assert not target.exists()
-    assert place(adapter, store)["changed"]
+    assert stage(adapter, store)["changed"]
     assert sorted(file.name for file in (store / "sql").iterdir()) == [".lock", target.name]
     assert files_of(target) == files_of(adapter)
 
 
 def test_leftovers_go_also_when_there_is_nothing_to_stage(adapter: Path, store: Path) -> None:
-    digest = place(adapter, store)["digest"]
+    digest = stage(adapter, store)["digest"]
     for options in ({}, {"src": None, "digest": digest}):
         (store / "sql" / ".staging-abc").mkdir()
-        assert place(adapter, store, **options)["changed"] is False
+        assert stage(adapter, store, **options)["changed"] is False
         assert not (store / "sql" / ".staging-abc").exists()
 
 
 @pytest.mark.parametrize("digest", ["sha256:../../../../tmp/x", "sha256:", "", "md5:" + 64 * "0", 64 * "0"])
 def test_a_digest_is_no_path(store: Path, digest: str) -> None:
     with pytest.raises(VllmError, match=r"^Option digest is .*; give 'sha256:' and 64 hexadecimal digits"):
-        place(None, store, digest=digest)
+        stage(None, store, digest=digest)
 
 
 def test_two_runs_at_once_stage_it_once(adapter: Path, store: Path) -> None:
@@ -196,7 +196,7 @@ def versions(adapter: Path, store: Path) -> list[str]:
     """Four versions, the oldest first."""
     paths = []
     for seed in range(4):
-        paths.append(place(write_adapter(adapter, seed=seed), store)["path"])
+        paths.append(stage(write_adapter(adapter, seed=seed), store)["path"])
         os.utime(paths[-1], (seed, seed))
     return paths
 
@@ -219,7 +219,7 @@ def test_a_version_is_listed_under_whatever_path_the_server_sees(versions: list[
 
 
 def test_what_is_declared_again_is_new(versions: list[str], adapter: Path, store: Path) -> None:
-    place(write_adapter(adapter, seed=0), store)
+    stage(write_adapter(adapter, seed=0), store)
     assert prune(store, [], keep=1) == versions[1:]
 
 
@@ -246,5 +246,5 @@ def test_nothing_but_versions_is_removed(versions: list[str], store: Path, tmp_p
 def test_links_inside_an_artifact_become_files(adapter: Path, store: Path) -> None:
     (adapter / "real").symlink_to("adapter_config.json")
     (adapter / "vocab.json").symlink_to("real")
-    path = Path(place(adapter, store)["path"])
+    path = Path(stage(adapter, store)["path"])
     assert stat.S_ISREG((path / "vocab.json").lstat().st_mode)

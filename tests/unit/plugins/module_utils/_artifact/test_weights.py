@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tensors of adapter_model.safetensors against what adapter_config.json declares."""
+"""The tensors of adapter_model.safetensors, compared with adapter_config.json."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "rank of the weights": (
         tensors({A: [16, 64], B: [64, 16]}),
-        f"the rank is 16 where {CONFIG} declares 8: '{Q_PROJ[17:]}'",
+        f"the rank is 16, and {CONFIG} sets 8: '{Q_PROJ[17:]}'",
     ),
     "rank of lora_B": (tensors({A: [8, 64], B: [64, 4]}), "lora_A has the rank 8 and lora_B the rank 4"),
-    "weights turned": (tensors({A: [64, 8], B: [8, 64]}), "the rank is 64 where"),
-    "rank of a pattern": (config(rank_pattern={"q_proj": 16}), "the rank is 8 where"),
+    "weights turned": (tensors({A: [64, 8], B: [8, 64]}), "the rank is 64, and"),
+    "rank of a pattern": (config(rank_pattern={"q_proj": 16}), "the rank is 8, and"),
     "fused experts": (
         tensors({**pair("m.experts", 12), **pair("m.experts.base_layer", 8)}),
-        f"the rank is 12 where {CONFIG} declares 8: 'm.experts'",
+        f"the rank is 12, and {CONFIG} sets 8: 'm.experts'",
     ),
     "A without B": (tensors({A: [8, 64]}), "there is a lora_A without lora_B for"),
     "B without A": (tensors({B: [64, 8]}), "there is a lora_B without lora_A for"),
@@ -89,7 +89,7 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "bias of another head": (
         with_heads({"score.weight": [2, 64], "score.bias": [3]}),
-        "weight and bias have no shapes of a classification head: 'score'",
+        "weight and bias do not have the shapes of a classification head: 'score'",
     ),
     "torch.compile": (
         renamed("layers.", "_orig_mod.layers."),
@@ -130,7 +130,7 @@ def test_one_sentence_for_all_modules_with_one_fault(tmp_path: Path) -> None:
     stems = [f"layers.{number}.q_proj" for number in range(500)]
     rewrite_weights(adapter, {f"{stem}.lora_{side}.weight": [16, 16] for stem in stems for side in "AB"})
     assert inspect_artifact(str(adapter))["problems"] == [
-        f"{WEIGHTS}: the rank is 16 where {CONFIG} declares 8: 'layers.0.q_proj' and 499 more."
+        f"{WEIGHTS}: the rank is 16, and {CONFIG} sets 8: 'layers.0.q_proj' and 499 more."
     ]
 
 
@@ -170,7 +170,7 @@ def test_layouts_that_vllm_takes(tmp_path: Path, shapes: dict) -> None:
     assert inspect_artifact(str(adapter))["problems"] == []
 
 
-def test_a_classification_head_is_taken_where_it_is_declared(tmp_path: Path) -> None:
+def test_a_classification_head_of_the_config_is_taken(tmp_path: Path) -> None:
     path = write_adapter(tmp_path / "adapter", modules_to_save=["score"])
     head = {"base_model.model.score.weight": [2, 64], "base_model.model.score.bias": [2]}
     rewrite_weights(path, {**shapes_of(path), **head})
