@@ -40,15 +40,17 @@ _value:
     - "edge2 (vLLM 0.32.0): drifted: sql is served from /srv/adapters/sql/90be11c2a7d4, and is declared at /srv/adapters/sql/4f2a9c01d7be"
 """
 
+from collections.abc import Mapping
+
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import lines
 
 
 class FilterModule:
-    def filters(self):
+    def filters(self) -> dict:
         return {"drift_lines": drift_lines}
 
 
-def drift_lines(fleet):
+def drift_lines(fleet: Mapping) -> list[str]:
     """Return the lines."""
     return wrap_var(lines(fleet))

@@ -39,15 +39,17 @@ _value:
   type: str
 """
 
+from collections.abc import Mapping
+
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import page
 
 
 class FilterModule:
-    def filters(self):
+    def filters(self) -> dict:
         return {"drift_page": drift_page}
 
 
-def drift_page(fleet, title="LoRA adapters of the fleet"):
+def drift_page(fleet: Mapping, title: str = "LoRA adapters of the fleet") -> str:
     """Return the page."""
     return wrap_var(page(fleet, title))

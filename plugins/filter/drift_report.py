@@ -153,6 +153,9 @@ _value:
           elements: dict
 """
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.text.converters import to_text
@@ -162,14 +165,14 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values im
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import printable
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import (
     VERDICTS,
-    failed_for_want_of,
+    failed_over_variable,
     not_declared,
     report,
     text_of,
 )
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 
-_OF_THE_INVENTORY = ("vllm_base_url", "vllm_version", "vllm_observed_at")
+_INVENTORY_VARIABLES = ("vllm_base_url", "vllm_version", "vllm_observed_at")
 _DECLARED = "lora_adapters_adapters"
 _NAMES = {"type": "list", "elements": "str", "required": True}
 _VALIDATOR = ArgumentSpecValidator(
@@ -178,29 +181,29 @@ _VALIDATOR = ArgumentSpecValidator(
 
 
 class FilterModule:
-    def filters(self):
+    def filters(self) -> dict:
         return {"drift_report": drift_report}
 
 
 def drift_report(
-    hostvars,
-    sites,
-    generated_at,
-    result="drift_report_audit",
-    findings="drift_report_server",
-    declared=None,
-    prune=True,
-    prune_exclude=(),
-    awaited=(),
-    fail_on=(),
-):
+    hostvars: Mapping,
+    sites: Sequence[str],
+    generated_at: str,
+    result: str = "drift_report_audit",
+    findings: str = "drift_report_server",
+    declared: str | None = None,
+    prune: bool = True,
+    prune_exclude: Sequence[str] = (),
+    awaited: Sequence[str] = (),
+    fail_on: Sequence[str] = (),
+) -> dict:
     """Return the report."""
     checked = _VALIDATOR.validate(plain({"sites": sites, "awaited": awaited, "fail_on": fail_on}))
     if checked.error_messages:
         raise AnsibleFilterError(f"sovereign.vllm.drift_report: {' '.join(checked.error_messages)}")
     lists = checked.validated_parameters
 
-    def compared(variables):
+    def compared(declared: str, variables: Mapping) -> dict:
         pruning = {
             "prune": variables.get("drift_report_prune", prune),
             "prune_exclude": variables.get(
@@ -209,22 +212,22 @@ def drift_report(
         }
         return drift_from(declared, variables, _declared(variables, declared), pruning)
 
-    def audited(variables, url):
+    def audited(variables: Mapping, url: str | None) -> Any:
         if declared and declared not in variables:
             return not_declared(declared, list(variables))
         if url is None and variables.get("vllm_error"):
-            # Nobody could be asked, and the inventory knows why there is no address.
+            # The inventory knows why the host has no address. It was not asked.
             return {"failed": True, "msg": variables["vllm_error"]["msg"]}
         if declared:
-            return _or_failure(compared, variables)
+            return _or_failure(compared, declared, variables)
         found = variables.get(result)
-        if _DECLARED not in variables and failed_for_want_of(_DECLARED, found):
+        if _DECLARED not in variables and failed_over_variable(_DECLARED, found):
             return not_declared(_DECLARED, list(variables))
         return found
 
-    def site(name):
+    def site(name: str) -> dict:
         variables = hostvars[name]
-        seen = {key: text_of(variables, key) for key in _OF_THE_INVENTORY}
+        seen = {key: text_of(variables, key) for key in _INVENTORY_VARIABLES}
         seen["vllm_base_url"] = seen["vllm_base_url"] or text_of(variables, "lora_adapters_base_url")
         return {
             "name": to_text(name),
@@ -233,27 +236,29 @@ def drift_report(
             "server": variables.get(findings),
         }
 
-    # What the inventory saw is known of all of them at once.
+    # With `declared`, no host is awaited: the inventory has the state of all hosts.
     come = [] if declared else [name for name in lists["awaited"] if hostvars[name].get(result) is None]
     source = "inventory" if declared else "live"
     rows = map(site, (name for name in lists["sites"] if name not in come))
     return wrap_var(report(rows, to_text(generated_at), source, come, lists["fail_on"]))
 
 
-def _declared(variables, name):
+def _declared(variables: Mapping, name: str) -> object:
     try:
         value = plain(variables[name])
     except Exception as error:
-        raise refused(f"{name} cannot be resolved ({printable(error).rstrip('.')}); define what it uses") from None
-    # Before ansible-core 2.19, `hostvars` leaves a template as it is when something in it is undefined.
+        raise refused(
+            f"{name} cannot be resolved ({printable(error).rstrip('.')}); define the variables that it uses"
+        ) from None
+    # Before ansible-core 2.19, `hostvars` returns a template with an undefined variable unchanged.
     if "{{" in str(value):
-        raise refused(f"{name} cannot be resolved (something in it is undefined); define what it uses")
+        raise refused(f"{name} cannot be resolved (a variable in it is undefined); define the variables that it uses")
     return value
 
 
-# A template in the variables of a host can raise anything, and is the trouble of this host alone.
-def _or_failure(compared, variables):
+# A template in the variables of a host can raise anything. Only this host fails then.
+def _or_failure(compared: Callable[[str, Mapping], dict], declared: str, variables: Mapping) -> dict:
     try:
-        return compared(variables)
+        return compared(declared, variables)
     except Exception as error:
         return {"failed": True, "msg": printable(error)}

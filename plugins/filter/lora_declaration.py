@@ -79,7 +79,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import pl
 
 
 def lora_declaration(adapters: list, staged: list, served: list, versioned_names: bool = False) -> dict:
-    """Return what to declare, with its names and the names that it supersedes."""
+    """Return the declaration of the node, its names and the names that it supersedes."""
     try:
         adapters = read_adapters("the declaration", plain(adapters))
     except VllmError as error:
@@ -110,7 +110,7 @@ def _declaration(adapters: list, staged: list, served: list, versioned_names: bo
 
 
 def _staged_for(result: dict) -> str:
-    """Return the name of the adapter; the loop calls it whatever its ``loop_var`` says."""
+    """Return the name of the adapter, which is in the variable that ``loop_var`` of the loop names."""
     return read_adapters("the loop", [result[result.get("ansible_loop_var", "item")]])[0]["name"]
 
 
@@ -119,7 +119,7 @@ def _served_name(name: str, artifact: dict | None) -> str:
 
 
 def _is_of_one(served: dict, adapters: list) -> bool:
-    """Whether name and root say that this was staged for one of the adapters; a name alone can be anybody's."""
+    """Return whether this adapter was staged for one of the adapters, by its name and root. Others can have the name."""
     return any(
         re.fullmatch(re.escape(adapter["name"]) + "(-[0-9a-f]{8})?", served["name"])
         and re.search("/" + re.escape(folder_of(adapter["name"])) + "/[0-9a-f]{12}/*$", served["root"])

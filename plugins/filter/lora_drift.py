@@ -114,7 +114,7 @@ _value:
       type: dict
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
@@ -139,13 +139,19 @@ _NOT_OBSERVED = (
 
 
 class FilterModule:
-    def filters(self):
+    def filters(self) -> dict:
         return {"lora_drift": lora_drift}
 
 
-def lora_drift(observed, desired, prune=False, prune_exclude=(), prune_limit=None):
-    """Return what the module would do, or why that is not known."""
-    # Before ansible-core 2.19, a filter is also called with an undefined value.
+def lora_drift(
+    observed: object,
+    desired: object,
+    prune: bool = False,
+    prune_exclude: Sequence[str] = (),
+    prune_limit: int | None = None,
+) -> dict:
+    """Return the result that the module would have in check mode, or the reason why it is not known."""
+    # Before ansible-core 2.19, Ansible also calls a filter with an undefined value.
     if isinstance(desired, Undefined):
         raise _refusal("no adapters are declared; give a list, an empty one if the server is to serve none")
     pruning = {"prune": prune, "prune_exclude": prune_exclude, "prune_limit": prune_limit}
@@ -155,13 +161,13 @@ def lora_drift(observed, desired, prune=False, prune_exclude=(), prune_limit=Non
         raise _refusal(error.message) from None
 
 
-def drift_from(where, observed, desired, pruning):
-    """The same for other filters.
+def drift_from(where: str, observed: object, desired: object, pruning: Mapping) -> dict:
+    """Return the same for other filters.
 
-    :param where: names the declaration in sentences.
-    :raises VllmError: ``invalid_request`` when the declaration cannot be used.
+    :param where: the name of the declaration in messages.
+    :raises VllmError: ``invalid_request`` if the declaration cannot be used.
     """
-    # The pure layer is slow with the lazy containers of ansible-core 2.19, and knows nothing of what is omitted.
+    # The pure layer is slow with the lazy containers of ansible-core 2.19, and does not know omitted values.
     declared = declare_all(without_artifacts(where, read_adapters(where, plain(desired))))
     options = read_pruning("", plain(pruning))
     try:
@@ -185,15 +191,15 @@ def _result(decided: Plan | None, error: VllmError | None = None) -> dict:
 
 
 def _observed(given: object) -> Observed:
-    """Return what was seen to be served.
+    """Return the list of models in the input.
 
-    :raises VllmError: why nothing was seen.
+    :raises VllmError: the reason why the input has no list.
     """
     if isinstance(given, Mapping) and "vllm_reachable" in given:
         error, unseen = given.get("vllm_error"), not given["vllm_reachable"]
         url, lists = given.get("vllm_base_url"), ("vllm_base_models", "vllm_lora_adapters")
     elif isinstance(given, Mapping):
-        error, unseen = given.get("error"), given.get("failed") or given.get("unreachable")
+        error, unseen = given.get("error"), bool(given.get("failed") or given.get("unreachable"))
         url, lists = "the server", ("base_models", "adapters")
     else:
         raise _refusal(_NOT_OBSERVED)
@@ -204,13 +210,13 @@ def _observed(given: object) -> Observed:
     except ValueError:
         raise _refusal(_NOT_OBSERVED) from None
     if not observed.base_models:
-        # Only a list that names one is believed to be all of it.
+        # A list without a base model may not be complete.
         raise _refusal(_NOT_OBSERVED)
     return observed
 
 
 def _reason(error: object, given: Mapping) -> VllmError:
-    """The inventory keeps the sentence in the error, a result beside it; and a task can fail for reasons of its own."""
+    """Return the error of the input. The inventory has the message in the error, and a result has it beside the error."""
     error = error if isinstance(error, Mapping) else {}
     code = error.get("code") or ("unreachable" if given.get("unreachable") else "server_error")
     message = error.get("msg") or given.get("msg") or "The server was not seen."

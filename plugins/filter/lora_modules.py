@@ -71,12 +71,12 @@ def lora_modules(adapters: list) -> str:
 def _value(adapter: dict) -> str:
     name, path = adapter["name"], adapter["path"]
     for text in (name, path):
-        # Readers of such files do not agree on what these mean.
+        # Programs that read such files differ in how they read these.
         if not text.isprintable() or set(text) & set("\"'\\"):
             raise AnsibleFilterError(f"{text!r} cannot be put into arguments: use no quotes and no backslashes.")
     if _PLAIN.fullmatch(name) and _PLAIN.fullmatch(path) and not adapter.get("is_3d_lora_weight"):
         return f"{name}={path}"
-    module = {"name": name, "path": path}
+    module: dict[str, object] = {"name": name, "path": path}
     if adapter.get("is_3d_lora_weight"):
         module["is_3d_lora_weight"] = True
     quoted = "'" + json.dumps(module, ensure_ascii=False, separators=(",", ":")) + "'"

@@ -71,6 +71,7 @@ _value:
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.errors import AnsibleError
@@ -82,11 +83,11 @@ _URLS = ("lora_adapters_base_url", "vllm_base_url")
 
 @dataclass(frozen=True)
 class _View:
-    """What a host tells of the store that it reads from.
+    """The variables of a host about the store that it reads from.
 
-    :ivar nodes: addresses of the node; hosts that share one are the same node.
-    :ivar store_hosts: that are named as readers of its store.
-    :ivar base_url: None where the host does not tell, empty for the default of the modules.
+    :ivar nodes: addresses of the node. Hosts that share an address are one node.
+    :ivar store_hosts: hosts that read from its store.
+    :ivar base_url: None if the host has no address of a server, empty for the default of the modules.
     """
 
     nodes: frozenset
@@ -102,7 +103,7 @@ class FilterModule:
 def lora_store_hosts(
     hostvars: Mapping, hosts: Sequence[str], servers: Sequence[str], asking: Sequence[str]
 ) -> dict[str, dict]:
-    """Return, by host, whom to ask and what is not known."""
+    """Return, by host, the servers to ask and the doubts."""
     views: dict[str, _View] = {}
     doubts = []
     connection = _default_connection(hostvars, asking)
@@ -116,8 +117,8 @@ def lora_store_hosts(
 
 
 def _default_connection(hostvars: Mapping, asking: Sequence[str]) -> str:
-    """Return how hosts are connected to that have no variable for it: by the keyword of the play, which only facts of hosts
-    of this play tell."""
+    """Return the connection of hosts without a variable for it. It is the keyword of the play, and only facts of the hosts of
+    this play hold that."""
     for host in asking:
         view = hostvars[host].get("lora_adapters_store_view") if "ansible_connection" not in hostvars[host] else None
         if view:
@@ -141,19 +142,19 @@ def _view(host: str, variables: Mapping, connection: str) -> _View:
     return _View(frozenset(nodes), frozenset(map(str, store_hosts)), base_url)
 
 
-def _value(variables: Mapping, name: str) -> object:
+def _value(variables: Mapping, name: str) -> Any:
     """Return the value of a variable.
 
-    :raises ValueError: when it has no value. Up to ansible-core 2.18 hostvars then return the template.
+    :raises ValueError: if it cannot be evaluated. Up to ansible-core 2.18, hostvars then return the template.
     """
     value = plain(variables[name]) if name in variables else None
     if "{{" in str(value):
-        raise ValueError(f"{name} is {value!r}, which has no value.")
+        raise ValueError(f"{name} is {value!r}, which cannot be evaluated.")
     return value
 
 
 def _normalised(address: str) -> str:
-    """Return one spelling of an address, the same for all of this machine."""
+    """Return one spelling of an address, the same for all addresses of this machine."""
     text = address.strip("[]").rstrip(".").lower()
     try:
         parsed = ipaddress.ip_address(text)
@@ -163,7 +164,7 @@ def _normalised(address: str) -> str:
 
 
 def _node_of(url: object) -> str | None:
-    """Return the node that an address of a server names, if it does: behind a proxy, servers differ by their paths."""
+    """Return the node in the URL of a server, or None. Behind a proxy, the paths of the URLs name the servers."""
     parts = urlsplit(str(url or ""))
     if not parts.hostname or parts.path.strip("/") not in ("", "v1"):
         return None

@@ -130,6 +130,7 @@ groups:
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.module_utils.basic import missing_required_lib
@@ -139,38 +140,49 @@ from ansible.utils.vars import combine_vars
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option
 from ansible_collections.sovereign.vllm.plugins.module_utils._http.transport import REQUESTS_IMPORT_ERROR
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.argspec import connection_spec
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import look_at, recall, remember
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import (
+    CachedState,
+    recall,
+    refresh,
+    remember,
+)
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._listed_sites import listed_sites
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._sites import (
     Connection,
     HostsSoFar,
+    Site,
     host_sites,
     problems_of,
 )
 
+if TYPE_CHECKING:
+    from ansible.inventory.data import InventoryData
+    from ansible.inventory.host import Host
+    from ansible.parsing.dataloader import DataLoader
+
 _GROUPS = ("vllm", "vllm_reachable", "vllm_unreachable")
-_OF_MODULES_ONLY = ("base_url", "unreachable_as")
+_MODULE_OPTIONS = ("base_url", "unreachable_as")
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     NAME = "sovereign.vllm.vllm"
 
-    def verify_file(self, path):
+    def verify_file(self, path: str) -> bool:
         return super().verify_file(path) and path.endswith(("vllm.yml", "vllm.yaml"))
 
-    def set_options(self, task_keys=None, var_options=None, direct=None):
-        """Refuse what Ansible would not: it ignores unknown options, and repeats a mistyped value in its error."""
+    def set_options(self, task_keys: Any = None, var_options: Any = None, direct: Mapping | None = None) -> None:
+        """Refuse unknown options, which Ansible ignores, and a key that is no string, which Ansible's error would show."""
         for key, value in (direct or {}).items():
             if key not in self.option_definitions:
                 raise AnsibleParserError(f"Option {key} does not exist; see ansible-doc -t inventory {self.NAME}.")
             if key == "api_key" and isinstance(value, (list, Mapping)):
                 raise AnsibleParserError("Option api_key is not a string; correct it.")
         super().set_options(task_keys=task_keys, var_options=var_options, direct=direct)
-        # A cache plugin forgets what is older than this, but the last state of a dead site is wanted all the same.
+        # A cache plugin forgets older entries. The inventory still needs the last state of a dead site.
         self._cache_timeout = self.get_option("cache_timeout")
         self.set_option("cache_timeout", 0)
 
-    def parse(self, inventory, loader, path, cache=True):
+    def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
         if REQUESTS_IMPORT_ERROR:
             raise AnsibleParserError(missing_required_lib("requests"))
@@ -182,16 +194,16 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             raise AnsibleParserError(error.message) from None
         for problem in problems_of(sites):
             self.display.warning(problem)
-        sights = self._look_at(sites, path, self._cache_timeout if cache else None)
+        states = self._refresh(sites, path, self._cache_timeout if cache else None)
         if self.get_option("cache"):
-            remember(self._cache, self.get_cache_key(path), sights)
-        self._populate(sites, sights)
+            remember(self._cache, self.get_cache_key(path), states)
+        self._populate(inventory, sites, states)
 
-    def _sites(self):
+    def _sites(self) -> list[Site]:
         if self.get_option("workers") < 1:
             raise invalid_option("workers", "is less than 1", "give at least 1")
         connection = Connection(
-            {name: self._templated(name) for name in connection_spec() if name not in _OF_MODULES_ONLY}
+            {name: self._templated(name) for name in connection_spec() if name not in _MODULE_OPTIONS}
         )
         sites = listed_sites(self.get_option("endpoints"), connection)
         from_hosts = self.get_option("from_hosts")
@@ -203,26 +215,26 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             raise invalid_option("endpoints", "names no server, and there is no from_hosts", "give one of them")
         return sites
 
-    def _look_at(self, sites, path, max_age):
+    def _refresh(self, sites: list[Site], path: str, max_age: float | None) -> dict[str, CachedState]:
         try:
-            return look_at(sites, self._remembered(path), max_age, self.get_option("workers"))
+            return refresh(sites, self._remembered(path), max_age, self.get_option("workers"))
         except RuntimeError as error:
-            # What Python says when the system allows no more threads.
+            # The system allows no more threads.
             raise AnsibleParserError(f"Could not ask the servers: {error}; lower option workers.") from None
 
-    def _templated(self, option):
+    def _templated(self, option: str) -> object:
         value = self.get_option(option)
         try:
             return self._render(value, {}) if isinstance(value, str) else value
         except AnsibleError as error:
             raise invalid_option(option, f"is a template that fails ({error})", "correct it") from None
 
-    def _render(self, template, variables):
+    def _render(self, template: str, variables: Mapping) -> Any:
         self.templar.available_variables = combine_vars(variables, self._vars)
         return self.templar.template(template)
 
-    def _remembered(self, path):
-        """Return what the cache holds, whatever its age. A cache that cannot be read is as good as none."""
+    def _remembered(self, path: str) -> dict[str, CachedState]:
+        """Return the states in the cache, of any age. A cache that cannot be read counts as empty, with a warning."""
         if not self.get_option("cache"):
             return {}
         try:
@@ -231,24 +243,23 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self.display.warning(f"The cache of {path} is ignored: {error}.")
             return {}
 
-    def _populate(self, sites, sights):
+    def _populate(self, inventory: InventoryData, sites: list[Site], states: Mapping[str, CachedState]) -> None:
         for group in _GROUPS:
-            self.inventory.add_group(group)
+            inventory.add_group(group)
         for site in sites:
-            variables = sights[site.name].variables
+            variables = states[site.name].variables
             for problem in self._hosts.put_into_groups(site.name, variables):
                 self.display.warning(problem)
             for name, value in {**site.variables, **wrap_var(variables)}.items():
-                self.inventory.set_variable(site.name, name, value)
-            self._construct(site.name)
+                inventory.set_variable(site.name, name, value)
+            self._construct(inventory.hosts[site.name])
 
-    def _construct(self, name):
+    def _construct(self, host: Host) -> None:
         compose, groups, keyed_groups = map(self.get_option, ("compose", "groups", "keyed_groups"))
         if not (compose or groups or keyed_groups):
             return
         strict = self.get_option("strict")
-        host = self.inventory.get_host(name)
-        self._set_composite_vars(compose, self._hosts.variables(host), name, strict=strict)
+        self._set_composite_vars(compose, self._hosts.variables(host), host.name, strict=strict)
         variables = self._hosts.variables(host)
-        self._add_host_to_composed_groups(groups, variables, name, strict=strict, fetch_hostvars=False)
-        self._add_host_to_keyed_groups(keyed_groups, variables, name, strict=strict, fetch_hostvars=False)
+        self._add_host_to_composed_groups(groups, variables, host.name, strict=strict, fetch_hostvars=False)
+        self._add_host_to_keyed_groups(keyed_groups, variables, host.name, strict=strict, fetch_hostvars=False)
