@@ -247,12 +247,11 @@ def _declared(variables: Mapping, name: str) -> object:
     try:
         value = plain(variables[name])
     except Exception as error:
-        raise refused(
-            f"{name} cannot be resolved ({printable(error).rstrip('.')}); define the variables that it uses"
-        ) from None
+        why = f"{name} cannot be resolved ({printable(error).rstrip('.')})"
+        raise refused(why, "define the variables that it uses") from None
     # Before ansible-core 2.19, `hostvars` returns a template with an undefined variable unchanged.
     if "{{" in str(value):
-        raise refused(f"{name} cannot be resolved (a variable in it is undefined); define the variables that it uses")
+        raise refused(f"{name} cannot be resolved (a variable in it is undefined)", "define the variables that it uses")
     return value
 
 

@@ -16,6 +16,8 @@ description:
   - What can only be known by asking is not known here, such as whether adapters can be loaded at all, and temporary
     names that an interrupted swap left behind.
 positional: desired
+extends_documentation_fragment:
+  - sovereign.vllm._pruning
 options:
   _input:
     description: Variables of a host of the inventory P(sovereign.vllm.vllm#inventory), or the result of
@@ -31,18 +33,6 @@ options:
     type: list
     elements: dict
     required: true
-  prune:
-    description: Whether what is served but not declared is to be unloaded.
-    type: bool
-    default: false
-  prune_exclude:
-    description: Names that are never pruned, as globs.
-    type: list
-    elements: str
-    default: []
-  prune_limit:
-    description: Fail when more adapters than this would be pruned.
-    type: int
 seealso:
   - plugin: sovereign.vllm.drift_report
     plugin_type: filter
@@ -114,20 +104,20 @@ _value:
       type: dict
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import (
     declare_all,
     read_adapters,
-    read_pruning,
     without_artifacts,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import Observed
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import DRIFTS, Plan, plan
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.pruning import PRUNE_OPTIONS, read_pruning
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.results import entry_result, planned
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import CompleteError, VllmError
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import observed_from
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 from jinja2 import Undefined
@@ -143,18 +133,14 @@ class FilterModule:
         return {"lora_drift": lora_drift}
 
 
-def lora_drift(
-    observed: object,
-    desired: object,
-    prune: bool = False,
-    prune_exclude: Sequence[str] = (),
-    prune_limit: int | None = None,
-) -> dict:
+def lora_drift(observed: object, desired: object, **pruning: object) -> dict:
     """Return the result that the module would have in check mode, or the reason why it is not known."""
     # Before ansible-core 2.19, Ansible also calls a filter with an undefined value.
     if isinstance(desired, Undefined):
         raise _refusal("no adapters are declared; give a list, an empty one if the server is to serve none")
-    pruning = {"prune": prune, "prune_exclude": prune_exclude, "prune_limit": prune_limit}
+    unknown = [option for option in pruning if option not in PRUNE_OPTIONS]
+    if unknown:
+        raise _refusal(f"it has no option {unknown[0]}; use {', '.join(PRUNE_OPTIONS)}")
     try:
         return drift_from("the declaration", observed, desired, pruning)
     except VllmError as error:
@@ -169,9 +155,9 @@ def drift_from(where: str, observed: object, desired: object, pruning: Mapping) 
     """
     # The pure layer is slow with the lazy containers of ansible-core 2.19, and does not know omitted values.
     declared = declare_all(without_artifacts(where, read_adapters(where, plain(desired))))
-    options = read_pruning("", plain(pruning))
+    options = read_pruning(plain(pruning))
     try:
-        result = _result(plan(declared, _observed(observed), **options))
+        result = _result(plan(declared, _observed(observed), options))
     except VllmError as error:
         result = _result(None, error)
     return wrap_var(result)
@@ -220,7 +206,13 @@ def _reason(error: object, given: Mapping) -> VllmError:
     error = error if isinstance(error, Mapping) else {}
     code = error.get("code") or ("unreachable" if given.get("unreachable") else "server_error")
     message = error.get("msg") or given.get("msg") or "The server was not seen."
-    return VllmError(code, message, error.get("http_status"), error.get("detail") or "", error.get("hint") or "")
+    return CompleteError(
+        code,
+        message,
+        error.get("hint") or "",
+        http_status=error.get("http_status"),
+        detail=error.get("detail") or "",
+    )
 
 
 def _refusal(problem: str) -> AnsibleFilterError:

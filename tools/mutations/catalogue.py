@@ -162,8 +162,8 @@ MUTATIONS = (
     Mutation(
         "retries are bounded",
         "_client",
-        "        for attempt in range(self.endpoint.retries + 1):",
-        "        object.__setattr__(self.endpoint, 'retries', 5)\n        for attempt in range(self.endpoint.retries + 1):",
+        "        for turn in range(self.endpoint.retries + 1):",
+        "        object.__setattr__(self.endpoint, 'retries', 5)\n        for turn in range(self.endpoint.retries + 1):",
         _playbook("hostile_answers.py::test_retries_are_counted"),
     ),
     Mutation(
@@ -190,15 +190,15 @@ MUTATIONS = (
     Mutation(
         "a server that has gone is told with what it refused before",
         "_apply",
-        "with settling(failures.values()):",
-        "with settling([]):",
+        "with also_report(failures.values()):",
+        "with also_report([]):",
         _playbook("refusing_servers.py::test_server_that_goes_after_a_refusal_is_told_with_the_refusal"),
     ),
     Mutation(
         "Retry-After is honoured",
         "_client",
-        "time.sleep(self._pause(attempt) if asked is None else asked)",
-        "time.sleep(self._pause(attempt))",
+        "time.sleep(self._pause(turn) if asked is None else asked)",
+        "time.sleep(self._pause(turn))",
         _playbook("hostile_answers.py::test_the_server_says_when_to_come_back"),
     ),
     # What strangers could do
