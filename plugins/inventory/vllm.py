@@ -8,22 +8,21 @@ name: vllm
 short_description: vLLM servers and the LoRA adapters that they serve
 version_added: 1.0.0
 description:
-  - Asks vLLM servers what they serve and makes each of them a host, or adds what they serve to hosts that other
-    inventory sources define.
-  - The name of its configuration file ends in C(vllm.yml) or C(vllm.yaml).
-  - All endpoints are asked at once, so all dead sites of a fleet together cost one O(timeout).
-  - An endpoint that gives no usable answer stays in the inventory, with what was seen of it last. Nothing is concluded
-    from its silence.
-  - Every host is in the group C(vllm) and in one of C(vllm_reachable) and C(vllm_unreachable). Of two sources that have a
-    host of the same name, the last one decides.
+  - Asks vLLM servers for their models. Makes each server a host, or adds the models to hosts that other inventory sources
+    define.
+  - The name of the configuration file ends in C(vllm.yml) or C(vllm.yaml).
+  - The plugin asks all endpoints at the same time, so that all dead sites of a fleet together cost one O(timeout).
+  - An endpoint that gives no usable answer stays in the inventory with its last known state.
+  - Every host is in the group C(vllm) and in either C(vllm_reachable) or C(vllm_unreachable). If two sources have a host of the
+    same name, the last source decides.
   - C(vllm_base_url) is the address of the server.
-  - C(vllm_reachable) tells whether it gave a usable answer when it was last asked, and C(vllm_error) why not, with
-    C(code) and C(msg); otherwise it is null.
-  - C(vllm_base_models) is a list with C(id), C(root), C(max_model_len) and C(aliases), C(vllm_lora_adapters) one with
-    C(name), C(root) and C(parent), and C(vllm_version) the version of the server, or null where a proxy hides it.
-  - C(vllm_observed_at) is the time in UTC when this was seen, and C(vllm_stale) tells whether the server has been asked
-    since without a usable answer. Of a server that was never seen, the lists are empty, version and time null.
-  - What servers say is data, never a template, whatever they call their models.
+  - C(vllm_reachable) is true if the server gave a usable answer to the last request. C(vllm_error) is the error, with C(code)
+    and C(msg), or null.
+  - C(vllm_base_models) is a list with C(id), C(root), C(max_model_len) and C(aliases). C(vllm_lora_adapters) is a list with
+    C(name), C(root) and C(parent). C(vllm_version) is the version of the server, or null if a proxy hides the version.
+  - C(vllm_observed_at) is the time of this state, in UTC. C(vllm_stale) is true if the server gave no usable answer to a later
+    request. For a server that never answered, the lists are empty, and version and time are null.
+  - Names and paths from servers are data. Ansible never evaluates them as templates.
 extends_documentation_fragment:
   - sovereign.vllm._connection.inventory
   - sovereign.vllm._connection.shared
@@ -31,21 +30,19 @@ extends_documentation_fragment:
   - ansible.builtin.inventory_cache
 options:
   plugin:
-    description: Marks the file as one for this plugin.
+    description: Name of this plugin.
     type: str
     required: true
     choices: [sovereign.vllm.vllm]
   endpoints:
     description:
-      - The servers, each a URL or a dictionary with C(base_url) and, where wanted, C(name), C(api_key_env) and
-        C(vars).
-      - C(name) is the name of the host. Without it, that is the host in the URL, so several servers of one node need
-        names.
-      - C(api_key_env) names the environment variable with the key of this server, for all modules as well, which have
-        the name from the host variable C(vllm_api_key_env). If it is not set, the server is not asked.
+      - The servers. Each is a URL, or a dictionary with C(base_url) and optionally C(name), C(api_key_env) and C(vars).
+      - C(name) is the name of the host, by default the host in the URL. If one node has several servers, each needs a name.
+      - C(api_key_env) names the environment variable with the key of this server. Modules use the same variable, by the host
+        variable C(vllm_api_key_env). If the environment variable is not set, the server is not asked.
       - C(vars) are further variables of the host.
-      - Names and URLs take ranges, as in any inventory, such as C([001:200]). A range in the URL goes in step with the
-        same range in the name, or else with the one at the same place.
+      - Names and URLs take ranges, as in any inventory, such as C([001:200]). A range in the URL advances with the same range in
+        the name, otherwise with the range at the same place.
       - No name and no server may occur twice.
     type: list
     elements: raw
@@ -53,7 +50,7 @@ options:
   from_hosts:
     description:
       - Asks hosts that earlier inventory sources define, except those that O(endpoints) names.
-      - A host for which no URL can be made is reported as one that could not be reached, and the rest go on.
+      - If the template makes no URL for a host, the plugin reports the host as unreachable, and continues with the others.
     type: dict
     suboptions:
       pattern:
@@ -61,43 +58,44 @@ options:
         type: str
         required: true
       base_url:
-        description: Template that is evaluated with the variables of the host.
+        description: Template of the URL. It can use the variables of the host.
         type: str
         required: true
   workers:
     description:
-      - How many endpoints are asked at the same time at most, each with two threads and up to two open files. Fewer
-        where the limit of open files demands it.
+      - Largest number of endpoints that are asked at the same time, each with two threads and up to two open files. The limit of
+        open files can lower this number.
       - A fleet with more dead sites than this costs more than one O(timeout).
     type: int
     default: 1000
   cache:
     description:
-      - Whether to leave alone the endpoints that were asked less than O(cache_timeout) seconds ago.
-      - What each endpoint served when it was last seen is kept without end, also by C(--flush-cache), which asks all.
+      - Whether to skip endpoints that were asked less than O(cache_timeout) seconds ago.
+      - The last known state of an endpoint never expires. C(--flush-cache) asks all endpoints again and keeps that state.
   cache_timeout:
-    description: Seconds. V(1) asks in every run. V(0) is any age, as for every cache of Ansible, so that an endpoint is
-      asked once and never again, also when it goes away.
+    description: Age in seconds. V(1) asks in every run. V(0) is any age, as for every cache of Ansible. An endpoint is then asked
+      once and never again, even if it becomes unreachable.
   cache_plugin:
-    description: Where this is kept, by default until Ansible ends; use for example V(ansible.builtin.jsonfile).
+    description: Plugin that stores the state, for example V(ansible.builtin.jsonfile). The default forgets the state at the end of
+      the run.
 notes:
-  - Adapters that an interrupted swap left under a temporary name are not shown.
+  - The inventory does not list adapters that an interrupted run left under a temporary name.
 seealso:
   - plugin: sovereign.vllm.lora_drift
     plugin_type: filter
-    description: Compare what the inventory saw with what is declared.
+    description: Compare the state in the inventory with the declaration.
   - module: sovereign.vllm.vllm_base_model_info
 author:
   - sovereign.vllm contributors (@sovereign-vllm)
 """
 
 EXAMPLES = r"""
-# 20-fleet.vllm.yml, in a directory with 10-hosts.yml, which is read first
+# 20-fleet.vllm.yml, in a directory with 10-hosts.yml, which Ansible reads first
 plugin: sovereign.vllm.vllm
 endpoints:
-  # 199 sites that are named by the host in the URL
+  # 199 sites, named by the host in the URL
   - http://edge[001:199]:8000
-  # one with a key of its own
+  # one site with its own key
   - name: edge200
     base_url: https://vllm.edge200.example:8443
     api_key_env: VLLM_API_KEY_EDGE200
@@ -107,14 +105,14 @@ endpoints:
   - name: gpu[01:20]-[0:7]
     base_url: http://gpu[01:20]:800[0:7]
 
-# and those on hosts that are managed over SSH as well
+# servers on hosts that Ansible manages over SSH
 from_hosts:
   pattern: inference:!retired
   base_url: http://{{ ansible_host | default(inventory_hostname) }}:{{ vllm_port | default(8000) }}
 
 timeout: 5
 
-# ask in every run, and keep what was seen last of a site that is offline
+# ask in every run, and keep the last known state of sites that are offline
 cache: true
 cache_timeout: 1
 cache_plugin: ansible.builtin.jsonfile
