@@ -9,9 +9,8 @@ name: drift_lines
 short_description: Show a drift report as lines of text
 version_added: 1.0.0
 description:
-  - Makes lines of text from the report that P(sovereign.vllm.drift_report#filter) returns. The first line counts the sites.
-    Each site that is not in sync has one line more, which says what is served there and what is declared, or why it could
-    not be audited.
+  - Makes lines of text from the report of P(sovereign.vllm.drift_report#filter). The first line counts the sites. Each site
+    that is not in sync has another line, with its differences or the reason why it was not audited.
 options:
   _input:
     description: The report.
@@ -25,7 +24,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Say what has drifted
+- name: Show the drift of the fleet
   ansible.builtin.debug:
     msg: "{{ fleet | sovereign.vllm.drift_lines }}"
 """

@@ -9,8 +9,8 @@ name: drift_page
 short_description: Show a drift report as one HTML page
 version_added: 1.0.0
 description:
-  - Makes a page from what P(sovereign.vllm.drift_report#filter) returns. It needs no other file and no network,
-    and can be read on a phone, in print, and without scripts, which then lacks only the filter of its rows.
+  - Makes a page from the report of P(sovereign.vllm.drift_report#filter). The page needs no other file and no network. It
+    can be read on a phone and in print. Without scripts, only the filter of its rows is missing.
 positional: title
 options:
   _input:

@@ -6,25 +6,25 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: lora_declaration
-short_description: What to declare for a node, once the artifacts of its adapters are staged
+short_description: Declare the adapters of a node at the paths of their staged artifacts
 version_added: 1.0.0
 description:
-  - Puts together the adapters of a node, the paths at which their artifacts were staged, and what is served already.
-    The role P(sovereign.vllm.lora_adapters#role) uses it.
+  - Combines the adapters of a node, the paths of their staged artifacts, and the adapters that the server already serves.
+    The role P(sovereign.vllm.lora_adapters#role) uses this filter.
 positional: staged, served, versioned_names
 options:
   _input:
-    description: The adapters, as the role takes them. A declaration that cannot be used is an error that says why.
+    description: The adapters, as the role takes them. If the declaration cannot be used, the filter fails with the reason.
     type: list
     elements: dict
     required: true
   staged:
-    description: Results of M(sovereign.vllm.vllm_lora_artifact) in a loop over the adapters; others are left out.
+    description: Results of M(sovereign.vllm.vllm_lora_artifact) in a loop over the adapters. Other results are ignored.
     type: list
     elements: dict
     required: true
   served:
-    description: What is served already, as RV(sovereign.vllm.vllm_base_model_info#module:adapters).
+    description: The served adapters, as RV(sovereign.vllm.vllm_base_model_info#module:adapters).
     type: list
     elements: dict
     required: true
@@ -40,14 +40,14 @@ author:
 """
 
 EXAMPLES = r"""
-- name: See what to declare
+- name: Show the declaration
   ansible.builtin.debug:
     var: adapters | sovereign.vllm.lora_declaration(staged.results, served.adapters)
 """
 
 RETURN = r"""
 _value:
-  description: What to declare.
+  description: The declaration.
   type: dict
   contains:
     adapters:
@@ -55,10 +55,10 @@ _value:
       type: list
       elements: dict
     served_names:
-      description: The name under which each adapter is served, by its declared name.
+      description: The served name of each adapter, by its declared name.
       type: dict
     superseded:
-      description: The other names under which artifacts of these adapters are served from the store, to be unloaded.
+      description: Adapters to unload. They serve older artifacts of these adapters from the store under other names.
       type: list
       elements: dict
     superseded_globs:

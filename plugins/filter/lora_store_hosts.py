@@ -9,20 +9,20 @@ name: lora_store_hosts
 short_description: Find the hosts whose vLLM servers can read from the same store of adapters
 version_added: 1.0.0
 description:
-  - Nothing may be removed from a store while any server that can read from it lists it. The role
+  - A version may be removed from a store only if no server that can read from the store lists it. The role
     P(sovereign.vllm.lora_adapters#role) asks the servers that this filter names before it removes old versions.
   - Hosts can read from the same store if they are one node, or if C(lora_adapters_store_hosts) of one names the other.
-    Both count in both directions, and over other hosts.
+    Both rules count in both directions, and over other hosts.
   - Hosts are one node if they have the same C(ansible_host), the connection V(local), or the same host in
-    C(lora_adapters_base_url) or C(vllm_base_url). An address of a loopback device, and one with a path, as proxies have,
-    do not count there.
+    C(lora_adapters_base_url) or C(vllm_base_url). URLs of a loopback device do not count, and URLs with a path do not
+    either, since these belong to proxies.
 positional: hosts, servers, asking
 options:
   _input:
     description:
       - The variable C(hostvars).
-      - If a host has the fact C(lora_adapters_store_view), its C(connection), C(address), C(base_url) and C(store_hosts)
-        are taken from there, as the variables of a play are not in C(hostvars).
+      - If a host has the fact C(lora_adapters_store_view), the filter takes C(connection), C(address), C(base_url) and
+        C(store_hosts) from there, since C(hostvars) does not hold the variables of a play.
     type: dict
     required: true
   hosts:
@@ -31,13 +31,13 @@ options:
     elements: str
     required: true
   servers:
-    description: Names of the hosts that have a server for certain. Another host has one if it has an address of a server,
-      or a variable of the role.
+    description: Names of the hosts that certainly have a server. Another host has a server if it has the address of one, or a
+      variable of the role.
     type: list
     elements: str
     required: true
   asking:
-    description: Names of the hosts whose stores are looked at.
+    description: Names of the hosts whose stores the role wants to clean up.
     type: list
     elements: str
     required: true
@@ -49,21 +49,21 @@ author:
 """
 
 EXAMPLES = r"""
-- name: See which servers read from the store of each host
+- name: Show the servers that read from the store of each host
   ansible.builtin.debug:
     msg: "{{ hostvars | sovereign.vllm.lora_store_hosts(groups.all, groups.vllm, groups.vllm) }}"
 """
 
 RETURN = r"""
 _value:
-  description: By the name of each host in O(asking), what to ask before something is removed from its store.
+  description: For each host in O(asking), the servers to ask before something is removed from its store.
   type: dict
   contains:
     base_urls:
-      description: Address of the server by host, the host itself among them; empty for the default of the modules.
+      description: Address of each server by host, including the host itself. Empty for the default of the modules.
       type: dict
     doubts:
-      description: Why it is not known which servers read from the store. If there is any, nothing may be removed.
+      description: Reasons why the servers of the store are not known for certain. If there is a reason, nothing may be removed.
       type: list
       elements: str
 """
