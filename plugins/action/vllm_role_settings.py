@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import SettingsReader, specification
@@ -14,7 +16,7 @@ class ActionModule(ActionBase):
     _supports_async = False
     _supports_check_mode = True
 
-    def run(self, tmp=None, task_vars=None) -> dict:
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         _validation, given = self.validate_argument_spec(
             argument_spec={
@@ -38,7 +40,7 @@ class ActionModule(ActionBase):
             given["require"],
         )
         try:
-            result["settings"] = reader.settings(task_vars, self._templar.template)
+            result["settings"] = reader.settings(task_vars or {}, self._templar.template)
         except VllmError as error:
             return {**result, **failure(error), "failed": True}
         return {**result, "changed": False}

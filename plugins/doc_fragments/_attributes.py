@@ -1,16 +1,16 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What modules say about check mode, diff mode, async, platforms and the action group."""
+"""The documentation of check mode, diff mode, async, platforms and the action group."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # What the attributes mean. A module names one of INFO and WRITE besides, which say how far they are supported.
+    # The meaning of the attributes. A module also names INFO or WRITE, for the support of check mode and diff mode.
     DOCUMENTATION = r"""
 requirements:
-  - Python 3.8 or later, on the host that runs the module, or a later one if the ansible-core of the controller asks for it
+  - Python 3.8 or later, on the host that runs the module, or the later release that the ansible-core of the controller needs
 options: {}
 attributes:
   check_mode:
@@ -31,10 +31,10 @@ options: {}
 attributes:
   check_mode:
     support: full
-    details: It never changes anything.
+    details: The module never changes anything.
   diff_mode:
     support: N/A
-    details: It never changes anything.
+    details: The module never changes anything.
 """
 
     WRITE = r"""

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options for pruning, as they are documented for the module and for the filter."""
+"""The options for pruning, for the module and for the filter."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ options:
     default: false
   prune_exclude:
     description: Names that are never pruned, as globs, such as V(tenant-*). If an interrupted run left such an adapter under a
-      temporary name, that stays as well, unless the adapter is declared.
+      temporary name, the temporary name is not pruned either, unless the adapter is declared.
     type: list
     elements: str
     default: []
   prune_limit:
-    description: Refuse, before anything is written, if more adapters than this would be pruned. By default there is no limit.
+    description: Largest number of adapters to prune. If more would be pruned, the task fails before anything is written. By
+      default there is no limit.
     type: int
 """

@@ -9,9 +9,8 @@ name: drift_lines
 short_description: Show a drift report as lines of text
 version_added: 1.0.0
 description:
-  - Makes lines of text from the report that P(sovereign.vllm.drift_report#filter) returns. The first line counts the sites.
-    Each site that is not in sync has one line more, which says what is served there and what is declared, or why it could
-    not be audited.
+  - Makes lines of text from the report of P(sovereign.vllm.drift_report#filter). The first line counts the sites. Each site
+    that is not in sync has another line, with its differences or the reason why it was not audited.
 options:
   _input:
     description: The report.
@@ -25,7 +24,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Say what has drifted
+- name: Show the drift of the fleet
   ansible.builtin.debug:
     msg: "{{ fleet | sovereign.vllm.drift_lines }}"
 """
@@ -40,15 +39,17 @@ _value:
     - "edge2 (vLLM 0.32.0): drifted: sql is served from /srv/adapters/sql/90be11c2a7d4, and is declared at /srv/adapters/sql/4f2a9c01d7be"
 """
 
+from collections.abc import Mapping
+
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import lines
 
 
 class FilterModule:
-    def filters(self):
+    def filters(self) -> dict:
         return {"drift_lines": drift_lines}
 
 
-def drift_lines(fleet):
+def drift_lines(fleet: Mapping) -> list[str]:
     """Return the lines."""
     return wrap_var(lines(fleet))

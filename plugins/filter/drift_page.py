@@ -9,8 +9,8 @@ name: drift_page
 short_description: Show a drift report as one HTML page
 version_added: 1.0.0
 description:
-  - Makes a page from what P(sovereign.vllm.drift_report#filter) returns. It needs no other file and no network,
-    and can be read on a phone, in print, and without scripts, which then lacks only the filter of its rows.
+  - Makes a page from the report of P(sovereign.vllm.drift_report#filter). The page needs no other file and no network. It
+    can be read on a phone and in print. Without scripts, only the filter of its rows is missing.
 positional: title
 options:
   _input:
@@ -39,15 +39,17 @@ _value:
   type: str
 """
 
+from collections.abc import Mapping
+
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import page
 
 
 class FilterModule:
-    def filters(self):
+    def filters(self) -> dict:
         return {"drift_page": drift_page}
 
 
-def drift_page(fleet, title="LoRA adapters of the fleet"):
+def drift_page(fleet: Mapping, title: str = "LoRA adapters of the fleet") -> str:
     """Return the page."""
     return wrap_var(page(fleet, title))

@@ -9,10 +9,10 @@ name: drift_report
 short_description: Make one report from the audit of many vLLM servers
 version_added: 1.0.0
 description:
-  - Gathers the results of M(sovereign.vllm.vllm_lora_adapters) in check mode, or what the inventory saw of each site, compared with what is declared
-    for it.
-  - A site that did not answer is unreachable, whatever is known of it. Nothing is concluded about its adapters.
-  - A site for which nothing is declared is not audited. An empty list is a declaration; a variable that is missing or misspelled is not.
+  - Collects the results of M(sovereign.vllm.vllm_lora_adapters) in check mode, or compares the state of each site in the inventory with the
+    declaration.
+  - A site that did not answer is unreachable, even if the inventory has an older state. The report says nothing about its adapters.
+  - A site without declared adapters is not audited. An empty list is a declaration. A variable that is missing or misspelled is not.
 positional: sites
 options:
   _input:
@@ -20,7 +20,7 @@ options:
     type: dict
     required: true
   sites:
-    description: Names of the hosts that the report is about.
+    description: Names of the hosts in the report.
     type: list
     elements: str
     required: true
@@ -29,33 +29,33 @@ options:
     type: str
     required: true
   result:
-    description: Name of the variable of each host that holds the result of its audit.
+    description: Name of the host variable with the result of the audit.
     type: str
     default: drift_report_audit
   findings:
-    description: Name of the variable of each host that holds the result of M(sovereign.vllm.vllm_server_info), if it was asked.
+    description: Name of the host variable with the result of M(sovereign.vllm.vllm_server_info), if there is one.
     type: str
     default: drift_report_server
   declared:
     description:
-      - Name of the variable of each host that holds the adapters that are declared.
-      - If it is given, O(result) is not used. What the inventory saw of each site is compared, and no site is asked.
-      - A site whose declaration cannot be used is V(failed), with the reason, and the rest go on.
+      - Name of the host variable with the declared adapters.
+      - If set, O(result) is not used. The state of each site in the inventory is compared, and no site is asked.
+      - A site whose declaration cannot be used is V(failed), with the reason. The other sites are still compared.
     type: str
   prune:
-    description: With O(declared), whether what is served but not declared has drifted, on hosts that have no variable C(drift_report_prune) of their
-      own.
+    description: Whether to count adapters that are served but not declared as drift. Used with O(declared), for hosts without their own variable
+      C(drift_report_prune).
     type: bool
     default: true
   prune_exclude:
-    description: With O(declared), names that may be served without being declared, as globs, on hosts that have no variable
-      C(drift_report_prune_exclude) of their own. If empty, those in C(lora_adapters_prune_exclude) of each host.
+    description: Names that may be served without a declaration, as globs. Used with O(declared), for hosts without their own variable
+      C(drift_report_prune_exclude). If empty, the names in C(lora_adapters_prune_exclude) of each host.
     type: list
     elements: str
     default: []
   awaited:
-    description: Names of hosts that the audit comes to later, as those of the next batches of a play with C(serial). Those without a result are left
-      out of the report. Not used with O(declared).
+    description: Names of hosts that the audit reaches later, such as the next batches of a play with C(serial). The report leaves out those without
+      a result. Not used with O(declared).
     type: list
     elements: str
     default: []
@@ -75,7 +75,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Report what the inventory saw, without asking the sites again
+- name: Report the state in the inventory, and ask no site again
   ansible.builtin.set_fact:
     fleet: "{{ hostvars | sovereign.vllm.drift_report(groups.vllm, generated_at=now(utc=true).isoformat(),
       declared='lora_adapters_adapters') }}"
@@ -93,7 +93,7 @@ _value:
       type: str
       sample: "2026-11-23T18:50:00Z"
     source:
-      description: Whether the sites were asked for this report, or what the inventory saw was compared.
+      description: V(live) if the sites were asked for this report, V(inventory) if the state in the inventory was compared.
       type: str
       choices: [live, inventory]
     summary:
@@ -101,21 +101,21 @@ _value:
       type: dict
       sample: {sites: 3, drifted: 1, unreachable: 1, failed: 0, not_declared: 0, in_sync: 1}
     awaited:
-      description: Names of the hosts that were left out, since the audit comes to them later.
+      description: Names of the hosts that the report leaves out, since the audit reaches them later.
       type: list
       elements: str
     failure:
       description:
-        - Why the audit has failed, or an empty string. It has failed if there is a site with one of the verdicts in O(fail_on).
-        - It has also failed if no site was audited. A fleet that is unreachable as a whole was audited.
-        - While hosts are awaited, this is empty.
+        - Reason why the audit has failed, or an empty string. The audit fails if a site has one of the verdicts in O(fail_on).
+        - The audit also fails if no site was audited. A fleet that is unreachable as a whole counts as audited.
+        - While hosts are awaited, the reason is empty.
       type: str
     adapters:
-      description: Names of all adapters, those that have drifted at most sites first.
+      description: Names of all adapters. Those that have drifted at most sites come first.
       type: list
       elements: str
     sites:
-      description: The sites, what needs attention first.
+      description: The sites. Those that need attention come first.
       type: list
       elements: dict
       contains:
@@ -123,35 +123,37 @@ _value:
           description: Name of the host.
           type: str
         url:
-          description: Address of its server.
+          description: Address of the server.
           type: str
         version:
-          description: Version of its server, or null where neither the audit nor the inventory saw it.
+          description: Version of the server, or null if neither the audit nor the inventory has it.
           type: str
         verdict:
-          description: What is the matter.
+          description: Verdict of the audit.
           type: str
           choices: [drifted, unreachable, failed, not_declared, in_sync]
         reason:
-          description: Why it is unreachable or was not audited, or what an interrupted run left there. Otherwise an empty string.
+          description: Reason why the site is unreachable or was not audited, or the leftovers of an interrupted run. Otherwise an empty string.
           type: str
         last_seen:
-          description: When the inventory last saw what it serves, or null where that is not known. If C(source) is V(inventory), the verdict is about
-            this time.
+          description: Time of the state in the inventory, or null if there is none. If C(source) is V(inventory), the verdict is about this time.
           type: str
         adapters:
           description:
-            - The adapters that are declared there, or served and not declared, each with its C(name).
-            - C(verdict) is V(in_sync), V(missing), V(drifted) or V(unexpected), and C(drift) the same as M(sovereign.vllm.vllm_lora_adapters) has it.
-            - C(path) and C(parent) are the path and the base model that are declared, or null where the adapter is not.
-            - C(served) is what is served under the name, with C(path) and C(parent), or null for nothing.
+            - The adapters that are declared for the site, or served and not declared, each with its C(name).
+            - C(verdict) is V(in_sync), V(missing), V(drifted) or V(unexpected). C(drift) is the value of M(sovereign.vllm.vllm_lora_adapters).
+            - C(path) and C(parent) are the declared path and base model, or null if the adapter is not declared.
+            - C(served) is the served adapter of this name, with C(path) and C(parent), or null.
           type: list
           elements: dict
         findings:
-          description: What M(sovereign.vllm.vllm_server_info) found.
+          description: Findings of M(sovereign.vllm.vllm_server_info).
           type: list
           elements: dict
 """
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -162,14 +164,14 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values im
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import printable
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import (
     VERDICTS,
-    failed_for_want_of,
+    failed_over_variable,
     not_declared,
     report,
     text_of,
 )
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 
-_OF_THE_INVENTORY = ("vllm_base_url", "vllm_version", "vllm_observed_at")
+_INVENTORY_VARIABLES = ("vllm_base_url", "vllm_version", "vllm_observed_at")
 _DECLARED = "lora_adapters_adapters"
 _NAMES = {"type": "list", "elements": "str", "required": True}
 _VALIDATOR = ArgumentSpecValidator(
@@ -178,29 +180,29 @@ _VALIDATOR = ArgumentSpecValidator(
 
 
 class FilterModule:
-    def filters(self):
+    def filters(self) -> dict:
         return {"drift_report": drift_report}
 
 
 def drift_report(
-    hostvars,
-    sites,
-    generated_at,
-    result="drift_report_audit",
-    findings="drift_report_server",
-    declared=None,
-    prune=True,
-    prune_exclude=(),
-    awaited=(),
-    fail_on=(),
-):
+    hostvars: Mapping,
+    sites: Sequence[str],
+    generated_at: str,
+    result: str = "drift_report_audit",
+    findings: str = "drift_report_server",
+    declared: str | None = None,
+    prune: bool = True,
+    prune_exclude: Sequence[str] = (),
+    awaited: Sequence[str] = (),
+    fail_on: Sequence[str] = (),
+) -> dict:
     """Return the report."""
     checked = _VALIDATOR.validate(plain({"sites": sites, "awaited": awaited, "fail_on": fail_on}))
     if checked.error_messages:
         raise AnsibleFilterError(f"sovereign.vllm.drift_report: {' '.join(checked.error_messages)}")
     lists = checked.validated_parameters
 
-    def compared(variables):
+    def compared(declared: str, variables: Mapping) -> dict:
         pruning = {
             "prune": variables.get("drift_report_prune", prune),
             "prune_exclude": variables.get(
@@ -209,22 +211,22 @@ def drift_report(
         }
         return drift_from(declared, variables, _declared(variables, declared), pruning)
 
-    def audited(variables, url):
+    def audited(variables: Mapping, url: str | None) -> Any:
         if declared and declared not in variables:
             return not_declared(declared, list(variables))
         if url is None and variables.get("vllm_error"):
-            # Nobody could be asked, and the inventory knows why there is no address.
+            # The inventory knows why the host has no address. It was not asked.
             return {"failed": True, "msg": variables["vllm_error"]["msg"]}
         if declared:
-            return _or_failure(compared, variables)
+            return _or_failure(compared, declared, variables)
         found = variables.get(result)
-        if _DECLARED not in variables and failed_for_want_of(_DECLARED, found):
+        if _DECLARED not in variables and failed_over_variable(_DECLARED, found):
             return not_declared(_DECLARED, list(variables))
         return found
 
-    def site(name):
+    def site(name: str) -> dict:
         variables = hostvars[name]
-        seen = {key: text_of(variables, key) for key in _OF_THE_INVENTORY}
+        seen = {key: text_of(variables, key) for key in _INVENTORY_VARIABLES}
         seen["vllm_base_url"] = seen["vllm_base_url"] or text_of(variables, "lora_adapters_base_url")
         return {
             "name": to_text(name),
@@ -233,27 +235,28 @@ def drift_report(
             "server": variables.get(findings),
         }
 
-    # What the inventory saw is known of all of them at once.
+    # With `declared`, no host is awaited: the inventory has the state of all hosts.
     come = [] if declared else [name for name in lists["awaited"] if hostvars[name].get(result) is None]
     source = "inventory" if declared else "live"
     rows = map(site, (name for name in lists["sites"] if name not in come))
     return wrap_var(report(rows, to_text(generated_at), source, come, lists["fail_on"]))
 
 
-def _declared(variables, name):
+def _declared(variables: Mapping, name: str) -> object:
     try:
         value = plain(variables[name])
     except Exception as error:
-        raise refused(f"{name} cannot be resolved ({printable(error).rstrip('.')})", "define what it uses") from None
-    # Before ansible-core 2.19, `hostvars` leaves a template as it is when something in it is undefined.
+        why = f"{name} cannot be resolved ({printable(error).rstrip('.')})"
+        raise refused(why, "define the variables that it uses") from None
+    # Before ansible-core 2.19, `hostvars` returns a template with an undefined variable unchanged.
     if "{{" in str(value):
-        raise refused(f"{name} cannot be resolved (something in it is undefined)", "define what it uses")
+        raise refused(f"{name} cannot be resolved (a variable in it is undefined)", "define the variables that it uses")
     return value
 
 
-# A template in the variables of a host can raise anything, and is the trouble of this host alone.
-def _or_failure(compared, variables):
+# A template in the variables of a host can raise anything. Only this host fails then.
+def _or_failure(compared: Callable[[str, Mapping], dict], declared: str, variables: Mapping) -> dict:
     try:
-        return compared(variables)
+        return compared(declared, variables)
     except Exception as error:
         return {"failed": True, "msg": printable(error)}

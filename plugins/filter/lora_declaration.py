@@ -6,25 +6,25 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: lora_declaration
-short_description: What to declare for a node, once the artifacts of its adapters are staged
+short_description: Declare the adapters of a node at the paths of their staged artifacts
 version_added: 1.0.0
 description:
-  - Puts together the adapters of a node, the paths at which their artifacts were staged, and what is served already.
-    The role P(sovereign.vllm.lora_adapters#role) uses it.
+  - Combines the adapters of a node, the paths of their staged artifacts, and the adapters that the server already serves.
+    The role P(sovereign.vllm.lora_adapters#role) uses this filter.
 positional: staged, served, versioned_names
 options:
   _input:
-    description: The adapters, as the role takes them. A declaration that cannot be used is an error that says why.
+    description: The adapters, as the role takes them. If the declaration cannot be used, the filter fails with the reason.
     type: list
     elements: dict
     required: true
   staged:
-    description: Results of M(sovereign.vllm.vllm_lora_artifact) in a loop over the adapters; others are left out.
+    description: Results of M(sovereign.vllm.vllm_lora_artifact) in a loop over the adapters. Other results are ignored.
     type: list
     elements: dict
     required: true
   served:
-    description: What is served already, as RV(sovereign.vllm.vllm_base_model_info#module:adapters).
+    description: The served adapters, as RV(sovereign.vllm.vllm_base_model_info#module:adapters).
     type: list
     elements: dict
     required: true
@@ -40,14 +40,14 @@ author:
 """
 
 EXAMPLES = r"""
-- name: See what to declare
+- name: Show the declaration
   ansible.builtin.debug:
     var: adapters | sovereign.vllm.lora_declaration(staged.results, served.adapters)
 """
 
 RETURN = r"""
 _value:
-  description: What to declare.
+  description: The declaration.
   type: dict
   contains:
     adapters:
@@ -55,10 +55,10 @@ _value:
       type: list
       elements: dict
     served_names:
-      description: The name under which each adapter is served, by its declared name.
+      description: The served name of each adapter, by its declared name.
       type: dict
     superseded:
-      description: The other names under which artifacts of these adapters are served from the store, to be unloaded.
+      description: Adapters to unload. They serve older artifacts of these adapters from the store under other names.
       type: list
       elements: dict
     superseded_globs:
@@ -79,7 +79,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import pl
 
 
 def lora_declaration(adapters: list, staged: list, served: list, versioned_names: bool = False) -> dict:
-    """Return what to declare, with its names and the names that it supersedes."""
+    """Return the declaration of the node, its names and the names that it supersedes."""
     try:
         adapters = read_adapters("the declaration", plain(adapters))
     except VllmError as error:
@@ -110,7 +110,7 @@ def _declaration(adapters: list, staged: list, served: list, versioned_names: bo
 
 
 def _staged_for(result: dict) -> str:
-    """Return the name of the adapter; the loop calls it whatever its ``loop_var`` says."""
+    """Return the name of the adapter, which is in the variable that ``loop_var`` of the loop names."""
     return read_adapters("the loop", [result[result.get("ansible_loop_var", "item")]])[0]["name"]
 
 
@@ -119,7 +119,7 @@ def _served_name(name: str, artifact: dict | None) -> str:
 
 
 def _is_of_one(served: dict, adapters: list) -> bool:
-    """Whether name and root say that this was staged for one of the adapters; a name alone can be anybody's."""
+    """Return whether this adapter was staged for one of the adapters, by its name and root. Others can have the name."""
     return any(
         re.fullmatch(re.escape(adapter["name"]) + "(-[0-9a-f]{8})?", served["name"])
         and re.search("/" + re.escape(folder_of(adapter["name"])) + "/[0-9a-f]{12}/*$", served["root"])

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: lora_drift
-short_description: Compare what a vLLM server was seen to serve with what is declared
+short_description: Compare the known adapters of a vLLM server with the declaration
 version_added: 1.0.0
 description:
-  - Tells what M(sovereign.vllm.vllm_lora_adapters) would do, by the same code and without a request.
+  - Predicts the result of M(sovereign.vllm.vllm_lora_adapters), with the same code and without a request.
     P(sovereign.vllm.drift_report#filter) does this for a fleet.
-  - A server that was not seen is not compared with anything, not even with what was seen of it last. It is returned as
-    unreachable or failed, like the result of a task.
-  - What can only be known by asking is not known here, such as whether adapters can be loaded at all, and temporary
-    names that an interrupted swap left behind.
+  - If a server gave no usable answer, the filter does not compare it, not even with its last known state. The filter returns
+    the server as unreachable or failed, like the result of a task.
+  - The filter does not know facts that need a request, such as whether adapters can be loaded at all, and temporary names
+    that an interrupted run left.
 positional: desired
 extends_documentation_fragment:
   - sovereign.vllm._pruning
@@ -26,10 +26,10 @@ options:
     required: true
   desired:
     description:
-      - The adapters that are declared, as M(sovereign.vllm.vllm_lora_adapters) or the role
+      - The declared adapters, as M(sovereign.vllm.vllm_lora_adapters) or the role
         P(sovereign.vllm.lora_adapters#role) takes them.
-      - One that is to be staged from C(src) is refused, since its path on the node is known to the role alone, which
-        audits it in check mode.
+      - An adapter with C(src) is refused, since only the role knows its path on the node. The role audits such an adapter in
+        check mode.
     type: list
     elements: dict
     required: true
@@ -51,36 +51,36 @@ EXAMPLES = r"""
     edge: "{{ hostvars['edge001'] }}"
     audit: "{{ edge | sovereign.vllm.lora_drift(edge.lora_adapters_adapters, prune=true) }}"
 
-- name: Fail when this host has drifted or cannot meet its declaration, but not because it is offline
+- name: Fail if this host has drifted or cannot meet its declaration, but not if it is offline
   ansible.builtin.assert:
     that: audit is not changed and audit is not failed
     fail_msg: "{{ audit.msg or 'It has drifted.' }}"
   vars:
     audit: "{{ hostvars[inventory_hostname] | sovereign.vllm.lora_drift(lora_adapters_adapters) }}"
 
-# For a fleet in one task there is the filter sovereign.vllm.drift_report.
+# The filter sovereign.vllm.drift_report compares a fleet in one task.
 """
 
 RETURN = r"""
 _value:
-  description: What would be done, or why that is not known.
+  description: The predicted result, or the reason why it is not known.
   type: dict
   contains:
     changed:
-      description: Whether anything would be done.
+      description: V(true) if the module would change something.
       type: bool
       sample: true
     unreachable:
-      description: Whether there was no usable HTTP answer.
+      description: V(true) if there was no usable HTTP answer.
       type: bool
       sample: false
     failed:
-      description: Whether there was an answer that is no list of models, or the declaration cannot be met there.
+      description: V(true) if the answer was no list of models, or if the server cannot meet the declaration.
       type: bool
       sample: false
     adapters:
       description: One entry for each adapter that is declared or would be pruned, with the keys that
-        M(sovereign.vllm.vllm_lora_adapters) returns in check mode. Empty where nothing is known.
+        M(sovereign.vllm.vllm_lora_adapters) returns in check mode. Empty if nothing is known.
       type: list
       elements: dict
       sample:
@@ -97,10 +97,10 @@ _value:
       type: dict
       sample: {none: 18, missing: 0, path: 1, base_model: 0, unexpected: 1}
     msg:
-      description: Why nothing is known, or an empty string.
+      description: Reason why nothing is known, or an empty string.
       type: str
     error:
-      description: The same for machines, with the keys that the modules return, or null.
+      description: The error for playbooks, with the keys that the modules return, or null.
       type: dict
 """
 
@@ -129,13 +129,13 @@ _NOT_OBSERVED = (
 
 
 class FilterModule:
-    def filters(self):
+    def filters(self) -> dict:
         return {"lora_drift": lora_drift}
 
 
-def lora_drift(observed, desired, **pruning):
-    """Return what the module would do, or why that is not known."""
-    # Before ansible-core 2.19, a filter is also called with an undefined value.
+def lora_drift(observed: object, desired: object, **pruning: object) -> dict:
+    """Return the result that the module would have in check mode, or the reason why it is not known."""
+    # Before ansible-core 2.19, Ansible also calls a filter with an undefined value.
     if isinstance(desired, Undefined):
         raise _refusal("no adapters are declared; give a list, an empty one if the server is to serve none")
     unknown = [option for option in pruning if option not in PRUNE_OPTIONS]
@@ -147,13 +147,13 @@ def lora_drift(observed, desired, **pruning):
         raise _refusal(error.message) from None
 
 
-def drift_from(where, observed, desired, pruning):
-    """The same for other filters.
+def drift_from(where: str, observed: object, desired: object, pruning: Mapping) -> dict:
+    """Return the same for other filters.
 
-    :param where: names the declaration in sentences.
-    :raises VllmError: ``invalid_request`` when the declaration cannot be used.
+    :param where: the name of the declaration in messages.
+    :raises VllmError: ``invalid_request`` if the declaration cannot be used.
     """
-    # The pure layer is slow with the lazy containers of ansible-core 2.19, and knows nothing of what is omitted.
+    # The pure layer is slow with the lazy containers of ansible-core 2.19, and does not know omitted values.
     declared = declare_all(without_artifacts(where, read_adapters(where, plain(desired))))
     options = read_pruning(plain(pruning))
     try:
@@ -177,15 +177,15 @@ def _result(decided: Plan | None, error: VllmError | None = None) -> dict:
 
 
 def _observed(given: object) -> Observed:
-    """Return what was seen to be served.
+    """Return the list of models in the input.
 
-    :raises VllmError: why nothing was seen.
+    :raises VllmError: the reason why the input has no list.
     """
     if isinstance(given, Mapping) and "vllm_reachable" in given:
         error, unseen = given.get("vllm_error"), not given["vllm_reachable"]
         url, lists = given.get("vllm_base_url"), ("vllm_base_models", "vllm_lora_adapters")
     elif isinstance(given, Mapping):
-        error, unseen = given.get("error"), given.get("failed") or given.get("unreachable")
+        error, unseen = given.get("error"), bool(given.get("failed") or given.get("unreachable"))
         url, lists = "the server", ("base_models", "adapters")
     else:
         raise _refusal(_NOT_OBSERVED)
@@ -196,13 +196,13 @@ def _observed(given: object) -> Observed:
     except ValueError:
         raise _refusal(_NOT_OBSERVED) from None
     if not observed.base_models:
-        # Only a list that names one is believed to be all of it.
+        # A list without a base model may not be complete.
         raise _refusal(_NOT_OBSERVED)
     return observed
 
 
 def _reason(error: object, given: Mapping) -> VllmError:
-    """The inventory keeps the sentence in the error, a result beside it; and a task can fail for reasons of its own."""
+    """Return the error of the input. The inventory has the message in the error, and a result has it beside the error."""
     error = error if isinstance(error, Mapping) else {}
     code = error.get("code") or ("unreachable" if given.get("unreachable") else "server_error")
     message = error.get("msg") or given.get("msg") or "The server was not seen."

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: lora_modules
-short_description: The arguments with which vLLM loads adapters when it starts
+short_description: Make the arguments that load adapters when vLLM starts
 version_added: 1.0.0
 description:
-  - Turns declared adapters into C(--lora-modules) and its values, for a variable between double quotes, as in a file
-    that systemd reads by C(EnvironmentFile=) or a shell by C(.). In C(ExecStart=) the variable stands without braces,
-    so that systemd splits it.
-  - Adapters with C(state=absent) are left out. The result is empty when there is no other.
+  - Turns declared adapters into C(--lora-modules) and its values. Put the result between double quotes as a variable into a
+    file that systemd reads by C(EnvironmentFile=) or a shell by C(.). In C(ExecStart=), write the variable without braces,
+    so that systemd splits the text.
+  - Adapters with C(state=absent) are left out. If there are no other adapters, the result is empty.
 options:
   _input:
     description: The adapters, as M(sovereign.vllm.vllm_lora_adapters) takes them.
@@ -27,7 +27,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Have vLLM load the same adapters when it starts
+- name: Make vLLM load the same adapters when it starts
   ansible.builtin.copy:
     dest: /etc/vllm/lora-adapters.env
     content: |
@@ -37,7 +37,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The arguments, or nothing.
+  description: The arguments, or an empty string.
   type: str
   sample: --lora-modules sql=/srv/lora/sql/4f2a9c01d7be summaries=/srv/lora/summaries/90be11c2a7d4
 """
@@ -71,12 +71,12 @@ def lora_modules(adapters: list) -> str:
 def _value(adapter: dict) -> str:
     name, path = adapter["name"], adapter["path"]
     for text in (name, path):
-        # Readers of such files do not agree on what these mean.
+        # Programs that read such files differ in how they read these.
         if not text.isprintable() or set(text) & set("\"'\\"):
             raise AnsibleFilterError(f"{text!r} cannot be put into arguments: use no quotes and no backslashes.")
     if _PLAIN.fullmatch(name) and _PLAIN.fullmatch(path) and not adapter.get("is_3d_lora_weight"):
         return f"{name}={path}"
-    module = {"name": name, "path": path}
+    module: dict[str, object] = {"name": name, "path": path}
     if adapter.get("is_3d_lora_weight"):
         module["is_3d_lora_weight"] = True
     quoted = "'" + json.dumps(module, ensure_ascii=False, separators=(",", ":")) + "'"

@@ -9,20 +9,20 @@ name: lora_store_hosts
 short_description: Find the hosts whose vLLM servers can read from the same store of adapters
 version_added: 1.0.0
 description:
-  - Nothing may be removed from a store while any server that can read from it lists it. The role
+  - A version may be removed from a store only if no server that can read from the store lists it. The role
     P(sovereign.vllm.lora_adapters#role) asks the servers that this filter names before it removes old versions.
   - Hosts can read from the same store if they are one node, or if C(lora_adapters_store_hosts) of one names the other.
-    Both count in both directions, and over other hosts.
+    Both rules count in both directions, and over other hosts.
   - Hosts are one node if they have the same C(ansible_host), the connection V(local), or the same host in
-    C(lora_adapters_base_url) or C(vllm_base_url). An address of a loopback device, and one with a path, as proxies have,
-    do not count there.
+    C(lora_adapters_base_url) or C(vllm_base_url). URLs of a loopback device do not count, and URLs with a path do not
+    either, since these belong to proxies.
 positional: hosts, servers, asking
 options:
   _input:
     description:
       - The variable C(hostvars).
-      - If a host has the fact C(lora_adapters_store_view), its C(connection), C(address), C(base_url) and C(store_hosts)
-        are taken from there, as the variables of a play are not in C(hostvars).
+      - If a host has the fact C(lora_adapters_store_view), the filter takes C(connection), C(address), C(base_url) and
+        C(store_hosts) from there, since C(hostvars) does not hold the variables of a play.
     type: dict
     required: true
   hosts:
@@ -31,13 +31,13 @@ options:
     elements: str
     required: true
   servers:
-    description: Names of the hosts that have a server for certain. Another host has one if it has an address of a server,
-      or a variable of the role.
+    description: Names of the hosts that certainly have a server. Another host has a server if it has the address of one, or a
+      variable of the role.
     type: list
     elements: str
     required: true
   asking:
-    description: Names of the hosts whose stores are looked at.
+    description: Names of the hosts whose stores the role wants to clean up.
     type: list
     elements: str
     required: true
@@ -49,21 +49,21 @@ author:
 """
 
 EXAMPLES = r"""
-- name: See which servers read from the store of each host
+- name: Show the servers that read from the store of each host
   ansible.builtin.debug:
     msg: "{{ hostvars | sovereign.vllm.lora_store_hosts(groups.all, groups.vllm, groups.vllm) }}"
 """
 
 RETURN = r"""
 _value:
-  description: By the name of each host in O(asking), what to ask before something is removed from its store.
+  description: For each host in O(asking), the servers to ask before something is removed from its store.
   type: dict
   contains:
     base_urls:
-      description: Address of the server by host, the host itself among them; empty for the default of the modules.
+      description: Address of each server by host, including the host itself. Empty for the default of the modules.
       type: dict
     doubts:
-      description: Why it is not known which servers read from the store. If there is any, nothing may be removed.
+      description: Reasons why the servers of the store are not known for certain. If there is a reason, nothing may be removed.
       type: list
       elements: str
 """
@@ -71,6 +71,7 @@ _value:
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.errors import AnsibleError
@@ -82,11 +83,11 @@ _URLS = ("lora_adapters_base_url", "vllm_base_url")
 
 @dataclass(frozen=True)
 class _View:
-    """What a host tells of the store that it reads from.
+    """The variables of a host about the store that it reads from.
 
-    :ivar nodes: addresses of the node; hosts that share one are the same node.
-    :ivar store_hosts: that are named as readers of its store.
-    :ivar base_url: None where the host does not tell, empty for the default of the modules.
+    :ivar nodes: addresses of the node. Hosts that share an address are one node.
+    :ivar store_hosts: hosts that read from its store.
+    :ivar base_url: None if the host has no address of a server, empty for the default of the modules.
     """
 
     nodes: frozenset
@@ -102,7 +103,7 @@ class FilterModule:
 def lora_store_hosts(
     hostvars: Mapping, hosts: Sequence[str], servers: Sequence[str], asking: Sequence[str]
 ) -> dict[str, dict]:
-    """Return, by host, whom to ask and what is not known."""
+    """Return, by host, the servers to ask and the doubts."""
     views: dict[str, _View] = {}
     doubts = []
     connection = _default_connection(hostvars, asking)
@@ -116,8 +117,8 @@ def lora_store_hosts(
 
 
 def _default_connection(hostvars: Mapping, asking: Sequence[str]) -> str:
-    """Return how hosts are connected to that have no variable for it: by the keyword of the play, which only facts of hosts
-    of this play tell."""
+    """Return the connection of hosts without a variable for it. It is the keyword of the play, and only facts of the hosts of
+    this play hold that."""
     for host in asking:
         view = hostvars[host].get("lora_adapters_store_view") if "ansible_connection" not in hostvars[host] else None
         if view:
@@ -141,19 +142,19 @@ def _view(host: str, variables: Mapping, connection: str) -> _View:
     return _View(frozenset(nodes), frozenset(map(str, store_hosts)), base_url)
 
 
-def _value(variables: Mapping, name: str) -> object:
+def _value(variables: Mapping, name: str) -> Any:
     """Return the value of a variable.
 
-    :raises ValueError: when it has no value. Up to ansible-core 2.18 hostvars then return the template.
+    :raises ValueError: if it cannot be evaluated. Up to ansible-core 2.18, hostvars then return the template.
     """
     value = plain(variables[name]) if name in variables else None
     if "{{" in str(value):
-        raise ValueError(f"{name} is {value!r}, which has no value.")
+        raise ValueError(f"{name} is {value!r}, which cannot be evaluated.")
     return value
 
 
 def _normalised(address: str) -> str:
-    """Return one spelling of an address, the same for all of this machine."""
+    """Return one spelling of an address, the same for all addresses of this machine."""
     text = address.strip("[]").rstrip(".").lower()
     try:
         parsed = ipaddress.ip_address(text)
@@ -163,7 +164,7 @@ def _normalised(address: str) -> str:
 
 
 def _node_of(url: object) -> str | None:
-    """Return the node that an address of a server names, if it does: behind a proxy, servers differ by their paths."""
+    """Return the node in the URL of a server, or None. Behind a proxy, the paths of the URLs name the servers."""
     parts = urlsplit(str(url or ""))
     if not parts.hostname or parts.path.strip("/") not in ("", "v1"):
         return None

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vllm_base_model_info
-short_description: Tell which base models and adapters a vLLM server serves
+short_description: List the base models and adapters of a vLLM server
 version_added: 1.0.0
 description:
-  - Reads the list of models of a vLLM server with one request. Base models are facts that the server was started with.
+  - Reads the list of models of a vLLM server with one request. A server has the base models that it was started with.
 extends_documentation_fragment:
   - sovereign.vllm._attributes
   - sovereign.vllm._attributes.info
@@ -25,12 +25,12 @@ author:
 """
 
 EXAMPLES = r"""
-- name: See what is served
+- name: List base models and adapters
   sovereign.vllm.vllm_base_model_info:
     base_url: http://127.0.0.1:8000
   register: served
 
-- name: Stop where the wrong base model is served
+- name: Stop if the server has another base model
   ansible.builtin.assert:
     that: served.base_models | map(attribute='id') | list == ['tiny']
 """
@@ -43,11 +43,11 @@ base_models:
   elements: dict
   contains:
     id:
-      description: Its first name, which adapters list as their parent.
+      description: First name of the base model, which adapters list as their parent.
       type: str
       sample: tiny
     root:
-      description: What the server was started with.
+      description: Path or repository that the server was started with.
       type: str
       sample: /srv/models/tiny
     max_model_len:
@@ -55,7 +55,7 @@ base_models:
       type: int
       sample: 256
     aliases:
-      description: The other names that it is served under.
+      description: Other names of the base model.
       type: list
       elements: str
       sample: [tiny-chat]
@@ -66,34 +66,34 @@ adapters:
   elements: dict
   contains:
     name:
-      description: Name under which requests ask for it.
+      description: Name by which requests choose the adapter.
       type: str
       sample: sql
     root:
-      description: Path that it was loaded from, as written by whoever loaded it.
+      description: Path of the adapter as the server lists it, in the spelling of the request that loaded the adapter.
       type: str
       sample: /srv/adapters/sql/4f2a9c01d7be
     parent:
-      description: First name of its base model.
+      description: First name of the base model of the adapter.
       type: str
       sample: tiny
 roots:
   description:
-    - Every path that the server lists, among them those of adapters that an interrupted run has left under a temporary
-      name, which RV(adapters) does not show.
+    - Every path that the server lists. They include the paths of adapters that an interrupted run left under a temporary
+      name. RV(adapters) does not list these.
     - Never remove one of these directories.
   returned: success
   type: list
   elements: str
   sample: [/srv/adapters/sql/4f2a9c01d7be]
 msg:
-  description: What was tried, where, what came back, and what to do.
+  description: "The error: the attempt, the address, the problem and the advice."
   returned: on failure
   type: str
   sample: "Could not read what is served at http://edge1:8000/v1/models: the connection was refused; check that the
     server runs and that the address is right; nothing is known about what it serves."
 error:
-  description: The failure for machines, with the keys of RV(sovereign.vllm.vllm_lora_adapters#module:error).
+  description: The error for playbooks, with the keys of RV(sovereign.vllm.vllm_lora_adapters#module:error).
   returned: on failure
   type: dict
   sample:

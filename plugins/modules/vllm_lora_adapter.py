@@ -11,9 +11,9 @@ short_description: Declare one LoRA adapter of a running vLLM server
 version_added: 1.0.0
 description:
   - Loads, reloads or unloads a LoRA adapter over the HTTP API of a vLLM server, 0.7.0 or later.
-  - In check mode it tells what has drifted, and sends nothing that writes.
-  - A server that does not answer is UNREACHABLE. That an adapter is absent is believed only from a well-formed list
-    of models.
+  - In check mode, the module reports drift and sends no request that writes.
+  - A server that does not answer is UNREACHABLE. The module takes an adapter for absent only if a well-formed list of
+    models does not have it.
   - The server needs C(--enable-lora), and E(VLLM_ALLOW_RUNTIME_LORA_UPDATING) set to V(True) in its environment.
 extends_documentation_fragment:
   - sovereign.vllm._attributes
@@ -26,12 +26,11 @@ extends_documentation_fragment:
 notes:
   - vLLM forgets adapters loaded at run time when it restarts. Run the task again, or see the role
     P(sovereign.vllm.lora_adapters#role).
-  - Never change or remove a directory that a server lists as C(root), or listed a moment ago. vLLM reads an adapter
-    that it has evicted from there again, and dies when it is gone.
-  - An adapter whose artifact has changed is best given a new name. This is right on all releases, since the prefix
-    cache of vLLM can answer from old prefixes when other weights come under a name that it knows.
-  - That an adapter is absent from the list of a server older than 0.7.0 proves nothing. Such a server is refused when
-    something is to change.
+  - Never change or remove a directory that a server lists as C(root), or listed a moment ago. When vLLM needs an evicted
+    adapter, it reads the directory again, and crashes if the directory is gone.
+  - If the artifact of an adapter changes, give the adapter a new name. If other weights get a known name, the prefix cache
+    of vLLM can still answer from old prefixes. A new name is right on all releases.
+  - A server older than 0.7.0 does not list every adapter. The module refuses such a server if something has to change.
 seealso:
   - module: sovereign.vllm.vllm_base_model_info
   - module: sovereign.vllm.vllm_server_info
@@ -47,7 +46,7 @@ EXAMPLES = r"""
     path: /srv/adapters/sql/4f2a9c01d7be
     base_model: tiny
 
-- name: Show what has drifted, and change nothing
+- name: Show the drift of an adapter, and change nothing
   sovereign.vllm.vllm_lora_adapter:
     base_url: http://127.0.0.1:8000
     name: sql
@@ -55,14 +54,14 @@ EXAMPLES = r"""
   check_mode: true
   diff: true
 
-- name: Load it anew because the files were overwritten
+- name: Load the adapter again because its files were overwritten
   sovereign.vllm.vllm_lora_adapter:
     base_url: http://127.0.0.1:8000
     name: sql
     path: /srv/adapters/sql/4f2a9c01d7be
     state: reloaded
 
-- name: Stop serving it
+- name: Unload the adapter
   sovereign.vllm.vllm_lora_adapter:
     base_url: http://127.0.0.1:8000
     name: sql
@@ -71,53 +70,53 @@ EXAMPLES = r"""
 
 RETURN = r"""
 action:
-  description: What was done, or tried where it failed, or in check mode would be done.
+  description: The action that the module took. If the action failed, the attempt. In check mode, the action that it would take.
   returned: always, unless nothing could be tried or the server went away
   type: str
   sample: load
   choices: [none, load, reload, replace, unload]
 drift:
-  description: How the server differed from the declaration. With O(state=reloaded), V(none) if it was served from the same path.
+  description: The difference between the server and the declaration. With O(state=reloaded), V(none) if the path was the same.
   returned: always, unless nothing could be tried or the server went away
   type: str
   sample: missing
   choices: [none, missing, path, base_model, unexpected]
 adapter:
-  description: The adapter as it is served now, or in check mode would be. Empty if it is not.
+  description: The adapter after the task, or in check mode the predicted one. Empty if it is not served.
   returned: always, unless nothing could be tried or the server went away
   type: dict
   contains:
     name:
-      description: Name under which requests ask for it.
+      description: Name by which requests choose the adapter.
       type: str
       sample: sql
     id:
-      description: Its identifier in the list of models, which is its name.
+      description: Identifier of the adapter in the list of models, which is its name.
       type: str
       sample: sql
     path:
-      description: Directory it is served from, normalised.
+      description: Directory of the adapter, normalised.
       type: str
       sample: /srv/adapters/sql/4f2a9c01d7be
     root:
-      description: The same as the server lists it.
+      description: Directory of the adapter as the server lists it.
       type: str
       sample: /srv/adapters/sql/4f2a9c01d7be/
     parent:
-      description: Base model that the server lists for it, which is the first of its names.
+      description: Base model that the server lists for the adapter, by the first name of the base model.
       type: str
       sample: tiny
     base_model:
-      description: O(base_model) if it was given, or else the same as RV(adapter.parent).
+      description: O(base_model) if it is set, otherwise RV(adapter.parent).
       type: str
       sample: tiny
 cache_risk:
-  description: Whether prompts seen before can still be answered from the old weights. A warning says why.
+  description: V(true) if vLLM can still answer known prompts from the old weights. A warning says why.
   returned: always, unless nothing could be tried or the server went away
   type: bool
   sample: false
 diff:
-  description: What was served before and is served after, as YAML.
+  description: The adapters of the server before and after the task, as YAML.
   returned: always, unless nothing could be tried or the server went away
   type: dict
   sample:
@@ -137,13 +136,13 @@ leftovers:
   elements: str
   sample: []
 msg:
-  description: What was tried, where, what came back, and what to do.
+  description: "The error: the attempt, the address, the problem and the advice."
   returned: on failure
   type: str
   sample: "Could not read what is served at http://edge1:8000/v1/models: the connection was refused; check that the
     server runs and that the address is right; nothing is known about what it serves."
 error:
-  description: The failure for machines, with the keys of RV(sovereign.vllm.vllm_lora_adapters#module:error).
+  description: The error for playbooks, with the keys of RV(sovereign.vllm.vllm_lora_adapters#module:error).
   returned: on failure
   type: dict
   sample:

@@ -10,10 +10,10 @@ module: vllm_lora_adapters
 short_description: Declare all LoRA adapters of a running vLLM server
 version_added: 1.0.0
 description:
-  - Brings all adapters of one server to what is declared. What is as declared costs one request.
-  - One adapter that fails does not stop the others. What can converge does, then the task fails and lists every
-    failure.
-  - In check mode it tells what has drifted, and sends nothing that writes.
+  - Loads, reloads and unloads adapters of one server until they match the declaration. If nothing has to change, the module
+    sends one request.
+  - If one adapter fails, the others are still processed. The task then fails and lists every error.
+  - In check mode, the module reports drift and sends no request that writes.
   - The server needs C(--enable-lora), and E(VLLM_ALLOW_RUNTIME_LORA_UPDATING) set to V(True) in its environment.
 extends_documentation_fragment:
   - sovereign.vllm._attributes
@@ -32,7 +32,7 @@ options:
     required: true
     suboptions:
       name:
-        description: Name under which requests ask for the adapter. It must not be the name of a base model.
+        description: Name by which requests choose the adapter. It must not be the name of a base model.
         type: str
         required: true
         aliases: [lora_name]
@@ -43,30 +43,30 @@ options:
         type: str
         aliases: [lora_path]
       base_model:
-        description: Name of a base model that the server has to serve, or nothing is written at all.
+        description: Name of a base model that the server must serve. Otherwise the module writes nothing at all.
         type: str
         aliases: [base_model_name]
       is_3d_lora_weight:
-        description: Whether mixture-of-experts weights are laid out in three dimensions. It takes effect at the next
+        description: Whether to load mixture-of-experts weights as three-dimensional. The option takes effect at the next
           load.
         type: bool
         default: false
       allow_hub:
-        description: Whether O(adapters[].path) may be relative, which vLLM takes for the name of a repository on a
-          model hub.
+        description: Whether to allow a relative O(adapters[].path). vLLM takes a relative path for the name of a repository
+          on a model hub.
         type: bool
         default: false
       state:
         description:
           - V(present) serves the adapter from O(adapters[].path).
-          - V(reloaded) does the same and always loads it anew.
-          - V(absent) unloads it.
+          - V(reloaded) does the same and always loads the adapter again.
+          - V(absent) unloads the adapter.
         type: str
         choices: [present, absent, reloaded]
         default: present
 notes:
-  - Never change or remove a directory that a server lists as C(root), or listed a moment ago. vLLM reads an adapter
-    that it has evicted from there again, and dies when it is gone.
+  - Never change or remove a directory that a server lists as C(root), or listed a moment ago. When vLLM needs an evicted
+    adapter, it reads the directory again, and crashes if the directory is gone.
 seealso:
   - module: sovereign.vllm.vllm_lora_adapter
   - module: sovereign.vllm.vllm_base_model_info
@@ -88,7 +88,7 @@ EXAMPLES = r"""
     prune_exclude: ["tenant-*"]
     prune_limit: 2
 
-- name: Audit the node without changing it
+- name: Audit the node, and change nothing
   sovereign.vllm.vllm_lora_adapters:
     base_url: http://127.0.0.1:8000
     adapters:
@@ -112,36 +112,38 @@ adapters:
       type: str
       sample: sql
     action:
-      description: What was done, or tried where it failed, or in check mode would be done.
+      description: The action that the module took. If the action failed, the attempt. In check mode, the action that it would
+        take.
       type: str
       choices: [none, load, reload, replace, unload]
       sample: load
     drift:
-      description: How the server differed from the declaration.
+      description: The difference between the server and the declaration.
       type: str
       choices: [none, missing, path, base_model, unexpected]
       sample: missing
     path:
-      description: Directory it is served from now, normalised, or in check mode would be. Null if it is not served.
+      description: Directory of the adapter after the task, normalised, or in check mode the predicted one. Null if the adapter
+        is not served.
       type: str
       sample: /srv/adapters/sql/4f2a9c01d7be
     root:
-      description: The same as the server lists it.
+      description: The same directory as the server lists it.
       type: str
       sample: /srv/adapters/sql/4f2a9c01d7be/
     parent:
-      description: Base model that the server lists for it.
+      description: Base model that the server lists for the adapter.
       type: str
       sample: tiny
     before:
-      description: What was served under this name before the task, with C(path), C(root) and C(parent). Null for nothing.
+      description: The adapter that had this name before the task, with C(path), C(root) and C(parent), or null.
       type: dict
       sample:
         path: /srv/adapters/sql/90be11c2a7d4
         root: /srv/adapters/sql/90be11c2a7d4
         parent: tiny
     error:
-      description: Why it failed, with the keys of RV(error) and C(msg). Null if it did not.
+      description: The error of this adapter, with the keys of RV(error) and C(msg), or null.
       type: dict
 summary:
   description: Number of adapters by drift.
@@ -149,17 +151,18 @@ summary:
   type: dict
   sample: {none: 18, missing: 1, path: 1, base_model: 0, unexpected: 0}
 version:
-  description: Version of the server. Null if it did not have to be asked for it, because nothing has to change, or if a proxy hides it.
+  description: Version of the server. Null if a proxy hides the version, or if nothing has to change, since the module then does not
+    ask for the version.
   returned: always, unless nothing could be tried or the server went away
   type: str
   sample: 0.32.0
 cache_risk:
-  description: Whether prompts seen before can still be answered from old weights. A warning says why.
+  description: V(true) if vLLM can still answer known prompts from old weights. A warning says why.
   returned: always, unless nothing could be tried or the server went away
   type: bool
   sample: false
 diff:
-  description: What was served before and is served after, as YAML.
+  description: The adapters of the server before and after the task, as YAML.
   returned: always, unless nothing could be tried or the server went away
   type: dict
   sample:
@@ -179,18 +182,18 @@ leftovers:
   elements: str
   sample: []
 msg:
-  description: What was tried, where, what came back, and what to do.
+  description: "The error: the attempt, the address, the problem and the advice."
   returned: on failure
   type: str
   sample: "Could not read what is served at http://edge1:8000/v1/models: the connection was refused; check that the
     server runs and that the address is right; nothing is known about what it serves."
 error:
-  description: The failure for machines.
+  description: The error for playbooks.
   returned: on failure
   type: dict
   contains:
     code:
-      description: What kind of failure it is. The R(errors guide,ansible_collections.sovereign.vllm.docsite.errors_guide) has all codes.
+      description: The kind of error. The R(errors guide,ansible_collections.sovereign.vllm.docsite.errors_guide) has all codes.
       type: str
       sample: artifact_not_found
     http_status:
@@ -202,11 +205,11 @@ error:
       type: str
       sample: "Loading lora sql failed: No adapter found for /srv/adapters/sql"
     hint:
-      description: What to do.
+      description: Advice.
       type: str
       sample: check that the path exists on the node, as seen from inside the server's container
     retryable:
-      description: Whether the same task can succeed later without anybody changing anything.
+      description: V(true) if the same task can succeed later without a change.
       type: bool
       sample: false
 """

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vllm_server_info
-short_description: Tell what can be managed on a vLLM server and how it is exposed
+short_description: Read the state of a vLLM server and audit its exposure
 version_added: 1.0.0
 description:
-  - Reads the version and the health of a vLLM server, whether adapters can be loaded at run time, and what an auditor
-    wants to know.
-  - Only sends requests that change nothing. What strangers can do is found out by sending a few of them without key and
-    client certificate.
+  - Reads the version and the health of a vLLM server and whether it can load adapters at run time. Lists findings for an
+    audit.
+  - The module only sends requests that change nothing. It sends a few of them without key and client certificate, to see
+    the access of strangers.
 extends_documentation_fragment:
   - sovereign.vllm._attributes
   - sovereign.vllm._attributes.info
@@ -23,27 +23,27 @@ extends_documentation_fragment:
 options:
   wait:
     description:
-      - Whether to wait until the server is healthy and names a base model. A server with a GPU takes minutes to start.
+      - Whether to wait until the server is healthy and lists a base model. A server with a GPU takes minutes to start.
     type: bool
     default: false
   wait_timeout:
-    description: Seconds to wait at most.
+    description: Longest time to wait, in seconds.
     type: float
     default: 300.0
   grpc_port:
     description:
-      - Port that the server was given by C(--grpc-port), which vLLM's Rust front-end has. By default no port is probed.
-      - Its service loads and unloads adapters without a key, even if E(VLLM_ALLOW_RUNTIME_LORA_UPDATING) is off, and
-        nothing that the server tells over HTTP shows that it is open.
+      - Port in C(--grpc-port) of the server, an option of vLLM's Rust front-end. By default no port is probed.
+      - The service on this port loads and unloads adapters without a key, even if E(VLLM_ALLOW_RUNTIME_LORA_UPDATING) is off.
+        No answer over HTTP shows that the port is open.
       - The module connects to this port of the host in O(base_url), directly and not through a proxy, and sends the first
-        bytes of HTTP/2. It calls nothing.
+        bytes of HTTP/2. It calls no method of the service.
     type: int
   adapters_from:
     description:
-      - How the server is meant to get its adapters. With V(runtime) they are loaded while it runs, as by
+      - The way in which the server should get its adapters. With V(runtime), they are loaded while the server runs, as by
         M(sovereign.vllm.vllm_lora_adapters).
-      - With V(startup) all of them are named by C(--lora-modules) when it starts, so that nobody needs to load any later, and
-        loading at run time being on is the finding C(runtime_lora_unneeded). Nothing a server tells shows which one is meant.
+      - With V(startup), C(--lora-modules) names all adapters. Loading at run time is then not needed, and the module reports
+        C(runtime_lora_unneeded) if it is on. The server does not tell which way is intended.
     type: str
     choices: [runtime, startup]
     default: runtime
@@ -64,7 +64,7 @@ EXAMPLES = r"""
     base_url: http://127.0.0.1:8000
   register: server
 
-- name: Audit a server whose adapters are all named when it starts
+- name: Audit a server that loads all adapters at start
   sovereign.vllm.vllm_server_info:
     base_url: http://127.0.0.1:8000
     adapters_from: startup
@@ -74,7 +74,7 @@ EXAMPLES = r"""
     base_url: http://127.0.0.1:8000
     grpc_port: 50051
 
-- name: Stop where something grave is found
+- name: Stop at a severe finding
   ansible.builtin.assert:
     that: server.findings | selectattr('severity', 'equalto', 'high') | list | length == 0
     fail_msg: "{{ server.findings | map(attribute='message') | join(' ') }}"
@@ -82,67 +82,67 @@ EXAMPLES = r"""
 
 RETURN = r"""
 version:
-  description: Version that the server names, or null if a proxy hides it.
+  description: Version of the server, or null if a proxy hides the version.
   returned: success
   type: str
   sample: 0.32.0
 healthy:
-  description: Whether the engine is alive. A dead one has C(/health) answer 500 or 503; where a proxy hides that route, it
-    counts as alive.
+  description: V(true) if the engine is alive. With a dead engine, C(/health) answers 500 or 503. If a proxy hides that route,
+    the engine counts as alive.
   returned: success
   type: bool
   sample: true
 runtime_lora:
-  description: Whether adapters can be loaded at run time, that is E(VLLM_ALLOW_RUNTIME_LORA_UPDATING) is on.
+  description: V(true) if adapters can be loaded at run time, with E(VLLM_ALLOW_RUNTIME_LORA_UPDATING) set.
   returned: success
   type: bool
   sample: true
 auth_required:
-  description: Whether strangers are refused, be it for want of a key or of a client certificate.
+  description: V(true) if the server refuses requests without a key or without a client certificate.
   returned: success
   type: bool
   sample: true
 grpc:
   description:
-    - How O(grpc_port) answers. V(open) means that it answers in HTTP/2, which gRPC is spoken in, V(other) that something
-      accepts the connection and does not, and V(closed) that nothing accepts it.
+    - State of O(grpc_port). V(open) answers in HTTP/2, the protocol of gRPC. V(other) accepts the connection and does not
+      answer in HTTP/2. V(closed) does not accept the connection.
   returned: success and O(grpc_port) is given
   type: str
   choices: [open, other, closed]
   sample: closed
 findings:
-  description: What an auditor wants to know, the most severe first.
+  description: Findings for an audit, the most severe first.
   returned: success
   type: list
   elements: dict
   contains:
     id:
       description:
-        - Which finding it is, one of C(no_key), C(adapters_alias_open), C(development_routes), C(runtime_lora_unneeded),
+        - The finding, one of C(no_key), C(adapters_alias_open), C(development_routes), C(runtime_lora_unneeded),
           C(grpc_open), C(grpc_unclear), C(plain_http), C(too_old), C(key_bypass), C(prefix_cache_by_name).
       type: str
       sample: no_key
     severity:
-      description: How severe it is.
+      description: Severity of the finding.
       type: str
       choices: [high, medium]
       sample: high
     message:
-      description: What was found.
+      description: The finding in a sentence.
       type: str
       sample: Anybody who reaches the server can use it, and load and unload adapters.
     fix:
-      description: What to do.
+      description: Advice.
       type: str
       sample: Start the server with --api-key or VLLM_API_KEY.
 msg:
-  description: What was tried, where, what came back, and what to do.
+  description: "The error: the attempt, the address, the problem and the advice."
   returned: on failure
   type: str
   sample: "Could not read what is served at http://edge1:8000/v1/models: the connection was refused; check that the
     server runs and that the address is right; nothing is known about what it serves."
 error:
-  description: The failure for machines, with the keys of RV(sovereign.vllm.vllm_lora_adapters#module:error).
+  description: The error for playbooks, with the keys of RV(sovereign.vllm.vllm_lora_adapters#module:error).
   returned: on failure
   type: dict
   sample:

@@ -10,12 +10,12 @@ module: vllm_smoke_test
 short_description: Ask adapters of a vLLM server for one token
 version_added: 1.0.0
 description:
-  - Sends one request for a completion of one token to each model, and fails when one does not answer. A listed adapter
-    can fail all the same, when its files are gone or the engine is broken.
-  - All models are asked, then the task fails and lists every failure. A server that does not answer at all is
+  - Sends each model one request for a completion of one token, and fails if a model does not answer. Even an adapter that the
+    server lists can fail, because its files are gone or the engine is broken.
+  - The module asks all models. The task then fails and lists every error. A server that does not answer at all is
     unreachable.
 notes:
-  - The model must generate text. There is nothing to ask of a model that only embeds or classifies.
+  - The models must generate text. A model that only embeds or classifies cannot be tested.
 extends_documentation_fragment:
   - sovereign.vllm._attributes
   - sovereign.vllm._attributes.info
@@ -24,7 +24,7 @@ extends_documentation_fragment:
   - sovereign.vllm._connection.shared
 attributes:
   check_mode:
-    details: Nothing is asked in check mode, since what is to be asked may not be served yet.
+    details: In check mode, the module sends no request, since the models may not be served yet.
 options:
   models:
     description: Names of adapters or base models.
@@ -38,7 +38,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: See whether the adapters answer
+- name: Ask two adapters for a token
   sovereign.vllm.vllm_smoke_test:
     base_url: http://127.0.0.1:8000
     models: [sql, summaries]
@@ -52,13 +52,13 @@ answered:
   elements: str
   sample: [sql, summaries]
 msg:
-  description: What was tried, where, what came back, and what to do.
+  description: "The error: the attempt, the address, the problem and the advice."
   returned: on failure
   type: str
   sample: "Could not ask 'sql' for a token at http://edge1:8000/v1/completions: the server answered 500 and
     said 'EngineCore encountered an issue.'; read the server's log."
 error:
-  description: The failure for machines, with the keys of RV(sovereign.vllm.vllm_lora_adapters#module:error).
+  description: The error for playbooks, with the keys of RV(sovereign.vllm.vllm_lora_adapters#module:error).
   returned: on failure
   type: dict
   sample:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asking a whole fleet at once what it serves, so that all dead sites together cost one time-out."""
+"""Ask all servers of a fleet at the same time, so that all dead sites together cost one time-out."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._errors import Vllm
 from ansible_collections.sovereign.vllm.plugins.module_utils._http.client import Client
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import Endpoint
 
-# Threads that have something to do get in each other's way; those that wait for a silent site do not, and are not
-# counted. On 2 cores this takes half the time of 1,000 threads that start at once.
+# Only threads with work to do are counted. A thread that waits for a silent site costs nothing. On 2 cores, this limit
+# takes half the time of 1,000 threads that start at once.
 _BUSY_THREADS = 32
 _SILENT_AFTER = 0.05
-# Bytes. There are two threads for each endpoint, and the usual 8 MB each are more than some containers may map.
+# Bytes. Each endpoint has two threads. With the usual 8 MB each, some containers run out of memory to map.
 _STACK_SIZE = 512 * 1024
-# What the process has open besides connections.
+# Open files of the process that are not connections.
 _OTHER_FILES = 64
 _SHORTEST_TIMEOUT = 0.1
 
 
 @dataclass(frozen=True)
 class Answered:
-    """What one server told: what it serves, and its version if it names one."""
+    """The answers of one server: its list of models, and its version if it names one."""
 
     observed: Observed
     version: str | None = None
 
 
 def ask_all(endpoints: Mapping[str, Endpoint], workers: int) -> dict[str, Answered | VllmError]:
-    """Ask every endpoint what it serves. Return by name what it told, or why it told nothing.
+    """Read the list of models of every endpoint. Return, by name, the answer or the error.
 
-    :param workers: how many are asked at the same time at most; fewer where the process may not open as many files.
+    :param workers: limit of endpoints that are asked at the same time. If the process may open fewer files, that limit counts.
     """
     fleet = _Fleet(endpoints, min(workers, _most_connections()))
     stack_size = threading.stack_size(_STACK_SIZE)
@@ -51,20 +51,20 @@ def ask_all(endpoints: Mapping[str, Endpoint], workers: int) -> dict[str, Answer
 
 
 def _most_connections() -> int | float:
-    """How many connections can be open. A file that cannot be opened would look like a dead site, and the look-up of a
-    name takes one more for each."""
+    """Return the limit of open connections. Each one takes a second file, to look up the name of the host. A connection
+    beyond the limit of open files would look like a dead site."""
     files, _hard_limit = getrlimit(RLIMIT_NOFILE)
     return float("inf") if files == RLIM_INFINITY else max(1, (files - _OTHER_FILES) // 2)
 
 
 class _Fleet:
-    """A thread for each request. Versions come last, when every endpoint has been asked what counts more."""
+    """One thread for each request. Versions are read last, after the lists of models of all endpoints."""
 
     def __init__(self, endpoints: Mapping[str, Endpoint], most: float) -> None:
         self._most = most
         self._found: dict[str, Answered | VllmError] = {}
         self._to_ask: deque[tuple] = deque((self._observe, *item) for item in endpoints.items())
-        # Their connections stay open meanwhile.
+        # Connections of these endpoints stay open until their version is read.
         self._to_ask_version: deque[tuple] = deque()
         self._started: dict[threading.Thread, float] = {}
         self._faults: list[BaseException] = []
@@ -128,18 +128,18 @@ class _Fleet:
                 self._found[name] = error
                 return None
             _leave_time(client, endpoint, began)
-            return self._add_version, name, client, connection.pop_all()
+            return self._add_version, name, observed, client, connection.pop_all()
 
-    def _add_version(self, name: str, client: Client, connection: ExitStack) -> None:
+    def _add_version(self, name: str, observed: Observed, client: Client, connection: ExitStack) -> None:
         with connection:
             try:
                 version = client.version()
             except VllmError:
                 return
-        self._found[name] = replace(self._found[name], version=version)
+        self._found[name] = Answered(observed, version)
 
 
 def _leave_time(client: Client, endpoint: Endpoint, began: float) -> None:
-    """All requests to one server together have the time of one."""
+    """Limit all requests to one server together to the time-out of one."""
     time_left = max(_SHORTEST_TIMEOUT, endpoint.timeout - (time.monotonic() - began))
     client.endpoint = replace(endpoint, timeout=time_left)

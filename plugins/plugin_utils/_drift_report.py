@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the results of an audit to one report of the fleet, as data, as text and as a page."""
+"""Turn the results of an audit into one report of the fleet: as data, as lines of text, as an HTML page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CELLS = {
     "unexpected": "unexpected",
 }
 _COUNTED = "{sites} sites: {in_sync} in sync, {drifted} drifted, {unreachable} unreachable, {failed} not audited, {not_declared} not declared"
-# A name that is more similar than this is taken for a misspelling.
+# A name that is at least this similar counts as a misspelling.
 _MISSPELT = 0.88
 
 
@@ -39,16 +39,16 @@ def report(
 ) -> dict:
     """Return the report of a fleet.
 
-    :param sites: of each site its ``name``, the ``result`` of its audit (of the module in check mode, of the filter
-        ``lora_drift``, or of :func:`not_declared`; None where the audit did not come to it), its ``variables`` of the
-        inventory, and ``server``, the result of asking how its server is exposed.
+    :param sites: each site has its ``name``, the ``result`` of its audit, its ``variables`` of the inventory, and
+        ``server``, the result of ``vllm_server_info``. The result comes from the module in check mode, from the filter
+        ``lora_drift``, or from :func:`not_declared`. It is None if the audit has not reached the site.
     :param generated_at: the time of the report, as ISO 8601.
-    :param source: ``live`` where the sites were asked for it, ``inventory`` where it is about what the inventory saw.
-    :param awaited: names of sites that the audit comes to later, which are not in the report.
-    :param fail_on: verdicts that make the audit a failure, once it has come to all sites.
+    :param source: ``live`` if the sites were asked for this report, ``inventory`` if the state in the inventory was compared.
+    :param awaited: names of sites that the audit reaches later. They are not in the report.
+    :param fail_on: verdicts that fail the audit once all sites are audited.
     """
     rows = [_site(site) for site in sites]
-    names = collections.Counter()
+    names: collections.Counter[str] = collections.Counter()
     for row in rows:
         names.update({cell["name"]: cell["verdict"] != "in_sync" for cell in row["adapters"]})
     summary = {"sites": len(rows), **{v: sum(row["verdict"] == v for row in rows) for v in VERDICTS}}
@@ -58,27 +58,29 @@ def report(
         "summary": summary,
         "awaited": sorted(awaited),
         "failure": "" if awaited else _failure(summary, fail_on),
-        # What has drifted at most sites comes first, where it is seen.
+        # Adapters that have drifted at most sites come first.
         "adapters": sorted(names, key=lambda name: (-names[name], name)),
         "sites": sorted(rows, key=lambda row: (VERDICTS.index(row["verdict"]), row["name"])),
     }
 
 
 def not_declared(variable: str, variables: Iterable[str]) -> dict:
-    """Return the result for a host for which nothing is declared.
+    """Return the result for a host without declared adapters.
 
-    :param variable: the name of the variable that would hold the declaration.
+    :param variable: the name of the variable that has to hold them.
     :param variables: the names of the variables that the host has.
     """
-    problem = f"it has no variable {variable}"
     similar = difflib.get_close_matches(variable, variables, n=1, cutoff=_MISSPELT)
-    problem += f", but one that is named {printable(similar[0])}" if similar else ""
-    msg = f"It was not audited: {problem}. Declare its adapters in {variable}; an empty list declares that it serves none."
+    but = f", but {printable(similar[0])} is" if similar else ""
+    msg = (
+        f"This host was not audited: its variable {variable} is not defined{but}. Declare its adapters in {variable}; an "
+        "empty list declares that it serves none."
+    )
     return {"failed": True, "msg": msg, "error": {"code": "not_declared"}}
 
 
-def failed_for_want_of(variable: str, result: object) -> bool:
-    """Whether a task failed by itself, before any server was asked, and names this variable: modules give a code."""
+def failed_over_variable(variable: str, result: object) -> bool:
+    """Return whether Ansible itself failed the task over this variable. A failure of a module has an ``error``."""
     return (
         isinstance(result, Mapping)
         and bool(result.get("failed"))
@@ -88,10 +90,10 @@ def failed_for_want_of(variable: str, result: object) -> bool:
 
 
 def text_of(variables: Mapping, key: str) -> str | None:
-    """Return a variable of a host as text, None where it has none or cannot be evaluated."""
+    """Return a variable of a host as text, or None if the host does not have it or it cannot be evaluated."""
     try:
         value = variables.get(key)
-        # Since ansible-core 2.19 what is undefined raises only when it is made text.
+        # Since ansible-core 2.19, an undefined value raises only when it is made text.
         return value if value is None else str(value)
     except Exception:
         return None
@@ -100,7 +102,7 @@ def text_of(variables: Mapping, key: str) -> str | None:
 def _failure(summary: Mapping, fail_on: Sequence[str]) -> str:
     """Return why the audit counts as a failure, or an empty string.
 
-    A fleet that is out of reach as a whole was audited: offline is a finding. One that nobody described was not.
+    A fleet that is unreachable as a whole was audited, since offline is a finding. A fleet without declarations was not.
     """
     counted = _COUNTED.format(**summary)
     judged = sum(summary[verdict] for verdict in _JUDGED)
@@ -117,7 +119,7 @@ def _site(site: Mapping) -> dict:
     return {
         "name": site["name"],
         "url": variables.get("vllm_base_url"),
-        # Those who asked for this report know better than the inventory, which may have a cache.
+        # The answer for this report comes before the state in the inventory, which may be cached.
         "version": result.get("version") or server.get("version") or variables.get("vllm_version"),
         "verdict": verdict,
         "reason": _leftovers(result) if audited else _reason(result),
@@ -128,9 +130,9 @@ def _site(site: Mapping) -> dict:
 
 
 def _verdict(result: Mapping, adapters: list[dict]) -> str:
-    """A site that did not answer is unreachable whatever else is known of it: offline is neither in sync nor drifted.
+    """A site that did not answer is unreachable, even if the inventory knows its last state.
 
-    Whether anything would be done does not count: an adapter that is always to be loaded anew has not drifted by that.
+    Only drift counts, not ``changed``: an adapter with ``state: reloaded`` is always a change, and has not drifted.
     """
     if result.get("unreachable"):
         return "unreachable"
@@ -141,7 +143,7 @@ def _verdict(result: Mapping, adapters: list[dict]) -> str:
 
 
 def _reason(result: Mapping) -> str:
-    """A task in a loop has the reasons in its items."""
+    """Return why there is no audit. In the result of a loop, each item has its own reason."""
     items = [item["msg"] for item in result.get("results") or [] if item.get("failed") and item.get("msg")]
     return " ".join(items) or result.get("msg") or "The audit has no result for this site."
 
@@ -171,16 +173,16 @@ def lines(fleet: Mapping) -> list[str]:
 def _line(site: Mapping) -> str:
     version = f" (vLLM {site['version']})" if site["version"] else ""
     if site["verdict"] == "drifted":
-        told = "; ".join(
+        details = "; ".join(
             f"{cell['name']} {_difference(cell)}" for cell in site["adapters"] if cell["verdict"] != "in_sync"
         )
     else:
-        told = site["reason"]
-    return printable(f"{site['name']}{version}: {site['verdict']}: {told}")
+        details = site["reason"]
+    return printable(f"{site['name']}{version}: {site['verdict']}: {details}")
 
 
 def _difference(cell: Mapping) -> str:
-    served = cell["served"] or {"path": "a path that is not known", "parent": "one that is not known"}
+    served = cell["served"] or {"path": "an unknown path", "parent": "an unknown one"}
     if cell["drift"] == "missing":
         return f"is not served, and is declared at {cell['path']}"
     if cell["drift"] == "path":
@@ -192,7 +194,7 @@ def _difference(cell: Mapping) -> str:
 
 @functools.lru_cache(maxsize=1)
 def _template() -> jinja2.Template:
-    # What sites and servers call themselves and their models is a stranger's text.
+    # Names of sites, servers and models are untrusted text.
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
@@ -200,6 +202,6 @@ def _template() -> jinja2.Template:
 
 
 def page(fleet: Mapping, title: str) -> str:
-    """Return the report as one HTML page that needs nothing else."""
+    """Return the report as one HTML page that needs no other file."""
     rows = [dict(row, cells={cell["name"]: cell for cell in row["adapters"]}) for row in fleet["sites"]]
     return _template().render(title=title, fleet=fleet, rows=rows, verdicts=VERDICTS, difference=_difference)

@@ -1,13 +1,14 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is seen of each endpoint: by asking it, or from Ansible's inventory cache."""
+"""The variables of each endpoint, from its answers or from Ansible's inventory cache."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Collection, Mapping, MutableMapping
 from dataclasses import dataclass
+from typing import Any
 
 from ansible.module_utils.common.parameters import remove_values
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import BaseModel, Card, Observed
@@ -15,7 +16,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._errors import Vllm
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._discovery import Answered, ask_all
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._sites import Site
 
-_NEVER_SEEN = {
+_NEVER_SEEN: dict = {
     "vllm_base_models": [],
     "vllm_lora_adapters": [],
     "vllm_version": None,
@@ -31,10 +32,10 @@ def host_variables(
 ) -> dict:
     """Return the variables of the host.
 
-    :param base_url: None where none could be made.
-    :param last: the variables of the time before, if any are remembered.
+    :param base_url: None if the host has no usable address.
+    :param last: the variables in the cache, if there are any.
     :param now: seconds since the epoch.
-    :param api_key: what is struck out if the server repeats it, as in the results of modules.
+    :param api_key: the key of the server. If the server repeats it, it is censored, as in the results of modules.
     """
     if isinstance(found, VllmError):
         seen = {name: last[name] for name in _NEVER_SEEN} if last else dict(_NEVER_SEEN)
@@ -53,10 +54,10 @@ def host_variables(
     return remove_values(variables, [api_key]) if api_key else variables
 
 
-def observed_from(url: str | None, base_models: object, adapters: object) -> Observed:
-    """Return what was seen to be served, from the lists that the variables and the results of modules hold.
+def observed_from(url: str | None, base_models: Any, adapters: Any) -> Observed:
+    """Return the list of models that the variables of a host or the results of a module hold.
 
-    :raises ValueError: when these are not such lists.
+    :raises ValueError: if they are not lists of base models and adapters.
     """
     try:
         return Observed(
@@ -69,57 +70,57 @@ def observed_from(url: str | None, base_models: object, adapters: object) -> Obs
 
 
 @dataclass(frozen=True)
-class Sight:
-    """The variables of a host, and when its endpoint was asked, in seconds since the epoch; 0 if it was not."""
+class CachedState:
+    """The variables of a host, and the time of the last request to its endpoint, in seconds since the epoch (0: never)."""
 
     asked_at: float
     variables: Mapping
 
 
-def look_at(
-    sites: Iterable[Site], remembered: Mapping[str, Sight], max_age: float | None, workers: int
-) -> dict[str, Sight]:
-    """Return by host what is seen of it, after asking those of which nothing young enough is remembered.
+def refresh(
+    sites: Collection[Site], remembered: Mapping[str, CachedState], max_age: float | None, workers: int
+) -> dict[str, CachedState]:
+    """Ask every endpoint whose cached state is missing or too old. Return the state of each host.
 
-    :param max_age: seconds; 0 is any age, as for every cache of Ansible, and None asks all.
-    :param workers: how many are asked at the same time at most.
+    :param max_age: seconds. 0 is any age, as for every cache of Ansible. None asks all endpoints.
+    :param workers: limit of endpoints that are asked at the same time.
     """
     now = time.time()
     last = {site.name: _of_same_server(site, remembered.get(site.name)) for site in sites}
-    to_ask = {s.name: s.endpoint for s in sites if s.endpoint and not _is_young(last[s.name], max_age, now)}
-    answers = ask_all(to_ask, workers)
-    return {site.name: _sight_of(site, answers.get(site.name), last[site.name], now) for site in sites}
+    states = {s.name: state for s in sites if s.endpoint and (state := last[s.name]) and _is_young(state, max_age, now)}
+    answers = ask_all({s.name: s.endpoint for s in sites if s.endpoint and s.name not in states}, workers)
+    for site in sites:
+        answer = site.problem or answers.get(site.name)
+        if answer:
+            states[site.name] = _state_of(site, answer, last[site.name], now)
+    return states
 
 
-def _sight_of(site: Site, answer: Answered | VllmError | None, last: Sight | None, now: float) -> Sight:
-    before = last.variables if last else None
-    if site.endpoint is None:
-        return Sight(0, host_variables(site.base_url, site.problem, before, now))
-    if answer is None:
-        return last
-    return Sight(now, host_variables(site.base_url, answer, before, now, site.endpoint.api_key))
+def _state_of(site: Site, answer: Answered | VllmError, last: CachedState | None, now: float) -> CachedState:
+    asked_at, api_key = (now, site.endpoint.api_key) if site.endpoint else (0, None)
+    return CachedState(asked_at, host_variables(site.base_url, answer, last.variables if last else None, now, api_key))
 
 
-def _is_young(sight: Sight | None, max_age: float | None, now: float) -> bool:
-    if sight is None or max_age is None or not sight.asked_at:
+def _is_young(state: CachedState, max_age: float | None, now: float) -> bool:
+    if max_age is None or not state.asked_at:
         return False
-    return max_age == 0 or 0 <= now - sight.asked_at < max_age
+    return max_age == 0 or 0 <= now - state.asked_at < max_age
 
 
-def _of_same_server(site: Site, sight: Sight | None) -> Sight | None:
-    moved = sight and site.base_url and sight.variables["vllm_base_url"] not in (None, site.base_url)
-    return None if moved else sight
+def _of_same_server(site: Site, state: CachedState | None) -> CachedState | None:
+    moved = state and site.base_url and state.variables["vllm_base_url"] not in (None, site.base_url)
+    return None if moved else state
 
 
-def recall(cache: MutableMapping, key: str) -> dict[str, Sight]:
-    """Return by host what the cache holds.
+def recall(cache: MutableMapping, key: str) -> dict[str, CachedState]:
+    """Return the cached state of each host.
 
-    :raises ValueError: when that cannot be read, or is something else.
+    :raises ValueError: if the cache cannot be read, or holds something else.
     """
     try:
         kept = cache.get(key)
     except Exception as error:
-        # Each cache plugin has errors of its own.
+        # Each cache plugin has its own errors.
         raise ValueError(str(error)) from None
     try:
         return {name: _recalled(**entry) for name, entry in ({} if kept is None else kept).items()}
@@ -127,15 +128,15 @@ def recall(cache: MutableMapping, key: str) -> dict[str, Sight]:
         raise ValueError("it holds something else than the state of endpoints") from None
 
 
-def remember(cache: MutableMapping, key: str, sights: Mapping[str, Sight]) -> None:
-    """Have Ansible write this to the cache when the inventory has been parsed."""
+def remember(cache: MutableMapping, key: str, states: Mapping[str, CachedState]) -> None:
+    """Have Ansible write the states to the cache once the inventory is parsed."""
     cache[key] = {
-        name: {"asked_at": sight.asked_at, "variables": dict(sight.variables)} for name, sight in sights.items()
+        name: {"asked_at": state.asked_at, "variables": dict(state.variables)} for name, state in states.items()
     }
 
 
-def _recalled(asked_at: float, variables: Mapping) -> Sight:
+def _recalled(asked_at: float, variables: Mapping) -> CachedState:
     if set(variables) != NAMES:
         raise ValueError()
     observed_from(variables["vllm_base_url"], variables["vllm_base_models"], variables["vllm_lora_adapters"])
-    return Sight(float(asked_at), variables)
+    return CachedState(float(asked_at), variables)

@@ -16,7 +16,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.inventory import expand_hostname_range
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option, quoted
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import NAMES
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import NAMED_BY
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import KEY_VARIABLE
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._sites import Connection, Site, check_keys, shortened
 
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
@@ -24,21 +24,21 @@ _ADVICE = "write it like [001:200], [a:f] or [0:9:3], as in any inventory of Ans
 
 
 def expand(option: str, text: str) -> list[str]:
-    """Return all that ``text`` stands for.
+    """Return the texts that ``text`` and its ranges stand for.
 
-    :param option: where it was written, for the error sentence.
+    :param option: the option that holds the text, for the error message.
     :raises VllmError: ``invalid_request`` for a range that does not parse.
     """
     return [expanded for expanded, _same in expand_in_step((option, text), (option, text))]
 
 
 def expand_in_step(names: tuple[str, str], urls: tuple[str, str]) -> list[tuple[str, str]]:
-    """Return the names with the URL of each. Both parameters are an option and what was written there.
+    """Return each name with its URL. Both parameters are the name of an option and its value.
 
-    A range of the URL goes in step with the same range of the name, or else with the one at the same place, so that
+    A range of the URL advances with the same range of the name, or else with the range at the same place: the host
     ``edge[001:200]`` can be at ``10.0.0.[1:200]``.
 
-    :raises VllmError: ``invalid_request`` for a range that does not parse, or that has none to go in step with.
+    :raises VllmError: ``invalid_request`` for a range that does not parse, or that has no range of the name to follow.
     """
     name, url = _Ranged(*names), _Ranged(*urls)
     partners = [_partner(name, url, place) for place in range(len(url.ranges))]
@@ -78,7 +78,7 @@ class _Ranged:
         except AnsibleError as error:
             raise self._bad_range(range_, str(error)) from None
         except ValueError:
-            raise self._bad_range(range_, "its ends must be numbers or letters, its step a number above 0") from None
+            raise self._bad_range(range_, "its ends must be numbers or letters, and its step above 0") from None
         if not values:
             raise self._bad_range(range_, "it is empty")
         return values
@@ -88,17 +88,17 @@ class _Ranged:
 
 
 def _partner(name: _Ranged, url: _Ranged, place: int) -> int:
-    """Return the place of the range in the name that the one in the URL goes in step with."""
+    """Return the place of the range in the name that this range of the URL advances with."""
     range_ = url.ranges[place]
     partner = name.ranges.index(range_) if range_ in name.ranges else place
     if partner >= len(name.ranges) or len(name.values[partner]) != len(url.values[place]):
-        problem = f"has the range {quoted(range_)}, which the name has no range of the same length for"
+        problem = f"has the range {quoted(range_)}, and the name has no range of the same length"
         raise invalid_option(url.option, problem, "write the same range in both")
     return partner
 
 
 def _is_address(text: str) -> bool:
-    """Whether the brackets hold an IPv6 address. No range is one: that would have no end."""
+    """Return whether the brackets hold an IPv6 address. No range is an IPv6 address, since a range has an end."""
     try:
         ipaddress.IPv6Address(text)
     except ValueError:
@@ -106,7 +106,7 @@ def _is_address(text: str) -> bool:
     return True
 
 
-# What an address is made of when it has been checked: scheme, host, port, path.
+# Parts of a checked address: scheme, host, port, path.
 _ADDRESS = re.compile(r"(https?)://\[?(.+?)\]?(?::(\d*))?((?:/.*)?)")
 _PORTS = {"http": "80", "https": "443"}
 _KINDS = {"base_url": str, "name": str, "api_key_env": str, "vars": Mapping}
@@ -115,7 +115,7 @@ _KINDS = {"base_url": str, "name": str, "api_key_env": str, "vars": Mapping}
 def listed_sites(entries: Iterable[object], connection: Connection) -> list[Site]:
     """Return one site for each URL, ranges expanded.
 
-    :raises VllmError: ``invalid_request``, with a sentence on a line of its own for each mistake.
+    :raises VllmError: ``invalid_request``, with one line for each mistake.
     """
     sites: list[Site] = []
     mistakes: list[str] = []
@@ -126,7 +126,7 @@ def listed_sites(entries: Iterable[object], connection: Connection) -> list[Site
             mistakes.append(mistake.message)
     hosts = {_server(site): site.name for site in sites}
     mistakes += _repetitions("server", map(_server, sites), "list each one once")
-    mistakes += _repetitions("host", hosts.values(), "give each entry a name of its own")
+    mistakes += _repetitions("host", hosts.values(), "give each entry its own name")
     if mistakes:
         raise VllmError("invalid_request", "\n".join(mistakes))
     return sites
@@ -146,9 +146,9 @@ def _check_values(option: str, entry: Mapping) -> None:
     name = entry.get("name", "unnamed")
     if not name.strip() or not name.isprintable():
         raise invalid_option(f"{option}.name", "is empty or has invisible characters", "give a name, or leave it out")
-    taken = [variable for variable in entry.get("vars", {}) if variable in {*NAMES, NAMED_BY}]
+    taken = [variable for variable in entry.get("vars", {}) if variable in {*NAMES, KEY_VARIABLE}]
     if taken:
-        problem = f"has {shortened(taken)}, which the inventory sets by itself"
+        problem = f"has {shortened(taken)}, which the inventory sets itself"
         raise invalid_option(f"{option}.vars", problem, "choose another name")
 
 
@@ -175,10 +175,11 @@ def _repetitions(kind: str, values: Iterable[str], advice: str) -> list[str]:
 
 
 def _server(site: Site) -> str:
-    """Return the address in the one of its spellings that has a port and no capitals in its host."""
+    """Return the address with a port and with the host in lower case, the same for all spellings of one server."""
     scheme, host, port, path = _address(site)
     return f"{scheme}://{host.lower()}:{port or _PORTS[scheme]}{path}"
 
 
 def _address(site: Site) -> tuple[str, ...]:
-    return _ADDRESS.fullmatch(site.base_url).groups()
+    found = _ADDRESS.fullmatch(site.base_url or "")
+    return found.groups() if found else ()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read what Ansible hands over: plain values, the key of a site, the variables of a role in their types."""
+"""Read values from Ansible: plain values, the key of a site, the variables of a role in their types."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.errors import UnsupportedError
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import read_adapters
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from ansible.module_utils.errors import AnsibleValidationError
     from ansible.playbook.task import Task
 
-# What the variable `omit` is before ansible-core 2.19, when it is text that goes on with a hash; since then a type of its own.
+# Before ansible-core 2.19, the variable `omit` is this text and a hash. Since then, it has its own type.
 _OMIT_TEXT = "__omit_place_holder__"
 _OMIT_TYPE = "_OmitType"
 
 
-def plain(value: object) -> object:
-    """Return it as dictionaries, lists and text: not lazy or tagged, as since ansible-core 2.19, nor ``!vault``, which before is
-    a type of its own, and without what is omitted."""
+def plain(value: Any) -> Any:
+    """Return the value as dictionaries, lists and text, without omitted entries. Since ansible-core 2.19, values are lazy and
+    tagged. Before, ``!vault`` is a type."""
     if isinstance(value, Mapping):
         return {plain(key): plain(item) for key, item in value.items() if not _is_omitted(item)}
     if isinstance(value, (list, tuple)):
@@ -36,8 +36,8 @@ def plain(value: object) -> object:
 
 
 def option_error(task: Task, problem: AnsibleValidationError) -> VllmError:
-    """Return the error for options that a module would not take."""
-    # The keyword `collections` lets a task use a short name, which ansible-doc does not find.
+    """Return the error for options that the module would refuse."""
+    # With the keyword `collections`, a task can use a short name, which ansible-doc does not find.
     module = task.resolved_action or task.action
     kind = f"Unsupported parameters for ({module}) module: " if isinstance(problem, UnsupportedError) else ""
     return VllmError("invalid_request", f"{kind}{problem}", f"see ansible-doc {module}")
@@ -47,14 +47,14 @@ def _is_omitted(value: object) -> bool:
     return type(value).__name__ == _OMIT_TYPE or (isinstance(value, str) and value.startswith(_OMIT_TEXT))
 
 
-#: The host variable that names the environment variable.
-NAMED_BY = "vllm_api_key_env"
+#: The host variable with the name of the environment variable that holds the key.
+KEY_VARIABLE = "vllm_api_key_env"
 
 
 def key_in(variable: str) -> str:
-    """Return the key that this environment variable of the controller holds.
+    """Return the key in this environment variable of the controller.
 
-    :raises VllmError: ``invalid_request`` where it is not set: the key of other sites is not this one's business.
+    :raises VllmError: ``invalid_request`` if the variable is not set. The key of other sites is never sent instead.
     """
     key = os.environ.get(variable)
     if not key:
@@ -67,9 +67,9 @@ _ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 
 def specification(load: Callable[[str], object], role: str) -> dict:
-    """Return the options of a role of this collection, by their names as variables.
+    """Return the options of a role of this collection, by the names of their variables.
 
-    :param load: reads a file of YAML.
+    :param load: reads a YAML file.
     """
     spec = plain(load(str(_ROLES / role / "meta" / "argument_specs.yml")))
     return spec["argument_specs"]["main"]["options"]
@@ -80,11 +80,11 @@ class SettingsReader:
     """Reads the variables of one host.
 
     :param options: name of a variable → its option, as in an argument spec.
-    :param prefix: of these names. It is cut off in the settings.
-    :param sources: setting → the variables that can give it. The first of them that gives something wins.
-    :param declaration: setting that holds declared adapters.
-    :param secrets: settings that are left where they are.
-    :param require: whether a variable that is required and missing is an error.
+    :param prefix: the prefix of these names. The settings do not have it.
+    :param sources: setting → its variables. The first variable with a value wins.
+    :param declaration: the setting that holds declared adapters.
+    :param secrets: settings that are not read.
+    :param require: True if a missing variable of a required option is an error.
     """
 
     options: Mapping
@@ -95,11 +95,11 @@ class SettingsReader:
     require: bool = True
 
     def settings(self, variables: Mapping, render: Callable[[object], object]) -> dict:
-        """Return the settings that are given or have a default, by their names without the prefix.
+        """Return the settings that have a value or a default, by their names without the prefix.
 
-        :param variables: of the host, as Ansible has them before they are rendered.
-        :param render: renders one of them.
-        :raises VllmError: ``invalid_request``, with a sentence that names the variable.
+        :param variables: the variables of the host, before Ansible renders them.
+        :param render: renders one variable.
+        :raises VllmError: ``invalid_request``, with a message that names the variable.
         """
         found = {}
         for variable, spec in self.options.items():
@@ -120,7 +120,7 @@ class SettingsReader:
                 continue
             value = _resolved(variable, variables[variable], render)
             if name == self.declaration:
-                # Null is a mistake here, and must not mean that nothing is declared.
+                # Null is a mistake here, and must not be read as an empty declaration.
                 return None if value is _OMITTED else read_adapters(variable, value)
             value = None if value is _OMITTED else read_option(variable, value, spec)
             if value is not None:
@@ -132,12 +132,12 @@ _OMITTED = object()
 
 
 def _resolved(variable: str, value: object, render: Callable[[object], object]) -> object:
-    """Never falls back on anything: a template that cannot be rendered is no variable that is not set."""
+    """Return the rendered value. A template that cannot be rendered is an error, never an unset variable."""
     try:
-        # In a container, from which everything that is omitted drops out.
+        # In a dictionary, from which `plain` removes an omitted value.
         return plain(render({"value": value})).get("value", _OMITTED)
     except Exception as error:
         # A template can raise anything.
         raise refused(
-            f"{variable} cannot be resolved ({printable(error).rstrip('.')})", "define what it uses"
+            f"{variable} cannot be resolved ({printable(error).rstrip('.')})", "define the variables that it uses"
         ) from None

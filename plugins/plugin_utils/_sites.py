@@ -1,13 +1,14 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The option ``from_hosts`` of the inventory: hosts that earlier inventory sources define."""
+"""The servers of an inventory, and the option ``from_hosts``: hosts that earlier inventory sources define."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ansible.inventory.helpers import get_group_vars
 from ansible.inventory.manager import InventoryManager
@@ -15,17 +16,22 @@ from ansible.utils.vars import combine_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option, printable, quoted
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import Endpoint, endpoint_of
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import NAMED_BY, key_in
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import KEY_VARIABLE, key_in
+
+if TYPE_CHECKING:
+    from ansible.inventory.data import InventoryData
+    from ansible.inventory.host import Host
+    from ansible.parsing.dataloader import DataLoader
 
 _SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Site:
-    """One host. What cannot be asked has a ``problem`` in place of an endpoint.
+    """One host. It has an endpoint to ask, or the ``problem`` why there is none.
 
-    :param base_url: None where none could be made.
-    :param variables: what the inventory file sets for it besides.
+    :param base_url: None if the host has no usable address.
+    :param variables: further variables that the inventory file sets for the host.
     """
 
     name: str
@@ -38,7 +44,7 @@ class Site:
 class Connection:
     """The connection options that all endpoints share.
 
-    :raises VllmError: ``invalid_request`` when one cannot be used.
+    :raises VllmError: ``invalid_request`` if an option cannot be used.
     """
 
     def __init__(self, options: Mapping) -> None:
@@ -46,9 +52,9 @@ class Connection:
         self._endpoint("http://localhost", options.get("api_key"))
 
     def site(self, name: str, base_url: str, api_key_env: str | None = None, variables: Mapping | None = None) -> Site:
-        """Return the site. One whose own key is missing or unusable is not asked: other keys are not its business.
+        """Return the site. If its own key is missing or unusable, the site is not asked, and no other key is sent.
 
-        :raises VllmError: ``invalid_request`` when the URL cannot be used.
+        :raises VllmError: ``invalid_request`` if the URL cannot be used.
         """
         endpoint = self._endpoint(base_url, None)
         problem = None
@@ -56,15 +62,17 @@ class Connection:
             endpoint = self._endpoint(base_url, key_in(api_key_env) if api_key_env else self._options.get("api_key"))
         except VllmError as error:
             problem = error
-        named = {NAMED_BY: api_key_env} if api_key_env else {}
-        return Site(name, endpoint.base_url, None if problem else endpoint, problem, {**(variables or {}), **named})
+        key_variable = {KEY_VARIABLE: api_key_env} if api_key_env else {}
+        return Site(
+            name, endpoint.base_url, None if problem else endpoint, problem, {**(variables or {}), **key_variable}
+        )
 
     def _endpoint(self, base_url: str, api_key: str | None) -> Endpoint:
         return endpoint_of({**self._options, "base_url": base_url, "api_key": api_key})
 
 
 def check_keys(option: str, entry: object, kinds: Mapping[str, type], required: Iterable[str]) -> None:
-    """Hold a dictionary of the inventory file to the keys that it may and must have.
+    """Refuse a dictionary of the inventory file that has an unknown key, a value of another type, or lacks a key.
 
     :raises VllmError: ``invalid_request`` for the first mistake.
     """
@@ -73,7 +81,7 @@ def check_keys(option: str, entry: object, kinds: Mapping[str, type], required: 
         raise invalid_option(option, "is not a dictionary", f"write one with {keys}")
     for key, value in entry.items():
         if key not in kinds:
-            raise invalid_option(f"{option}.{key}", "does not exist", f"there are {keys}")
+            raise invalid_option(f"{option}.{key}", "does not exist", f"use only {keys}")
         if not isinstance(value, kinds[key]):
             kind, advice = (
                 ("string", "put it between quotes") if kinds[key] is str else ("dictionary", "write key: value")
@@ -107,46 +115,46 @@ def host_sites(option: Mapping, hosts: HostsSoFar, render: Callable, connection:
     """Return one site for each host that matches the pattern.
 
     :param render: gets the template and the variables of a host, returns the text.
-    :raises VllmError: ``invalid_request`` when the option is not as it must be. What fails for one host is the problem
-        of its site.
+    :raises VllmError: ``invalid_request`` if the option has a mistake. A failure for one host is the problem of its site.
     """
     check_keys("from_hosts", option, {"pattern": str, "base_url": str}, required=["pattern", "base_url"])
-    sites = []
-    for host in hosts.matching(option["pattern"]):
-        try:
-            base_url = render(option["base_url"], hosts.variables(host))
-            sites.append(connection.site(host.name, base_url))
-        except VllmError as problem:
-            sites.append(Site(host.name, None, problem=problem))
-        except Exception as error:
-            # A template can raise anything.
-            problem = f"makes no URL for this host ({printable(error)})"
-            sites.append(
-                Site(host.name, None, problem=invalid_option("from_hosts.base_url", problem, "define what it uses"))
-            )
-    return sites
+    return [
+        _host_site(option["base_url"], host, hosts, render, connection) for host in hosts.matching(option["pattern"])
+    ]
+
+
+def _host_site(template: str, host: Host, hosts: HostsSoFar, render: Callable, connection: Connection) -> Site:
+    try:
+        return connection.site(host.name, render(template, hosts.variables(host)))
+    except VllmError as error:
+        problem = error
+    except Exception as error:
+        # A template can raise anything.
+        why = f"makes no URL for this host ({printable(error)})"
+        problem = invalid_option("from_hosts.base_url", why, "define the variables that it uses")
+    return Site(host.name, None, problem=problem)
 
 
 class HostsSoFar:
-    """The hosts of the sources that have been read so far."""
+    """The hosts of the inventory sources that Ansible has read so far."""
 
-    def __init__(self, inventory, loader, path: str) -> None:
+    def __init__(self, inventory: InventoryData, loader: DataLoader, path: str) -> None:
         self._inventory = inventory
         self._loader = loader
         self._sources = [*inventory.processed_sources, path]
 
-    def matching(self, pattern: str) -> list:
+    def matching(self, pattern: str) -> list[Host]:
         """Return the hosts that a play with this pattern would have."""
         manager = InventoryManager(self._loader, parse=False)
         manager._inventory = self._inventory
-        # Only this puts hosts into the groups "all" and "ungrouped". It forgets which source is being read.
+        # Only this puts hosts into the groups "all" and "ungrouped". It also resets the current source.
         source = self._inventory.current_source
         self._inventory.reconcile_inventory()
         self._inventory.current_source = source
         return [host for host in manager.get_hosts(pattern) if host.name in self._inventory.hosts]
 
-    def variables(self, host) -> dict:
-        """Return the variables of the host and its groups, those in group_vars and host_vars included."""
+    def variables(self, host: Host) -> dict:
+        """Return the variables of the host and its groups, including those in group_vars and host_vars."""
         groups = host.get_groups()
         found = combine_vars(get_group_vars(groups), self._from_files(groups))
         return combine_vars(combine_vars(found, host.get_vars()), self._from_files([host]))
@@ -155,17 +163,17 @@ class HostsSoFar:
         return get_vars_from_inventory_sources(self._loader, self._sources, entities, "all")
 
     def put_into_groups(self, name: str, variables: Mapping) -> list[str]:
-        """Put an endpoint into its groups. An earlier source may have put it into others; this one has the last word.
+        """Put an endpoint into its groups. If an earlier source put it into other groups, this source decides.
 
-        :param variables: what the inventory tells of the endpoint.
-        :return: what a user has to know of an earlier source.
+        :param variables: the variables that the inventory sets for the endpoint.
+        :return: warnings about an earlier source.
         """
         earlier = self._inventory.get_host(name)
         known = dict(earlier.vars) if earlier else {}
         state, other = _STATES if variables["vllm_reachable"] else _STATES[::-1]
         for group in ("vllm", state):
             self._inventory.add_host(name, group=group)
-        self._inventory.groups[other].remove_host(self._inventory.get_host(name))
+        self._inventory.groups[other].remove_host(self._inventory.hosts[name])
         urls = known.get("vllm_base_url"), variables["vllm_base_url"]
         if "vllm_reachable" not in known or urls[0] == urls[1]:
             return []

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is the same for all modules that talk to a server: run inside Ansible's worker where the task is the controller's.
+"""The action of all modules that talk to a server. If the task runs on the controller, Ansible's worker does the work.
 
-A module run starts a Python process, which takes ten times as long as the request that it is for. Where the task runs
-elsewhere, its module is run as usual, with the key of the controller's environment.
+A module starts a Python process, which takes ten times as long as its request. If the task runs on another host, Ansible
+runs the module as usual, with the key of the controller's environment.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import pwd
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ansible import constants as C
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator, ValidationResult
@@ -24,31 +24,28 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure
 from ansible_collections.sovereign.vllm.plugins.module_utils._http.transport import REQUESTS_IMPORT_ERROR
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import ServerOperation
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import NAMED_BY, key_in, option_error, plain
-
-if TYPE_CHECKING:
-    from ansible.plugins.action import ActionBase
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import KEY_VARIABLE, key_in, option_error, plain
 
 
 def runs_in_worker(action: ActionBase, task_vars: dict) -> bool:
-    """Return whether the worker can do the work itself: a local connection, no other user, no async, no Python that the
-    user pinned to another one, and ``requests`` at hand."""
+    """Return whether the worker can do the work: with a local connection, the same user, the same Python, ``requests``
+    installed, and no async."""
     return (
         action._connection.transport == "local"
         and not action._task.async_val
         and not REQUESTS_IMPORT_ERROR
-        and not _becomes_somebody_else(action)
+        and not _becomes_another_user(action)
         and not _is_pinned_elsewhere(action, task_vars)
     )
 
 
-def _becomes_somebody_else(action: ActionBase) -> bool:
+def _becomes_another_user(action: ActionBase) -> bool:
     become = action._connection.become
     if become is None:
         return False
     try:
         user = pwd.getpwnam(become.get_option("become_user", playcontext=action._play_context))
-    # Nobody of that name here, or a way to become somebody that has no default.
+    # The controller has no such user, or the become plugin has no default user.
     except (KeyError, TypeError):
         return True
     return user.pw_uid != os.geteuid()
@@ -62,27 +59,28 @@ def _is_pinned_elsewhere(action: ActionBase, task_vars: dict) -> bool:
     if pinned is None:
         pinned = C.config.get_config_value("INTERPRETER_PYTHON")
     pinned = action._templar.template(pinned)
-    # "auto", "auto_silent", "auto_legacy": the user left it to Ansible. Paths are compared as written, since the Python of
-    # a virtual environment and the one that it links to have other libraries.
+    # "auto", "auto_silent", "auto_legacy": Ansible chooses. Paths are compared as written, since the Python of a virtual
+    # environment has other libraries than the Python that it links to.
     return not str(pinned).startswith("auto") and pinned != sys.executable
 
 
 class WorkerAction(ActionBase):
-    #: What the module does; set by each action.
+    #: The work of the module. Each action sets it.
     operation: ServerOperation
 
-    # Only the module can be run asynchronously, and is.
+    # With async, the module runs.
     _supports_async = True
     _supports_check_mode = True
 
-    def run(self, tmp=None, task_vars=None) -> dict:
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
+        task_vars = task_vars or {}
         environment: dict = {}
         self._compute_environment_string(environment)
         in_worker = runs_in_worker(self, task_vars)
         try:
             args = {**self._key_of_site(environment, task_vars), **self._task.args}
-            # As a module has it: the keyword `environment` reaches the options and the proxy and certificate variables.
+            # As in a module, the keyword `environment` sets options and the variables of proxies and certificates.
             with _set(environment):
                 validation = ModuleArgumentSpecValidator(self.operation.argument_spec).validate(plain(args))
                 self._refuse(validation, in_worker)
@@ -94,14 +92,14 @@ class WorkerAction(ActionBase):
         return {**result, **self._run_module(args, environment, task_vars)}
 
     def _key_of_site(self, environment: dict, task_vars: dict) -> dict:
-        """Return the option with the key of a host that has one of its own, unless the task gives one."""
-        named = self._templar.template(task_vars.get(NAMED_BY))
-        if not named or "api_key" in self._task.args or "VLLM_API_KEY" in environment:
+        """Return the option with the host's own key, if it has one and the task does not give one."""
+        variable = self._templar.template(task_vars.get(KEY_VARIABLE))
+        if not variable or "api_key" in self._task.args or "VLLM_API_KEY" in environment:
             return {}
-        return {"api_key": key_in(named)}
+        return {"api_key": key_in(variable)}
 
     def _refuse(self, validation: ValidationResult, in_worker: bool) -> None:
-        """Raise VllmError for options that the module would not take. What is missing may be in the host's environment."""
+        """Raise VllmError for options that the module would refuse. A missing option may be in the host's environment."""
         problems = [one for one in validation.errors.errors if in_worker or not isinstance(one, RequiredError)]
         if problems:
             raise option_error(self._task, problems[0])

@@ -20,7 +20,7 @@ OFF = {
     "server": ("unreachable", "the connection was refused"),
     "misspelled": (
         "not_declared",
-        "it has no variable lora_adapters_adapters, but one that is named lora_adapter_adapters",
+        "its variable lora_adapters_adapters is not defined, but lora_adapter_adapters is",
     ),
 }
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"

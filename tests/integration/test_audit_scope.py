@@ -28,7 +28,7 @@ def test_a_site_for_which_nothing_is_declared_is_not_audited(fleet: Fleet, sourc
         "edge3": "not_declared",
     }
     assert "lora_adapters_adapters is null; give a list" in sites["edge2"]["reason"]
-    assert "no variable lora_adapters_adapters, but one that is named lora_adapter_adapters" in sites["edge3"]["reason"]
+    assert "variable lora_adapters_adapters is not defined, but lora_adapter_adapters is" in sites["edge3"]["reason"]
     assert sites["edge3"]["reason"] in html.unescape(fleet.page())
     assert sites["edge2"]["adapters"] == sites["edge3"]["adapters"] == []
     assert run.returncode == 2

@@ -222,7 +222,9 @@ def test_a_variable_that_cannot_be_resolved_asks_no_other_server(new_site: NewSi
         for name in names:
             assert found[name]["verdict"] == "failed"
             assert found[name]["reason"].startswith(f"{name} cannot be resolved (")
-            assert "undefined" in found[name]["reason"] and found[name]["reason"].endswith("; define what it uses.")
+            assert "undefined" in found[name]["reason"] and found[name]["reason"].endswith(
+                "; define the variables that it uses."
+            )
     site = {**IN_WORKER, **hosts["lora_adapters_base_url"]}
     run = run_playbook(ROLE, {"site": site}, tmp_path / "role", rc=2, environment=environment)
     assert "'nowhere' is undefined" in run.output

@@ -52,7 +52,7 @@ MISTAKES = {
     "range in name": (one(name="e[1:", base_url=CLOSED), "endpoints[0].name has a bracket without its partner"),
     "ranges of two lengths": (
         one(name="e[1:3]", base_url="http://127.0.0.[1:4]"),
-        "Option endpoints[0].base_url has the range '[1:4]', which the name has no range of the same length for",
+        "Option endpoints[0].base_url has the range '[1:4]', and the name has no range of the same length",
     ),
     "range in URL alone": (one(name="e", base_url="http://127.0.0.[1:4]"), "no range of the same length"),
     "workers is 0": ({"endpoints": [CLOSED], "workers": 0}, "Option workers is less than 1"),
