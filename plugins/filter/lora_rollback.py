@@ -50,7 +50,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: What to load and to unload.
+  description: The adapters to load and to unload.
   type: dict
   contains:
     adapters:

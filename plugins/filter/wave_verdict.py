@@ -60,7 +60,7 @@ _value:
       type: list
       elements: str
     stop:
-      description: Whether more sites failed or were lost than O(max_fail_percentage) allows.
+      description: True if more sites failed or were lost than O(max_fail_percentage) allows.
       type: bool
 """
 
