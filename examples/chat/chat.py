@@ -1,12 +1,12 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A page that asks the models of an inventory: pick a site and an adapter, ask, and see the answer and who gave it.
+"""A page that asks the models of an inventory: choose a site and an adapter, ask, and see the answer and the site that gave it.
 
     python3 chat.py -i sites.vllm.yml --port 8080
 
-Needs ansible-core, requests and the collection, and nothing else. The browser speaks to this program alone, which speaks to the
-sites: their addresses come from the inventory, their keys from the environment, and neither reaches the browser. The key is in
-VLLM_API_KEY, or for a site with a key of its own in the variable that its host variable chat_key_env names.
+Needs only ansible-core, requests and the collection. The browser sends requests only to this program, which asks the sites. The
+addresses of the sites come from the inventory and their keys from the environment, and the browser gets neither. The key is in
+VLLM_API_KEY, or for a site with a different key in the variable that its host variable chat_key_env names.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 PAGE = Path(__file__).with_name("chat.html")
-_FRESH_FOR = 10.0  # seconds that what the inventory said is good for
+_FRESH_FOR = 10.0  # seconds until the inventory is read again
 _LONGEST_QUESTION = 16_384  # bytes
 _LONGEST_WAIT = 120.0  # seconds for an answer
 _TOKENS = 48
 
 
 class Sites:
-    """What `ansible-inventory` tells of the sites, asked for again when it is no longer fresh."""
+    """The sites as `ansible-inventory` lists them, read again after `_FRESH_FOR`."""
 
     def __init__(self, inventory: str) -> None:
         self._inventory = inventory
@@ -51,7 +51,7 @@ class Sites:
             return self._variables
 
     def overview(self) -> list[dict]:
-        """Return what the page shows of the sites."""
+        """Return the sites as the page shows them."""
         return [
             {
                 "site": site,
@@ -64,7 +64,7 @@ class Sites:
         ]
 
     def ask(self, site: str, model: str, question: str) -> str:
-        """Return the answer of a model; raises LookupError for what no site serves, and OSError for what goes wrong."""
+        """Return the answer of a model. Raises LookupError if the site does not serve it, and OSError if the request fails."""
         variables = self.variables()[site]
         served = [base["id"] for base in variables["vllm_base_models"]]
         served += [adapter["name"] for adapter in variables["vllm_lora_adapters"]]
@@ -78,14 +78,14 @@ class Sites:
             )
             return said["choices"][0]["message"]["content"]
         except urllib.error.HTTPError as error:
-            # A base model without a chat template can still go on with a text.
+            # A base model without a chat template can still complete a text.
             if error.code not in (400, 404):
                 raise
             return _post(url + "/v1/completions", dict(limit, prompt=question), key)["choices"][0]["text"]
 
 
 def _text(decoded: dict) -> object:
-    """Take the wrapping off that Ansible prints around text which templates must never evaluate: here it is only text."""
+    """Unwrap text that Ansible marks so that templates never evaluate it. Here it is only text."""
     return decoded.get("__ansible_unsafe", decoded)
 
 
@@ -103,7 +103,7 @@ class Handler(BaseHTTPRequestHandler):
     sites: Sites
 
     def parse_request(self) -> bool:
-        # Whoever owns a name can have it point here, and a page of that name would count as ours in the browser.
+        # The owner of any name can let it point here, and the browser would treat a page of that name as this page.
         if super().parse_request():
             if self.headers.get("Host", "").split(":")[0] in ("127.0.0.1", "localhost"):
                 return True
@@ -124,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
             self._json(HTTPStatus.NOT_FOUND, {"problem": "There is no such page."})
 
     def do_POST(self) -> None:
-        # Pages of other origins cannot send JSON here without being asked first, and the answer to that is no.
+        # Before a page of another origin can send JSON, the browser asks for permission here, and gets none.
         if self.path != "/ask" or self.headers.get_content_type() != "application/json":
             self._json(HTTPStatus.NOT_FOUND, {"problem": "There is no such page."})
             return
@@ -138,7 +138,7 @@ class Handler(BaseHTTPRequestHandler):
             site, model, question = (str(asked[key]) for key in ("site", "model", "question"))
             self._json(HTTPStatus.OK, {"site": site, "model": model, "answer": self.sites.ask(site, model, question)})
         except (ValueError, TypeError, KeyError, LookupError):
-            self._json(HTTPStatus.BAD_REQUEST, {"problem": "No site serves that: read the page anew."})
+            self._json(HTTPStatus.BAD_REQUEST, {"problem": "The site does not serve this model. Reload the page."})
         except OSError as error:
             status = f" (HTTP {error.code})" if isinstance(error, urllib.error.HTTPError) else ""
             self._json(HTTPStatus.BAD_GATEWAY, {"problem": f"{site} did not answer{status}."})
@@ -155,7 +155,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: questions are nobody's business."""
+        """Log nothing: questions are private."""
 
 
 def main() -> None:

@@ -118,10 +118,15 @@ def _served_name(name: str, artifact: dict | None) -> str:
     return f"{name}-{artifact['digest'].partition(':')[2][:8]}" if artifact else name
 
 
+def can_be_served_as(declared: str, name: str) -> bool:
+    """Return whether the second name is the declared one, with or without the digits of a version."""
+    return re.fullmatch(re.escape(declared) + "(-[0-9a-f]{8})?", name) is not None
+
+
 def _is_of_one(served: dict, adapters: list) -> bool:
     """Return whether this adapter was staged for one of the adapters, by its name and root. Others can have the name."""
     return any(
-        re.fullmatch(re.escape(adapter["name"]) + "(-[0-9a-f]{8})?", served["name"])
+        can_be_served_as(adapter["name"], served["name"])
         and re.search("/" + re.escape(folder_of(adapter["name"])) + "/[0-9a-f]{12}/*$", served["root"])
         for adapter in adapters
     )

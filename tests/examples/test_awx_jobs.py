@@ -18,7 +18,7 @@ from tests.examples.conftest import EXAMPLES
 from tests.examples.fleet import DECLARED, KEY, SITES, Fleet
 
 AUDITED = "Compare the site with its declaration"
-SERVED = "Serve what is declared"
+SERVED = "Serve the declared adapters"
 
 
 @pytest.fixture

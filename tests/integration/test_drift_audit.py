@@ -23,7 +23,7 @@ def test_every_site_gets_its_verdict(fleet: Fleet, source: str) -> None:
     # As in an ansible.cfg for other work, under which a host would not wait for the others.
     run = fleet.audit(drift_audit_source=source, settings={"ANSIBLE_STRATEGY": "free"})
     assert run.returncode == 0, run.stdout + run.stderr
-    assert run.stdout.count("Say what was found") == 1
+    assert run.stdout.count("Show the report") == 1
     report = fleet.report()
     assert verdicts(report) == {"edge1": "in_sync", "edge2": "drifted", "edge3": "unreachable"}
     assert report["summary"] == {

@@ -215,5 +215,5 @@ def test_the_gateway_switches_while_both_names_are_served(new_site: NewSite, tmp
     run = switched([new], rc=0)
     assert list(site.server.served()) == [new]
     order = [result.task for result in run.results]
-    grace = order.index("Leave requests under the old names time to end")
+    grace = order.index("Wait for requests under the replaced names to end")
     assert order.index("Point the gateway to the new name") < grace < order.index("Unload the old names")

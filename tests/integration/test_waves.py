@@ -121,7 +121,7 @@ def test_a_wave_that_fails_gives_names_gateway_and_statistic_back(new_site: NewS
     assert statistic["canary"]["sql"] == new
 
     assert "Could not ask" in said(output, "broken")
-    assert "It serves again what it served before. Out of reach, and left alone: away, ssh_down." in said(output, "one")
+    assert "The site serves again what it served before. Offline and left alone: away, ssh_down." in said(output, "one")
     assert not ssh_down.watched.writes
     assert "Could not match supplied host pattern" not in output
 
@@ -153,11 +153,11 @@ def test_each_site_says_why_it_failed_and_whether_it_is_back(
         lora_adapters_max_fail_percentage=100,
     )
     assert "Could not ask" in said(output, "stuck") and "EngineCore is gone" in said(output, "stuck")
-    assert "It could not be taken back to what it served before, so look at it: " in said(output, "stuck")
+    assert "The site could not be restored to what it served before. Check it by hand: " in said(output, "stuck")
     assert said(output, "unread").endswith("Nothing was changed at this site.")
     assert boot_file(unread).is_dir() and not unread.watched.writes
     assert "vLLM does not serve DoRA" in said(output, "refused")
-    assert said(output, "refused").endswith("It serves again what it served before.")
+    assert said(output, "refused").endswith("The site serves again what it served before.")
     assert refused.server.served() == dict.fromkeys(("sql", jinja), gone[refused])
     assert not ran.exists(), "what a server says is never evaluated"
     assert "'nowhere' is undefined" in said(output, "keyed")

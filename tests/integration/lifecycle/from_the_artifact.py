@@ -17,9 +17,9 @@ ROLE = """
   ansible.builtin.include_role:
     name: sovereign.vllm.lora_adapters
 """
-STAGE, SERVE = "Stage the artifacts", "Serve what is declared"
-BOOT = "Write the arguments with which the server starts"
-SMOKE, KEEP = "Ask each adapter for a token", "Remove the versions that none of them lists"
+STAGE, SERVE = "Stage the artifacts", "Serve the declared adapters"
+BOOT = "Write the boot file"
+SMOKE, KEEP = "Ask each adapter for a token", "Remove the versions that no server lists"
 
 
 def converge(site: Site, *adapters: dict[str, Any], **how: Any) -> Run:
