@@ -27,7 +27,7 @@ from tools.session_steps import COLLECTIONS, INSTALLED, TREE, installed, measure
 antsibull_nox.load_antsibull_nox_toml()
 # Their environments are shared: tools/environments.py makes them.
 check = functools.partial(nox.session, venv_backend="none")
-tool = functools.partial(nox.session, venv_backend="none")
+tool = functools.partial(nox.session, venv_backend="none", default=False)
 nox.options.error_on_external_run = False
 nox.options.reuse_venv = "yes"
 # They keep both cores busy: tools/run_steps.sh runs each alone, and three of the others side by side.
@@ -158,21 +158,31 @@ def examples(session: nox.Session) -> None:
 @nox.parametrize("name", ENDS, ids=ENDS)
 def sanity(session: nox.Session, name: str) -> None:
     """ansible-test sanity, without a file of exceptions."""
-    ansible_test_sanity(session, name)
+    ansible_test(session, name, "sanity")
+
+
+@check(name="ansible-test")
+@nox.parametrize("command", ["units", "integration"], ids=["units", "integration"])
+def ansible_test_others(session: nox.Session, command: str) -> None:
+    """ansible-test units and integration work in a clone."""
+    # A selection: the session `unit` runs all of them, and this shows that ansible-test can run them too.
+    some = ("tests/unit/plugins/filter/", "tests/unit/plugins/module_utils/_vllm/") if command == "units" else ()
+    ansible_test(session, NEWEST, command, *some)
 
 
 @tool(name="sanity-between")
 @nox.parametrize("name", BETWEEN, ids=BETWEEN)
 def sanity_between(session: nox.Session, name: str) -> None:
-    """The same on the supported versions of ansible-core in between, for the public CI."""
-    ansible_test_sanity(session, name)
+    """ansible-test sanity on the supported versions of ansible-core in between, for the public CI."""
+    ansible_test(session, name, "sanity")
 
 
-def ansible_test_sanity(session: nox.Session, name: str) -> None:
-    # Of its own, since ansible-test writes into it.
-    collection = BUILD / f"sanity-{name}/ansible_collections/sovereign/vllm"
+def ansible_test(session: nox.Session, name: str, command: str, *arguments: str) -> None:
+    # ansible-test writes into the collection, so each session has its own copy.
+    collection = BUILD / f"ansible-test-{command}-{name}/ansible_collections/sovereign/vllm"
     tree(session, collection)
-    run(session, core(name), "python", "tools/run_sanity.py", collection, *session.posargs)
+    arguments = tuple(session.posargs) or arguments
+    run(session, core(name), "python", "tools/run_ansible_test.py", collection, command, *arguments)
 
 
 @check
