@@ -27,7 +27,7 @@ from tools.session_steps import COLLECTIONS, INSTALLED, TREE, installed, measure
 antsibull_nox.load_antsibull_nox_toml()
 # Their environments are shared: tools/environments.py makes them.
 check = functools.partial(nox.session, venv_backend="none")
-tool = functools.partial(nox.session, venv_backend="none")
+tool = functools.partial(nox.session, venv_backend="none", default=False)
 nox.options.error_on_external_run = False
 nox.options.reuse_venv = "yes"
 # They keep both cores busy: tools/run_steps.sh runs each alone, and three of the others side by side.
@@ -58,10 +58,10 @@ def metadata(session: nox.Session) -> None:
         paths = sorted(PROJECT.glob(f".github/{files}"))
         run(session, made.larger_tools(), "check-jsonschema", "--builtin-schema", f"vendor.{schema}", *paths)
     run(session, made.larger_tools(), "antsibull-changelog", "lint")
-    sessions = Path(__file__).read_text(encoding="utf-8")
-    for suite in sorted({test.parts[-2] for test in PROJECT.glob("tests/*/test_*.py")}):
-        if f'"tests/{suite}"' not in sessions:
-            session.error(f"No session runs tests/{suite}.")
+    suites = re.findall(r'"(tests/[a-z_/]+)"', Path(__file__).read_text(encoding="utf-8"))
+    for test in sorted(PROJECT.glob("tests/**/test_*.py")):
+        if not any(test.is_relative_to(PROJECT / suite) for suite in suites):
+            session.error(f"No session runs {test}.")
 
 
 @check
@@ -71,11 +71,13 @@ def typing(session: nox.Session) -> None:
     run(session, newest(), "python", "tools/check_types.py", TREE, *session.posargs)
 
 
-@check(tags=BUSY)
+@check
 @nox.parametrize("name", [*MATRIX, OLDEST_HOST], ids=[*MATRIX, OLDEST_HOST])
 def unit(session: nox.Session, name: str) -> None:
     """Unit tests on supported versions of ansible-core and Python, and on the oldest Python of a managed host."""
-    pytest(session, core(name), "-n", "auto", "tests/unit")
+    # Properties are tried with a hundred examples on the newest, and tests outside of plugins/ only read the project's texts.
+    what = ("tests/unit",) if name == NEWEST else ("--hypothesis-profile", "few", "tests/unit/plugins")
+    pytest(session, core(name), *what)
 
 
 @check(name="stand-in")
@@ -158,21 +160,31 @@ def examples(session: nox.Session) -> None:
 @nox.parametrize("name", ENDS, ids=ENDS)
 def sanity(session: nox.Session, name: str) -> None:
     """ansible-test sanity, without a file of exceptions."""
-    ansible_test_sanity(session, name)
+    ansible_test(session, name, "sanity")
+
+
+@check(name="ansible-test")
+@nox.parametrize("command", ["units", "integration"], ids=["units", "integration"])
+def ansible_test_others(session: nox.Session, command: str) -> None:
+    """ansible-test units and integration work in a clone."""
+    # A selection: the session `unit` runs all of them, and this shows that ansible-test can run them too.
+    some = ("tests/unit/plugins/filter/", "tests/unit/plugins/module_utils/_vllm/") if command == "units" else ()
+    ansible_test(session, NEWEST, command, *some)
 
 
 @tool(name="sanity-between")
 @nox.parametrize("name", BETWEEN, ids=BETWEEN)
 def sanity_between(session: nox.Session, name: str) -> None:
-    """The same on the supported versions of ansible-core in between, for the public CI."""
-    ansible_test_sanity(session, name)
+    """ansible-test sanity on the supported versions of ansible-core in between, for the public CI."""
+    ansible_test(session, name, "sanity")
 
 
-def ansible_test_sanity(session: nox.Session, name: str) -> None:
-    # Of its own, since ansible-test writes into it.
-    collection = BUILD / f"sanity-{name}/ansible_collections/sovereign/vllm"
+def ansible_test(session: nox.Session, name: str, command: str, *arguments: str) -> None:
+    # ansible-test writes into the collection, so each session has its own copy.
+    collection = BUILD / f"ansible-test-{command}-{name}/ansible_collections/sovereign/vllm"
     tree(session, collection)
-    run(session, core(name), "python", "tools/run_sanity.py", collection, *session.posargs)
+    arguments = tuple(session.posargs) or arguments
+    run(session, core(name), "python", "tools/run_ansible_test.py", collection, command, *arguments)
 
 
 @check

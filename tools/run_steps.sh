@@ -4,8 +4,8 @@
 #
 # usage: run_steps.sh NOX
 # Runs all of nox's default sessions, goes on after a failure so that one run shows all of them, and sums up at the end.
-# nox does that too, but this script adds a log of each session, the times, the number of tests, and runs three sessions at
-# a time, except those that keep both cores busy.
+# Beside what nox does, this script keeps a log of each session, tells its time, its CPU time and its number of tests, and
+# runs three sessions at a time, except those that keep both cores busy.
 set -uo pipefail
 
 nox=$1
@@ -19,10 +19,11 @@ sessions() {
 
 # Shows what a session printed when it has ended, and leaves a line for the summary. Fails when the session does.
 step() {
-    local session=$1 began=$SECONDS result=ok counts
-    "$nox" --session "$session" </dev/null >"$logs/$session.log" 2>&1 || result=FAILED
+    local session=$1 began=$SECONDS result=ok TIMEFORMAT='%U %S' cpu counts
+    { time "$nox" --session "$session" </dev/null >"$logs/$session.log" 2>&1 || result=FAILED; } 2>"$logs/$session.cpu"
+    cpu=$(awk '{ print int($1 + $2) }' "$logs/$session.cpu")
     counts=$(grep -oE '[0-9]+ (passed|failed|error|skipped)[^=]* in [0-9.]+s' "$logs/$session.log" | paste -sd ';')
-    printf '%-24s %-6s %5d s  %s\n' "$session" "$result" "$((SECONDS - began))" "$counts" >"$logs/$session.result"
+    printf '%-26s %-6s %5d s %5d s CPU  %s\n' "$session" "$result" "$((SECONDS - began))" "$cpu" "$counts" >"$logs/$session.result"
     printf '\n=== %s\n%s\n' "$session" "$(cat "$logs/$session.log")"
     [[ $result == ok ]]
 }
@@ -44,5 +45,7 @@ grep -vxF "$busy" <<<"$all" | tac | xargs -P 3 -I SESSION bash -c 'step "$1"' st
 printf '\n=== Summary\n'
 for session in $all; do
     cat "$logs/$session.result"
-done
+done | awk -v wall="$SECONDS" '
+    { print; cpu += $5 }
+    END { printf "%d sessions in %.1f minutes, with %.1f minutes of CPU\n", NR, wall / 60, cpu / 60 }'
 exit "$failed"

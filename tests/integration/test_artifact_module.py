@@ -73,16 +73,16 @@ def test_an_option_that_makes_no_sense_is_one(tmp_path: Path) -> None:
     assert result["error"]["code"] == "invalid_request"
 
 
-def test_two_gigabytes_take_little_memory(tmp_path: Path) -> None:
+def test_a_large_file_takes_little_memory(tmp_path: Path) -> None:
     adapter = write_adapter(tmp_path / "adapter", rank=8)
     modules = [f"model.layers.{number}.mlp.down_proj" for number in range(64)]
-    # The file is sparse: 2 GiB of zeros that take no space on the disk.
-    size = 2**31 // (len(modules) * 2 * 8 * 4)
+    # The file is sparse: 256 MiB of zeros that take no space on the disk.
+    size = 2**28 // (len(modules) * 2 * 8 * 4)
     shapes = {f"{module}.lora_A.weight": [8, size] for module in modules}
     rewrite_weights(adapter, {**shapes, **{f"{module}.lora_B.weight": [size, 8] for module in modules}})
     result, memory = run_module(tmp_path, path=str(adapter))
     assert result["problems"] == []
-    assert result["size"] > 2**31
+    assert result["size"] > 2**28
     assert memory < 100_000
 
 

@@ -28,7 +28,7 @@ def _module(text: str) -> tuple[str, Any]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="vllm_stand_in", description="A server that answers like vLLM, without a model."
+        prog="python -m tests.stand_in", description="A server that answers like vLLM, without a model."
     )
     parser.add_argument("--profile", default="0.32", help=f"one of {', '.join(PROFILES)}, or any release from 0.6.1 on")
     parser.add_argument("--static", action="append", type=_module, default=[], metavar="NAME=PATH")

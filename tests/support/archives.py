@@ -77,7 +77,8 @@ def write(file: Path, content: bytes) -> Path:
     return file
 
 
-Archive = Callable[[dict[str, bytes]], bytes]
+# As text, for unit tests import this on Python 3.8.
+Archive = "Callable[[dict[str, bytes]], bytes]"
 
 
 def with_members(*more: tuple[tarfile.TarInfo, bytes]) -> Archive:

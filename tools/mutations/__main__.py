@@ -53,9 +53,8 @@ def mutate(tree: Path, mutation: Mutation, write: bool = True) -> None:
     file = tree / "plugins" / "module_utils" / f"{mutation.module}.py"
     text = (PROJECT / file.relative_to(tree)).read_text(encoding="utf-8")
     if text.count(mutation.before) != 1:
-        sys.exit(
-            f"'{mutation.promise}': {file.name} has the text to replace {text.count(mutation.before)} times, not once."
-        )
+        times = text.count(mutation.before)
+        sys.exit(f"'{mutation.promise}': {mutation.module}.py has the text to replace {times} times, not once.")
     if write:
         file.write_text(text.replace(mutation.before, mutation.after), encoding="utf-8")
 

@@ -18,7 +18,6 @@ from pathlib import Path
 import pytest
 
 from tests.real_vllm import RealServer
-from tests.real_vllm.layout import DEFAULT_VERSION
 from tests.support.recorder import Recorder
 from tests.support.server import Server
 from tests.support.site import Site
@@ -27,11 +26,6 @@ pytest.register_assert_rewrite("tests.integration.lifecycle")
 
 RAN_ON = pytest.StashKey[str]()
 Real = tuple[Server, Path]
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    what = "release of vLLM's CPU build, installed if need be, where VLLM_EXTERNAL_URL names no server"
-    parser.addoption("--vllm", metavar="RELEASE", default=DEFAULT_VERSION, help=what)
 
 
 @contextmanager

@@ -12,19 +12,13 @@ import pytest
 from tests.real_vllm import RealServer
 from tests.real_vllm.artifacts import ensure_model
 from tests.real_vllm.install import install
-from tests.real_vllm.layout import DEFAULT_VERSION
 from tests.real_vllm.peft.catalogue import KINDS
-from tests.real_vllm.peft.environment import DEFAULT_PEFT, make
+from tests.real_vllm.peft.environment import make
 from tests.real_vllm.peft.kinds import TIED
 from tests.real_vllm.peft.measuring import Result, measure_all
 from tests.real_vllm.peft.table import lines
 
 RESULTS = pytest.StashKey["list[Result]"]()
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--vllm", metavar="RELEASE", default=DEFAULT_VERSION, help="release of vLLM's CPU build")
-    parser.addoption("--peft", metavar="RELEASE", default=DEFAULT_PEFT, help="release of PEFT")
 
 
 @pytest.fixture(scope="session")
