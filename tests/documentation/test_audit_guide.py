@@ -23,7 +23,7 @@ OFF = {
         "it has no variable lora_adapters_adapters, but one that is named lora_adapter_adapters",
     ),
 }
-QUICKSTART = Path(__file__).parents[1] / "demo" / "quickstart"
+QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"
 
 
 def test_what_is_shown(examples: Path, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the README shows is what there is, and its quickstart does what it says, command by command."""
+"""The README lists all content, and each command of its quickstart does as described."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.server import Server
 
 PROJECT = Path(__file__).resolve().parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-QUICKSTART = PROJECT / "tests" / "demo" / "quickstart"
+QUICKSTART = PROJECT / "examples" / "quickstart"
 URL = "http://127.0.0.1:8000"  # in the README
 CONTENT = (
     "plugins/modules/*.py",

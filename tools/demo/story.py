@@ -16,7 +16,7 @@ from tools.demo import http, screen
 from tools.demo.playbook import Run, run
 from tools.demo.servers import DemoServer, url_where_nothing_listens
 
-QUICKSTART = Path(__file__).with_name("quickstart")
+QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"
 AUDIT = ("site.yml", "--check", "--diff")
 
 
