@@ -70,7 +70,7 @@ def test_the_sentences_shown_are_the_ones_printed(new_site: NewSite, examples: P
 @pytest.mark.parametrize(("key", "rc"), [("sk-right", 0), ("sk-wrong", 2)])
 def test_the_rescue_shown_passes_over_what_may_pass_by_itself(key: str, rc: int, new_site: NewSite) -> None:
     with Guide("errors_guide") as guide:
-        tasks = guide.take("- name: Serve what is declared\n")
+        tasks = guide.take("- name: Serve the declared adapters\n")
         for sentence, _text in SHOWN.values():
             guide.take(sentence[:20])
     site = new_site(api_key="sk-right")
