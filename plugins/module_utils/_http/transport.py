@@ -14,7 +14,6 @@ from typing import TypeVar
 
 from .._vllm.answers import Answer
 from .._vllm.endpoint import Endpoint, authorities
-from .._vllm.no_answer import BodyTooLarge, transport_error
 from .certificates import UnusableCertificate, new_context
 
 try:
@@ -68,6 +67,8 @@ BODY_LIMIT = 32 * 1024 * 1024
 _CHUNK = 16 * 1024
 # Lets the more precise time-outs of the socket come first.
 _GRACE = 0.2
+from .._vllm.no_answer import BodyTooLarge, transport_error  # noqa: E402  # it takes the names above
+
 _PROBLEMS = (OSError, ValueError, DeadlinePassed, BodyTooLarge, UnusableCertificate)
 
 
