@@ -35,7 +35,7 @@ def project_files() -> set[Path]:
 
 
 def kind(file: Path) -> tuple[bool, bool]:
-    """Whether it is a link, and whether it can be run."""
+    """Return if the file is a link, and if it is executable."""
     return file.is_symlink(), os.access(file, os.X_OK)
 
 

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the sessions in noxfile.py do alike: run a program of an environment, and make the collection that it is to see."""
+"""The common steps of the sessions in noxfile.py: run a program of an environment, and make its collection."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tools.environments import BUILD, newest
 
 COLLECTIONS = BUILD / "collections"
 TREE = COLLECTIONS / "ansible_collections/sovereign/vllm"
-# What users get: the tarball, installed.
+# The installed tarball, as users have it.
 INSTALLED = BUILD / "installed"
 # Percent, of lines and of branches.
 LEAST_COVERED = 95
-# Those that lead through all of it beside the unit tests. One release is enough, for where they differ these take all ways.
+# With the unit tests, these run all of the core. One release is enough: the tests take all branches that differ.
 PLAYBOOKS_OF_THE_CORE = [
     f"tests/integration/test_{name}.py"
     for name in ("one_adapter", "whole_node", "swap", "swap_in_place", "server_info", "offline", "hostile_answers")
@@ -44,7 +44,7 @@ def pytest(session: nox.Session, where: Path, *arguments: str, **variables: str)
 
 
 def measure_coverage(session: nox.Session) -> None:
-    """Run the tests of the core, and see that they ran enough of its lines and of its branches."""
+    """Run the tests of the core, and check that they ran enough of its lines and of its branches."""
     seen = BUILD / "coverage"
     shutil.rmtree(seen, ignore_errors=True)
     seen.mkdir(parents=True)

@@ -126,7 +126,7 @@ def test_after_a_load_in_place(profile: str, tmp_path: Path, examples: Path) -> 
 
 @pytest.mark.parametrize("profile", ["0.10.1", "0.11.1", "0.30", "0.32", "0.33"])
 def test_the_prefix_cache(profile: str, tmp_path: Path) -> None:
-    elsewhere, in_place = table("What changes under one name")
+    elsewhere, in_place = table("Change under one name")
     column = 1 if profile == "0.10.1" else 3 if profile in ("0.32", "0.33") else 2
     for row, path in ((elsewhere, tmp_path / "second"), (in_place, tmp_path / "first")):
         with StandIn(profile) as server:

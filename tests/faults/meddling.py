@@ -45,7 +45,7 @@ LOST_AND_BACK = ("failed", "not_converged", "declared")
 
 # What happens, before which request, and by operation what the run comes to.
 MEDDLING: dict[str, tuple[Deed, tuple[str, int], Rules]] = {
-    "Somebody unloads it before the first write": (
+    "Another client unloads the adapter before the first write": (
         somebody_unloads,
         BEFORE_THE_FIRST_WRITE,
         {
@@ -57,7 +57,7 @@ MEDDLING: dict[str, tuple[Deed, tuple[str, int], Rules]] = {
             "set with prune": Seen(*LOST_AND_BACK, 3),
         },
     ),
-    "Somebody loads another artifact under the name": (
+    "Another client loads another artifact under the name": (
         somebody_changes,
         BEFORE_THE_FIRST_WRITE,
         {

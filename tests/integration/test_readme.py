@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the README shows is what there is, and its quickstart does what it says, command by command."""
+"""The README lists all content, and each command of its quickstart does as described."""
 
 from __future__ import annotations
 

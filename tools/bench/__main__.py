@@ -23,12 +23,12 @@ from tools.bench.machine import show as show_machine
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="tools.bench", description="Take the figures of the collection's performance."
+    parser = argparse.ArgumentParser(prog="tools.bench", description="Measure the performance of the collection.")
+    parser.add_argument("--part", action="append", choices=PARTS, help="only this part (repeatable)")
+    parser.add_argument("--quick", action="store_true", help="few rounds, to check that the benchmark works")
+    parser.add_argument(
+        "--output", type=Path, default=Path(".build/bench"), help="directory of the JSON files and the chart"
     )
-    parser.add_argument("--part", action="append", choices=PARTS, help="only this one (repeatable)")
-    parser.add_argument("--quick", action="store_true", help="a handful of everything, to see that it works")
-    parser.add_argument("--output", type=Path, default=Path(".build/bench"), help="for the JSON files and the chart")
     return parser.parse_args()
 
 

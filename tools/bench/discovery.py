@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What it costs to look at a fleet with dead sites: the inventory plugin beside plain threads, and the filter."""
+"""The cost of discovery in a fleet with dead sites: the inventory plugin, plain threads, and the filter."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What tasks on many sites cost on the controller, each compared with a task that does nothing."""
+"""The cost of tasks on many sites on the controller, compared with a task that does nothing."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The machine that figures were taken on: without it they mean nothing."""
+"""The machine that took the figures: without it, they mean nothing."""
 
 from __future__ import annotations
 

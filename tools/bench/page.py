@@ -24,7 +24,7 @@ _REGION = re.compile(r"(?<=^\.\. figures: begin)(.*?\n).*?(?=^\.\. figures: end)
 
 
 def sections(directory: Path) -> str:
-    """What the JSON files in this directory say, and the chart, as reStructuredText. Parts that were not taken are left out."""
+    """The figures of the JSON files in this directory, and the chart, as reStructuredText. Missing parts are left out."""
     taken = [name for name in PARTS if (directory / f"{name}.json").exists()]
     return "\n".join(_section(name, json.loads((directory / f"{name}.json").read_text()), directory) for name in taken)
 

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What changing the path of a served adapter costs: how long its name is missing, and how fast it answers afterwards."""
+"""The cost of a change of path: the time without the name, and the speed of the adapter afterwards."""
 
 from __future__ import annotations
 

@@ -12,20 +12,20 @@ from pathlib import Path
 
 from tools.demo.serve import serve
 from tools.demo.servers import SERVERS, DemoServer, UnusableServer, UsersServer
-from tools.demo.story import BeatFailed, tell
+from tools.demo.story import StepFailed, tell
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="tools.demo", description="Declare, audit and heal, told step by step.")
+    parser = argparse.ArgumentParser(prog="tools.demo", description="Declare, audit and heal adapters, step by step.")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--vllm", choices=SERVERS, default="stand-in", help="start this one (default: %(default)s)")
-    which.add_argument("--url", help="use this server, and leave it as it was found; its key is read from VLLM_API_KEY")
+    which.add_argument("--vllm", choices=SERVERS, default="stand-in", help="server to start (default: %(default)s)")
+    which.add_argument("--url", help="use this server, and restore its adapters at the end; VLLM_API_KEY has its key")
     which.add_argument("--serve", metavar="PORT", type=int, help="only run the stand-in, for the README's quickstart")
     parser.add_argument(
         "--adapters",
         metavar="DIR[,DIR...]",
         default="",
-        help="with --url: directories of adapters on its node (default: load one again that it serves already)",
+        help="with --url: directories of adapters on its node (default: the directory of an adapter that it serves)",
     )
     return parser.parse_args()
 
@@ -45,7 +45,7 @@ def main() -> None:
             return
         with tempfile.TemporaryDirectory(prefix="vllm-demo-") as name, _server(arguments, Path(name)) as server:
             tell(server, Path(name))
-    except (BeatFailed, UnusableServer) as problem:
+    except (StepFailed, UnusableServer) as problem:
         sys.exit(f"\nDEMO FAILED: {problem}")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plain HTTP to a server, past the collection: what somebody else does, and what the demo checks itself by."""
+"""Plain HTTP to a server, without the collection: the other client, and the checks of the demo."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the story looks: at most 100 columns, colour on a terminal only."""
+"""The output of the demo: at most 100 columns, colour only on a terminal."""
 
 from __future__ import annotations
 

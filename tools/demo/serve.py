@@ -16,7 +16,7 @@ ADAPTERS = Path("/tmp/sovereign-vllm-demo")
 
 
 def serve(port: int) -> None:
-    """Run a stand-in. Raises UnusableServer when the port, or the directory of the adapters, cannot be had."""
+    """Run a stand-in. Raises UnusableServer if the port or the directory of the adapters cannot be used."""
     try:
         written = write_adapters(ADAPTERS)
         server = StandIn(port=port).start()
@@ -24,6 +24,6 @@ def serve(port: int) -> None:
         raise UnusableServer(f"Cannot serve {ADAPTERS} on 127.0.0.1:{port}: {error}.") from None
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background jobs ignore Ctrl-C
     with contextlib.closing(server), contextlib.suppress(KeyboardInterrupt):
-        print(f"A stand-in for vLLM listens on {server.url}, with adapters to load in:")
+        print(f"A stand-in for vLLM listens on {server.url}. These adapters can be loaded:")
         print("".join(f"  {path}\n" for path in written.values()) + "Ctrl-C stops it.", flush=True)
         signal.pause()

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The server that the story is told by: a stand-in, a real vLLM on the CPU, or the user's own."""
+"""The server of the demo: a stand-in, a real vLLM on the CPU, or the user's own."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tools.demo import http
 
 
 class UnusableServer(Exception):
-    """One sentence: why the story cannot be told by this server, and what to do."""
+    """One sentence: the reason why the demo cannot use this server, and what to do."""
 
 
 class DemoServer(ABC):
-    """A context manager. url: of the server; adapters: what the story declares, name to directory on the node."""
+    """A context manager. url: of the server; adapters: the declared ones, name to directory on the node."""
 
     url: str
     adapters: dict[str, str]
@@ -48,7 +48,7 @@ class DemoServer(ABC):
 
 
 def write_adapters(directory: Path) -> dict[str, str]:
-    """Write the two adapters of the story, for a model of the size that stand-in and CPU server have."""
+    """Write the two adapters of the demo, for the model size of the stand-in and of the CPU server."""
     return {name: str(write_adapter(directory / name, seed=seed)) for seed, name in enumerate(("sql", "summaries"))}
 
 
@@ -82,7 +82,7 @@ class CpuServer(DemoServer):
 
     def start(self) -> None:
         _reach_loopback_directly()
-        print("Starting a real vLLM; the first time it is installed as well, which takes minutes ...", flush=True)
+        print("Starting a real vLLM. The first run also installs it, which takes minutes ...", flush=True)
         try:
             self._server.start()
         except RealVllmError as error:
@@ -98,7 +98,7 @@ class CpuServer(DemoServer):
 
 
 class UsersServer(DemoServer):
-    """A server that somebody works with: the story adds names of its own to it, and takes them away again."""
+    """A server in use: the demo adds its own names to it, and removes them at the end."""
 
     is_ours = False
 
@@ -120,17 +120,19 @@ class UsersServer(DemoServer):
         self.adapters = {f"sovereign-demo-{number}": path for number, path in enumerate(directories, start=1)}
         taken = sorted(set(self.adapters) & set(self._found))
         if taken:
-            raise UnusableServer(f"This server serves {', '.join(taken)} already: unload what an earlier demo left.")
+            raise UnusableServer(
+                f"This server serves {', '.join(taken)} already. Unload the adapters of the earlier demo."
+            )
 
     def stop(self) -> None:
-        """Leave it as it was found, also when the story broke off. Raises UnusableServer when it is gone itself."""
+        """Restore the adapters, even if a step failed. Raises UnusableServer if the server does not answer."""
         try:
             for name in set(http.served(self.url)) & set(self.adapters):
                 http.call(self.url + "/v1/unload_lora_adapter", {"lora_name": name})
         except (OSError, ValueError, KeyError, TypeError) as error:
             names = ", ".join(self.adapters)
             raise UnusableServer(
-                f"{self.url} may still serve {names} ({error}): unload them when it is back."
+                f"{self.url} may still serve {names} ({error}): unload them when the server is back."
             ) from None
 
 
@@ -138,7 +140,7 @@ SERVERS = {"stand-in": StandInServer, "cpu": CpuServer}
 
 
 def _reach_loopback_directly() -> None:
-    """A proxy has no business between this process, or Ansible's, and a server on loopback."""
+    """Send requests to loopback without a proxy, from this process and from Ansible."""
     others = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(filter(None, ["127.0.0.1", others]))
 

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The beats of the story. Each says what is to be seen, shows it, and checks it over plain HTTP."""
+"""The steps of the demo. Each prints its heading, runs a command, and checks the result over plain HTTP."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"
 AUDIT = ("site.yml", "--check", "--diff")
 
 
-class BeatFailed(Exception):
-    """What was to be seen, and what was seen instead."""
+class StepFailed(Exception):
+    """The expected result of a step, and the real one."""
 
 
 def tell(server: DemoServer, directory: Path) -> None:
-    """Tell the story in a working directory. Raises BeatFailed at the first beat that is not as told."""
+    """Run all steps in a working directory. Raises StepFailed at the first step with another result than expected."""
     began = time.monotonic()
     story = Story(server, directory)
     story.introduce()
-    for number, beat in enumerate(story.beats, start=1):
-        screen.heading(f"{number}. {beat.__doc__}")
-        beat()
+    for number, step in enumerate(story.steps, start=1):
+        screen.heading(f"{number}. {step.__doc__}")
+        step()
     screen.heading("The end")
-    screen.say(f"{len(story.beats)} beats in {time.monotonic() - began:.0f} s, each of them checked.")
+    screen.say(f"{len(story.steps)} steps in {time.monotonic() - began:.0f} s, and each passed its check.")
 
 
 class Story:
@@ -42,32 +42,32 @@ class Story:
         self.directory = directory
         self.victim = next(iter(server.adapters))
         self.at_first = http.served(server.url)
-        self.beats: list[Callable[[], None]] = [self.look, self.plan, self.converge, self.converge_again]
-        self.beats += [self.complete] if server.answers_for_real else []
-        self.beats += [self.meddle, self.audit, self.heal]
-        self.beats += [self.go_offline] if server.is_ours else [self.leave, self.ask_a_dead_address]
+        self.steps: list[Callable[[], None]] = [self.look, self.plan, self.converge, self.converge_again]
+        self.steps += [self.complete] if server.answers_for_real else []
+        self.steps += [self.meddle, self.audit, self.heal]
+        self.steps += [self.go_offline] if server.is_ours else [self.leave, self.ask_a_dead_address]
 
     def introduce(self) -> None:
-        screen.heading("What is declared")
+        screen.heading("The declaration")
         for playbook in QUICKSTART.glob("*.yml"):
             shutil.copy(playbook, self.directory)
         self._declare(self.server.url, dict(self.server.adapters))
-        screen.say(f"The server is {self.server.what}. The playbook is the whole of what a site needs:")
+        screen.say(f"The server is {self.server.what}. A site needs only this inventory and this playbook:")
         for name in ("inventory.yml", "site.yml"):
             screen.shell(f"cat {name}")
             screen.quote((self.directory / name).read_text().split("---\n")[-1])  # without the licence above it
 
-    # Beats. What stands in their docstrings is their heading.
+    # The docstring of a step is its heading.
 
     def look(self) -> None:
-        """What is served"""
+        """Show the served adapters"""
         done = run(self.directory, "served.yml")
         self._expect(done, changed=0)
         self._expect_served(self.at_first)
         screen.verified(f"adapters served: {len(self.at_first)}")
 
     def plan(self) -> None:
-        """Plan: check mode tells what would change, and changes nothing"""
+        """Plan: check mode shows the changes, and makes none"""
         before = self.server.writes()
         done = run(self.directory, *AUDIT)
         self._expect(done, changed=1)
@@ -98,21 +98,21 @@ class Story:
         for model in (http.base_model(self.server.url), self.victim):
             text = http.complete(self.server.url, model, prompt, tokens=12)
             if not text:
-                raise BeatFailed(f"A completion by {model!r} was to be seen; its text is empty.")
+                raise StepFailed(f"Expected a completion by {model!r}; its text is empty.")
             screen.quote(f"{model:>18}: {prompt}{json.dumps(text)[1:-1]}")
         screen.verified(
-            f"a completion with model={self.victim} answers (the tiny model is random, so is its prose)"
+            f"a completion with model={self.victim} answers (the tiny model is random, and so is its text)"
             if self.server.is_ours
             else f"a completion with model={self.victim} answers"
         )
 
     def meddle(self) -> None:
-        """Somebody unloads an adapter behind our back"""
+        """Another client unloads an adapter"""
         url, body = self.server.url + "/v1/unload_lora_adapter", {"lora_name": self.victim}
         screen.shell(f"curl {url} \\\n    -H 'Content-Type: application/json' -d '{json.dumps(body)}'")
         screen.quote(http.call(url, body))
         self._expect_served({name: path for name, path in self._wanted.items() if name != self.victim})
-        screen.verified(f"{self.victim} is gone, and nobody was told")
+        screen.verified(f"{self.victim} is gone, and Ansible does not know it")
 
     def audit(self) -> None:
         """The audit finds it: the same playbook in check mode"""
@@ -121,35 +121,35 @@ class Story:
         self._expect(done, changed=1)
         self._expect_diff(done, [f"+  - name: {self.victim}"])
         self._expect_no_writes_since(before)
-        screen.verified(f"changed=1, the diff names {self.victim}, and nothing was written")
+        screen.verified(f"changed=1, the diff names {self.victim}, and no write was sent")
 
     def heal(self) -> None:
         """Heal"""
         self._expect(run(self.directory, "site.yml"), changed=1)
         self._expect_served(self._wanted)
         self._expect(run(self.directory, "site.yml", "--check"), changed=0)
-        screen.verified("served as declared, and the next audit is silent")
+        screen.verified("all declared adapters are served, and the next audit finds no drift")
 
     def leave(self) -> None:
-        """Your server gets back what it had: the same playbook, declared absent"""
+        """Restore your server: the same playbook, with the adapters declared absent"""
         self._declare(self.server.url, dict.fromkeys(self.server.adapters))
         self._expect(run(self.directory, "site.yml", "--diff"), changed=1)
         self._expect_served(self.at_first)
-        screen.verified("its list is as it was found")
+        screen.verified("its list is the same as before the demo")
 
     def go_offline(self) -> None:
         """The server is stopped: UNREACHABLE, which is not the same as deleted"""
         self.server.stop()
-        screen.say("(stopped; a site that is cut off looks the same)")
+        screen.say("(stopped; a site without a connection looks the same)")
         self._expect_unreachable(run(self.directory, *AUDIT))
 
     def ask_a_dead_address(self) -> None:
-        """A site that is cut off: UNREACHABLE, which is not the same as deleted"""
-        screen.say("Your server is not stopped for this; the inventory now names a port where nothing listens.")
+        """A site has no connection: UNREACHABLE, which is not the same as deleted"""
+        screen.say("Your server keeps running. The inventory now names a port where nothing listens.")
         self._declare(url_where_nothing_listens(), dict(self.server.adapters))
         self._expect_unreachable(run(self.directory, *AUDIT))
 
-    # What the beats are made of
+    # Helpers of the steps
 
     @property
     def _wanted(self) -> dict[str, str]:
@@ -170,26 +170,26 @@ class Story:
     def _expect(self, done: Run, changed: int) -> None:
         recap = done.recap
         if done.status or (recap["changed"], recap["failed"], recap["unreachable"]) != (changed, 0, 0):
-            raise BeatFailed(f"changed={changed} without failures was to be seen; the recap says {done}.")
+            raise StepFailed(f"Expected changed={changed} without failures; the recap says {done}.")
 
     def _expect_unreachable(self, done: Run) -> None:
         recap = done.recap
         if done.status != 4 or (recap["changed"], recap["failed"], recap["unreachable"]) != (0, 0, 1):
-            raise BeatFailed(f"UNREACHABLE, unchanged and not failed, was to be seen; the recap says {done}.")
+            raise StepFailed(f"Expected UNREACHABLE, unchanged and not failed; the recap says {done}.")
         if "UNREACHABLE!" not in done.output or "+  - name" in done.output or "-  - name" in done.output:
-            raise BeatFailed("UNREACHABLE without a diff was to be seen.")
-        screen.verified("unreachable=1, changed=0, failed=0: nothing is claimed about what it serves")
+            raise StepFailed("Expected UNREACHABLE without a diff.")
+        screen.verified("unreachable=1, changed=0, failed=0: the run says nothing about its adapters")
 
     def _expect_diff(self, done: Run, lines: list[str]) -> None:
         missing = [line for line in lines if line not in done.output]
         if missing:
-            raise BeatFailed(f"A diff with the lines {missing} was to be seen.")
+            raise StepFailed(f"Expected a diff with the lines {missing}.")
 
     def _expect_served(self, wanted: dict[str, str]) -> None:
         found = http.served(self.server.url)
         if found != wanted:
-            raise BeatFailed(f"{self.server.url}/v1/models was to show the adapters {wanted}; it shows {found}.")
+            raise StepFailed(f"Expected the adapters {wanted} at {self.server.url}/v1/models; it shows {found}.")
 
     def _expect_no_writes_since(self, before: int | None) -> None:
         if self.server.writes() != before:
-            raise BeatFailed("No request that writes was to be sent; the server's log has some.")
+            raise StepFailed("Expected no write; the log of the server has some.")

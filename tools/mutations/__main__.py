@@ -48,7 +48,7 @@ def main() -> int:
 def mutate(tree: Path, mutation: Mutation, write: bool = True) -> None:
     """Put the fault into the tree.
 
-    Exits where the text to replace is gone: then the fault is to be thought of anew.
+    Exits if the text to replace is gone: then the catalogue needs a new fault.
     """
     file = tree / "plugins" / "module_utils" / f"{mutation.module}.py"
     text = (PROJECT / file.relative_to(tree)).read_text(encoding="utf-8")
@@ -65,7 +65,7 @@ def _copy(directory: Path) -> Path:
 
 
 def _shares(mutations: Sequence[Mutation], workers: int) -> list[list[str]]:
-    """All tests, each once: one that fails without a fault notices nothing."""
+    """Run each test once without a fault: a test that fails now cannot notice one."""
     tests = sorted({test for mutation in mutations for test in mutation.tests})
     return [share for share in (tests[number::workers] for number in range(workers)) if share]
 
@@ -75,7 +75,7 @@ def _pass(copies: SimpleQueue[Path], tests: Sequence[str]) -> bool:
     run = _pytest(copy, tests)
     copies.put(copy)
     if run.returncode:
-        print(f"These tests have to pass before anything can be said of faults:\n{run.stdout}{run.stderr}")
+        print(f"These tests must pass before the faults can be judged:\n{run.stdout}{run.stderr}")
     return run.returncode == 0
 
 
