@@ -125,14 +125,8 @@ _MAX_NAME = 1000  # bytes
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 #: Errors that Python's libraries raise for damaged archives, found by fuzzing. The documentation names the first two.
 _DAMAGES: tuple[type[Exception], ...] = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    OSError,
-    RuntimeError,
-    ValueError,
-)
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError
+)  # fmt: skip
 # Python can be built without lzma. tarfile then refuses such an archive.
 with contextlib.suppress(ImportError):
     import lzma

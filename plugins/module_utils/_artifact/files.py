@@ -78,19 +78,10 @@ PICKLES = (b"adapter_model.bin", b"adapter_model.pt")
 """Weights that vLLM reads if there are none in safetensors format. It reads the second only if the first is missing."""
 
 TOKENIZER = (
-    b"added_tokens.json",
-    b"chat_template.jinja",
-    b"merges.txt",
-    b"sentencepiece.bpe.model",
-    b"special_tokens_map.json",
-    b"spiece.model",
-    b"tekken.json",
-    b"tokenizer.json",
-    b"tokenizer.model",
-    b"tokenizer_config.json",
-    b"vocab.json",
+    b"added_tokens.json", b"chat_template.jinja", b"merges.txt", b"sentencepiece.bpe.model", b"special_tokens_map.json",
+    b"spiece.model", b"tekken.json", b"tokenizer.json", b"tokenizer.model", b"tokenizer_config.json", b"vocab.json",
     b"vocab.txt",
-)
+)  # fmt: skip
 """The tokenizer. vLLM 0.7 to 0.10 read it from the adapter's directory and prefer it to that of the model."""
 
 EMBEDDINGS = (b"new_embeddings.safetensors", b"new_embeddings.bin")

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import ArtifactError
 
-from tests.stand_in import write_adapter
 from tests.support.archives import (
     CONFIG,
     LIMIT,
@@ -33,15 +32,6 @@ from tests.support.archives import (
     zip_entry,
     zip_of,
 )
-
-
-@pytest.fixture
-def adapter(tmp_path: Path) -> Path:
-    adapter = write_adapter(tmp_path / "adapter")
-    (adapter / "notes").mkdir()
-    (adapter / "notes" / "README.md").write_text("Trained on Tuesday.", encoding="utf-8")
-    (adapter / "vocab.json").write_text("{}", encoding="utf-8")
-    return adapter
 
 
 def a_bomb(files: dict) -> bytes:
@@ -187,8 +177,10 @@ BAD = {
 
 
 @pytest.mark.parametrize(("archive", "problem"), BAD.values(), ids=BAD)
-def test_a_clear_problem_and_no_file_anywhere(tmp_path: Path, adapter: Path, archive: Archive, problem: str) -> None:
-    packed = write(tmp_path / "packed", archive(files_of(adapter)))
+def test_a_clear_problem_and_no_file_anywhere(
+    tmp_path: Path, adapter_with_notes: Path, archive: Archive, problem: str
+) -> None:
+    packed = write(tmp_path / "packed", archive(files_of(adapter_with_notes)))
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(ArtifactError) as told:
         stage(packed, tmp_path / "store")

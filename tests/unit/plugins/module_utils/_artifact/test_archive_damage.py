@@ -14,7 +14,6 @@ import pytest
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import directory_digest
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import inspect_artifact
 
-from tests.stand_in import write_adapter
 from tests.support.archives import Archive, files_of, gzipped, tar_of, write, zip_of
 
 WITH_CHECK_SUMS = {
@@ -23,11 +22,6 @@ WITH_CHECK_SUMS = {
     "zip": zip_of,
     "zip, stored": lambda files: zip_of(files, compression=zipfile.ZIP_STORED),
 }
-
-
-@pytest.fixture
-def adapter(tmp_path: Path) -> Path:
-    return write_adapter(tmp_path / "adapter")
 
 
 def damaged(whole: bytes, numbers: random.Random) -> bytes:

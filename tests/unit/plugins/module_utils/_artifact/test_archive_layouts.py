@@ -15,7 +15,6 @@ import pytest
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import directory_digest
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import inspect_artifact
 
-from tests.stand_in import write_adapter
 from tests.support.archives import (
     CONFIG,
     LIMIT,
@@ -32,15 +31,6 @@ from tests.support.archives import (
     write,
     zip_of,
 )
-
-
-@pytest.fixture
-def adapter(tmp_path: Path) -> Path:
-    adapter = write_adapter(tmp_path / "adapter")
-    (adapter / "notes").mkdir()
-    (adapter / "notes" / "README.md").write_text("Trained on Tuesday.", encoding="utf-8")
-    (adapter / "vocab.json").write_text("{}", encoding="utf-8")
-    return adapter
 
 
 def from_finder(files: dict) -> bytes:
@@ -92,8 +82,10 @@ GOOD = {
 
 
 @pytest.mark.parametrize("archive", GOOD.values(), ids=GOOD)
-def test_an_archive_is_the_directory_that_is_packed_in_it(adapter: Path, tmp_path: Path, archive: Archive) -> None:
-    packed = write(tmp_path / "packed", archive(files_of(adapter)))
+def test_an_archive_is_the_directory_that_is_packed_in_it(
+    adapter_with_notes: Path, tmp_path: Path, archive: Archive
+) -> None:
+    packed = write(tmp_path / "packed", archive(files_of(adapter_with_notes)))
     found = inspect_artifact(str(packed), max_size=LIMIT)
     assert found["problems"] == []
-    assert {**found, "digest": directory_digest(str(adapter))} == inspect_artifact(str(adapter))
+    assert {**found, "digest": directory_digest(str(adapter_with_notes))} == inspect_artifact(str(adapter_with_notes))

@@ -19,15 +19,8 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files imp
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import inspect_artifact
 
-from tests.stand_in import write_adapter
 from tests.support.archives import stage
 from tests.support.artifact_changes import WEIGHTS
-
-
-@pytest.fixture
-def adapter(tmp_path: Path) -> Path:
-    return write_adapter(tmp_path / "adapter", rank=8, base_model="acme/tiny")
-
 
 COVERED = [
     "adapter_config.json",

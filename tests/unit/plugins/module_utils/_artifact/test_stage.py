@@ -34,11 +34,6 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
-@pytest.fixture
-def adapter(tmp_path: Path) -> Path:
-    return write_adapter(tmp_path / "adapter")
-
-
 def test_it_lies_under_its_digest_and_stays_there(adapter: Path, store: Path) -> None:
     digest = directory_digest(str(adapter))
     first = stage(adapter, store, server_store="/adapters")
