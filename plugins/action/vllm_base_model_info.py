@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_base_model_info import BASE_MODEL_INFO
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_base_model_info import BaseModelInfo
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._worker_action import WorkerAction
 
 
 class ActionModule(WorkerAction):
-    operation = BASE_MODEL_INFO
+    operation = BaseModelInfo()

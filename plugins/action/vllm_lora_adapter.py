@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lora_adapters import LORA_ADAPTER
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lora_adapter import LoraAdapter
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._worker_action import WorkerAction
 
 
 class ActionModule(WorkerAction):
-    operation = LORA_ADAPTER
+    operation = LoraAdapter()

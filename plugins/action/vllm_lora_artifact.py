@@ -86,6 +86,5 @@ class ActionModule(ActionBase):
             raise  # Ansible's own UNREACHABLE
         except AnsibleError as error:
             hint = "see that ansible_remote_tmp of the node has room for it"
-            sentence = f"Could not send the artifact to {remote}: {str(error).rstrip('.')}; {hint}."
-            raise VllmError("store_error", sentence, hint=hint) from None
+            raise VllmError("store_error", str(error), hint, f"send the artifact to {remote}") from None
         return remote

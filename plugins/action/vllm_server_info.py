@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_server_info import SERVER_INFO
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_server_info import ServerInfo
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._worker_action import WorkerAction
 
 
 class ActionModule(WorkerAction):
-    operation = SERVER_INFO
+    operation = ServerInfo()

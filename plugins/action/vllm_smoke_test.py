@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_smoke_test import SMOKE_TEST
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_smoke_test import SmokeTest
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._worker_action import WorkerAction
 
 
 class ActionModule(WorkerAction):
-    operation = SMOKE_TEST
+    operation = SmokeTest()

@@ -244,10 +244,10 @@ def _declared(variables, name):
     try:
         value = plain(variables[name])
     except Exception as error:
-        raise refused(f"{name} cannot be resolved ({printable(error).rstrip('.')}); define what it uses") from None
+        raise refused(f"{name} cannot be resolved ({printable(error).rstrip('.')})", "define what it uses") from None
     # Before ansible-core 2.19, `hostvars` leaves a template as it is when something in it is undefined.
     if "{{" in str(value):
-        raise refused(f"{name} cannot be resolved (something in it is undefined); define what it uses")
+        raise refused(f"{name} cannot be resolved (something in it is undefined)", "define what it uses")
     return value
 
 

@@ -16,6 +16,8 @@ description:
   - What can only be known by asking is not known here, such as whether adapters can be loaded at all, and temporary
     names that an interrupted swap left behind.
 positional: desired
+extends_documentation_fragment:
+  - sovereign.vllm._pruning
 options:
   _input:
     description: Variables of a host of the inventory P(sovereign.vllm.vllm#inventory), or the result of
@@ -31,18 +33,6 @@ options:
     type: list
     elements: dict
     required: true
-  prune:
-    description: Whether what is served but not declared is to be unloaded.
-    type: bool
-    default: false
-  prune_exclude:
-    description: Names that are never pruned, as globs.
-    type: list
-    elements: str
-    default: []
-  prune_limit:
-    description: Fail when more adapters than this would be pruned.
-    type: int
 seealso:
   - plugin: sovereign.vllm.drift_report
     plugin_type: filter
@@ -121,13 +111,13 @@ from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import (
     declare_all,
     read_adapters,
-    read_pruning,
     without_artifacts,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import Observed
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import DRIFTS, Plan, plan
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.pruning import PRUNE_OPTIONS, read_pruning
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.results import entry_result, planned
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import CompleteError, VllmError
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import observed_from
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 from jinja2 import Undefined
@@ -143,12 +133,14 @@ class FilterModule:
         return {"lora_drift": lora_drift}
 
 
-def lora_drift(observed, desired, prune=False, prune_exclude=(), prune_limit=None):
+def lora_drift(observed, desired, **pruning):
     """Return what the module would do, or why that is not known."""
     # Before ansible-core 2.19, a filter is also called with an undefined value.
     if isinstance(desired, Undefined):
         raise _refusal("no adapters are declared; give a list, an empty one if the server is to serve none")
-    pruning = {"prune": prune, "prune_exclude": prune_exclude, "prune_limit": prune_limit}
+    unknown = [option for option in pruning if option not in PRUNE_OPTIONS]
+    if unknown:
+        raise _refusal(f"it has no option {unknown[0]}; use {', '.join(PRUNE_OPTIONS)}")
     try:
         return drift_from("the declaration", observed, desired, pruning)
     except VllmError as error:
@@ -163,9 +155,9 @@ def drift_from(where, observed, desired, pruning):
     """
     # The pure layer is slow with the lazy containers of ansible-core 2.19, and knows nothing of what is omitted.
     declared = declare_all(without_artifacts(where, read_adapters(where, plain(desired))))
-    options = read_pruning("", plain(pruning))
+    options = read_pruning(plain(pruning))
     try:
-        result = _result(plan(declared, _observed(observed), **options))
+        result = _result(plan(declared, _observed(observed), options))
     except VllmError as error:
         result = _result(None, error)
     return wrap_var(result)
@@ -214,7 +206,13 @@ def _reason(error: object, given: Mapping) -> VllmError:
     error = error if isinstance(error, Mapping) else {}
     code = error.get("code") or ("unreachable" if given.get("unreachable") else "server_error")
     message = error.get("msg") or given.get("msg") or "The server was not seen."
-    return VllmError(code, message, error.get("http_status"), error.get("detail") or "", error.get("hint") or "")
+    return CompleteError(
+        code,
+        message,
+        error.get("hint") or "",
+        http_status=error.get("http_status"),
+        detail=error.get("detail") or "",
+    )
 
 
 def _refusal(problem: str) -> AnsibleFilterError:

@@ -138,7 +138,7 @@ from ansible.utils.unsafe_proxy import wrap_var
 from ansible.utils.vars import combine_vars
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option
 from ansible_collections.sovereign.vllm.plugins.module_utils._http.transport import REQUESTS_IMPORT_ERROR
-from ansible_collections.sovereign.vllm.plugins.module_utils._operations.argspec import connection_spec
+from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import CONNECTION_OPTIONS
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import look_at, recall, remember
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._listed_sites import listed_sites
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._sites import (
@@ -149,7 +149,6 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._sites import (
 )
 
 _GROUPS = ("vllm", "vllm_reachable", "vllm_unreachable")
-_OF_MODULES_ONLY = ("base_url", "unreachable_as")
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -190,9 +189,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _sites(self):
         if self.get_option("workers") < 1:
             raise invalid_option("workers", "is less than 1", "give at least 1")
-        connection = Connection(
-            {name: self._templated(name) for name in connection_spec() if name not in _OF_MODULES_ONLY}
-        )
+        connection = Connection({name: self._templated(name) for name in CONNECTION_OPTIONS if name != "base_url"})
         sites = listed_sites(self.get_option("endpoints"), connection)
         from_hosts = self.get_option("from_hosts")
         if from_hosts is not None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can go wrong, as data: a code, one sentence, and what the server said."""
+"""Errors as data: a code, the parts of one sentence, and what the server said."""
 
 from __future__ import annotations
 
@@ -31,13 +31,15 @@ def quoted(text: object) -> str:
 
 
 class VllmError(Exception):
-    """A failure that a user is told about.
+    """A failure that a user is told about, in parts that :attr:`message` joins.
 
     :param code: one of the documented codes, such as ``unreachable`` or ``artifact_not_found``.
-    :param sentence: what was tried, where, what came back, what to do.
+    :param problem: what came back, or what is wrong.
+    :param hint: what to do about it.
+    :param attempt: a verb phrase, such as ``load adapter 'sql' from '/srv/sql'``; empty if an option is at fault.
+    :param url: where that was attempted.
     :param http_status: the status that came back, if any did.
     :param detail: the server's own words, verbatim; cut at 2 kB.
-    :param hint: what to do about it.
     :param outcome_unknown: the request may have taken effect all the same, which only the model list tells.
     :param unsent: the request never left, so it may be sent again.
     """
@@ -45,37 +47,48 @@ class VllmError(Exception):
     def __init__(
         self,
         code: str,
-        sentence: str,
+        problem: str,
+        hint: str = "",
+        attempt: str = "",
+        url: str = "",
         http_status: int | None = None,
         detail: str = "",
-        hint: str = "",
         outcome_unknown: bool = False,
         unsent: bool = False,
     ) -> None:
-        super().__init__(sentence)
+        super().__init__(code, problem)
         self.code = code
-        self.sentence = sentence
-        #: What became of what was served before; the end of the sentence.
-        self.fate = ""
+        self.problem = problem
+        self.hint = hint
+        self.attempt = attempt
+        self.url = url
+        #: Told after the hint, such as errors that came before.
+        self.notes: list[str] = []
+        #: What became of the adapter that was served before.
+        self.aftermath = ""
         self.http_status = http_status
         self.detail = detail[:_DETAIL_LIMIT]
-        self.hint = hint
         self.outcome_unknown = outcome_unknown
         self.unsent = unsent
 
+    def __str__(self) -> str:
+        return self.message
+
     @property
     def message(self) -> str:
-        """What a user reads."""
-        return f"{self.sentence.rstrip('.')}; {self.fate}." if self.fate else self.sentence
+        """The sentence that a user reads."""
+        return f"{self.clause()}."
 
-    def add(self, clause: str) -> None:
-        """Continue the sentence."""
-        self.sentence = f"{self.sentence.rstrip('.')}; {clause}."
+    def clause(self, known_hint: str = "") -> str:
+        """Join the parts, without a full stop. The hint is left out if it is the one that the reader has already."""
+        where = f" at {self.url}" if self.url else ""
+        problem = f"Could not {self.attempt}{where}: {self.problem}" if self.attempt else self.problem
+        hint = "" if self.hint == known_hint else self.hint
+        return "; ".join(filter(None, (problem.rstrip("."), hint, *self.notes, self.aftermath)))
 
-    def advise(self, hint: str) -> None:
-        """Say something else about what to do."""
-        self.sentence = self.sentence.replace(self.hint, hint)
-        self.hint = hint
+    def add(self, note: str) -> None:
+        """Tell this as well, after the hint."""
+        self.notes.append(note)
 
     @property
     def is_unreachable(self) -> bool:
@@ -98,41 +111,50 @@ class VllmError(Exception):
         }
 
 
+class CompleteError(VllmError):
+    """A failure whose problem is complete sentences that say what to do. The hint is for machines and is not joined to it."""
+
+    def clause(self, known_hint: str = "") -> str:
+        return super().clause(self.hint)
+
+
 def failure(error: VllmError) -> dict:
     """Return the keys of a result that tell of a failure."""
     return {"changed": False, "msg": error.message, "error": error.as_dict()}
 
 
 @contextlib.contextmanager
-def settling(causes: Iterable[VllmError]) -> Iterator[None]:
-    """Have an error that comes up in this block tell of those that came before: a server that has gone says nothing of
-    what it refused a moment ago.
+def also_report(causes: Iterable[VllmError]) -> Iterator[None]:
+    """Add the errors that came before to an error that this block raises: a server that has gone does not repeat what it
+    refused a moment ago.
 
-    :param causes: read when an error comes up, so that a view of what is still being collected does as well.
+    :param causes: read when an error is raised, so that it can be a view of a collection that still grows.
     """
     try:
         yield
     except VllmError as error:
         for cause in reversed(list(causes)):
-            told = cause.message.rstrip(".")
-            if told not in error.message:
-                # What to do about a server that has gone is said once.
-                told = told.replace(f"; {error.hint}", "") if error.hint else told
-                error.add(f"before that: {told} ({cause.code})")
+            if cause.clause() not in error.message:
+                error.add(f"before that: {cause.clause(error.hint)} ({cause.code})")
                 error.detail = error.detail or cause.detail
         raise
 
 
-def request_error(code: str, tried: str, url: str, came_back: str, hint: str, **more: object) -> VllmError:
-    """Return the error of a request, its sentence put together from the four things a user needs.
-
-    :param tried: a verb phrase, such as ``load adapter 'sql' from '/srv/sql'``.
-    :param more: the other arguments of :class:`VllmError`.
-    """
-    sentence = f"Could not {tried} at {url}: {came_back}; {hint}."
-    return VllmError(code, sentence, hint=hint, **more)
+def request_error(
+    code: str,
+    attempt: str,
+    url: str,
+    problem: str,
+    hint: str,
+    http_status: int | None = None,
+    detail: str = "",
+    outcome_unknown: bool = False,
+    unsent: bool = False,
+) -> VllmError:
+    """Return the error of a request, with its parts in the order of the sentence."""
+    return VllmError(code, problem, hint, attempt, url, http_status, detail, outcome_unknown, unsent)
 
 
 def invalid_option(option: str, problem: str, advice: str) -> VllmError:
     """Return the error for an option whose value is refused before any request is sent."""
-    return VllmError("invalid_request", f"Option {option} {problem}; {advice}.", hint=advice)
+    return VllmError("invalid_request", f"Option {option} {problem}", advice)

@@ -104,13 +104,12 @@ error:
     retryable: false
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import run_module
-from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_base_model_info import BASE_MODEL_INFO
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_base_model_info import BaseModelInfo
 
 
 def main() -> None:
-    run_module(AnsibleModule(BASE_MODEL_INFO.argument_spec, supports_check_mode=True), BASE_MODEL_INFO)
+    run_module(BaseModelInfo())
 
 
 if __name__ == "__main__":

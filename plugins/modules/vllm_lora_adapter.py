@@ -130,6 +130,12 @@ diff:
         - name: sql
           path: /srv/adapters/sql/4f2a9c01d7be
           parent: tiny
+leftovers:
+  description: Names of the adapters of which an interrupted run left a rehearsal. The module unloads such a rehearsal.
+  returned: always, unless nothing could be tried or the server went away
+  type: list
+  elements: str
+  sample: []
 msg:
   description: What was tried, where, what came back, and what to do.
   returned: on failure
@@ -148,13 +154,12 @@ error:
     retryable: false
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import run_module
-from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lora_adapters import LORA_ADAPTER
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lora_adapter import LoraAdapter
 
 
 def main() -> None:
-    run_module(AnsibleModule(LORA_ADAPTER.argument_spec, supports_check_mode=True), LORA_ADAPTER)
+    run_module(LoraAdapter())
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - sovereign.vllm._attributes.write
   - sovereign.vllm._attributes.actiongroup
   - sovereign.vllm._connection
+  - sovereign.vllm._pruning
   - sovereign.vllm._connection.shared
   - sovereign.vllm._connection.write
 options:
@@ -63,22 +64,6 @@ options:
         type: str
         choices: [present, absent, reloaded]
         default: present
-  prune:
-    description:
-      - Whether to unload what is served but not listed in O(adapters).
-      - This is decided from a full, well-formed list of models only.
-    type: bool
-    default: false
-  prune_exclude:
-    description: Names that are never pruned, as globs, such as V(tenant-*). What an interrupted run left of such an adapter
-      under a temporary name stays as well, unless the adapter is declared.
-    type: list
-    elements: str
-    default: []
-  prune_limit:
-    description: Refuse, before anything is written, when more adapters than this would be pruned. By default there is
-      no limit.
-    type: int
 notes:
   - Never change or remove a directory that a server lists as C(root), or listed a moment ago. vLLM reads an adapter
     that it has evicted from there again, and dies when it is gone.
@@ -187,6 +172,12 @@ diff:
         - name: sql
           path: /srv/adapters/sql/4f2a9c01d7be
           parent: tiny
+leftovers:
+  description: Names of the adapters of which an interrupted run left a rehearsal. The module unloads such a rehearsal.
+  returned: always, unless nothing could be tried or the server went away
+  type: list
+  elements: str
+  sample: []
 msg:
   description: What was tried, where, what came back, and what to do.
   returned: on failure
@@ -220,13 +211,12 @@ error:
       sample: false
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import run_module
-from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lora_adapters import LORA_ADAPTERS
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lora_adapters import LoraAdapters
 
 
 def main() -> None:
-    run_module(AnsibleModule(LORA_ADAPTERS.argument_spec, supports_check_mode=True), LORA_ADAPTERS)
+    run_module(LoraAdapters())
 
 
 if __name__ == "__main__":

@@ -177,31 +177,12 @@ error:
     retryable: false
 """
 
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import (
-    ARTIFACT_SPEC,
-    ONE_SOURCE,
-    FileOperation,
-    place_artifact,
-)
-from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import VllmModule, run_module
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import LoraArtifact
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import run_module
 
 
 def main() -> None:
-    module = VllmModule(
-        ARTIFACT_SPEC,
-        required_one_of=ONE_SOURCE,
-        mutually_exclusive=ONE_SOURCE,
-        add_file_common_args=True,
-        supports_check_mode=True,
-    )
-
-    def set_attributes(path: str) -> bool:
-        return module.set_fs_attributes_if_different(module.load_file_common_arguments(module.params, path=path), False)
-
-    stage = FileOperation(
-        ARTIFACT_SPEC, lambda options, check_mode: place_artifact(options, check_mode, set_attributes)
-    )
-    run_module(module, stage)
+    run_module(LoraArtifact())
 
 
 if __name__ == "__main__":

@@ -176,12 +176,12 @@ error:
     retryable: false
 """
 
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import LORA_ARTIFACT_INFO
-from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import VllmModule, run_module
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import LoraArtifactInfo
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import run_module
 
 
 def main() -> None:
-    run_module(VllmModule(LORA_ARTIFACT_INFO.argument_spec, supports_check_mode=True), LORA_ARTIFACT_INFO)
+    run_module(LoraArtifactInfo())
 
 
 if __name__ == "__main__":

@@ -97,12 +97,12 @@ error:
     retryable: false
 """
 
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import LORA_STORE
-from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import VllmModule, run_module
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import LoraStore
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import run_module
 
 
 def main() -> None:
-    run_module(VllmModule(LORA_STORE.argument_spec, supports_check_mode=True), LORA_STORE)
+    run_module(LoraStore())
 
 
 if __name__ == "__main__":

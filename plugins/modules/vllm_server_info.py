@@ -38,14 +38,14 @@ options:
       - The module connects to this port of the host in O(base_url), directly and not through a proxy, and sends the first
         bytes of HTTP/2. It calls nothing.
     type: int
-  declaration:
+  adapters_from:
     description:
       - How the server is meant to get its adapters. With V(runtime) they are loaded while it runs, as by
         M(sovereign.vllm.vllm_lora_adapters).
-      - With V(static) all of them are named by C(--lora-modules) when it starts, so that nobody needs to load any later, and
+      - With V(startup) all of them are named by C(--lora-modules) when it starts, so that nobody needs to load any later, and
         loading at run time being on is the finding C(runtime_lora_unneeded). Nothing a server tells shows which one is meant.
     type: str
-    choices: [runtime, static]
+    choices: [runtime, startup]
     default: runtime
 seealso:
   - module: sovereign.vllm.vllm_base_model_info
@@ -67,7 +67,7 @@ EXAMPLES = r"""
 - name: Audit a server whose adapters are all named when it starts
   sovereign.vllm.vllm_server_info:
     base_url: http://127.0.0.1:8000
-    declaration: static
+    adapters_from: startup
 
 - name: Audit a server with the Rust front-end, which can have a gRPC port
   sovereign.vllm.vllm_server_info:
@@ -153,13 +153,12 @@ error:
     retryable: false
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import run_module
-from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_server_info import SERVER_INFO
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_server_info import ServerInfo
 
 
 def main() -> None:
-    run_module(AnsibleModule(SERVER_INFO.argument_spec, supports_check_mode=True), SERVER_INFO)
+    run_module(ServerInfo())
 
 
 if __name__ == "__main__":

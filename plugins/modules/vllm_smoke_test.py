@@ -69,13 +69,12 @@ error:
     retryable: true
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import run_module
-from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_smoke_test import SMOKE_TEST
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_smoke_test import SmokeTest
 
 
 def main() -> None:
-    run_module(AnsibleModule(SMOKE_TEST.argument_spec, supports_check_mode=True), SMOKE_TEST)
+    run_module(SmokeTest())
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.results import LEFTOVER_WARNING
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.results import leftover_sentence
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import UNREACHABLE_CODES, printable
 
 VERDICTS = ("drifted", "unreachable", "failed", "not_declared", "in_sync")
@@ -147,7 +147,7 @@ def _reason(result: Mapping) -> str:
 
 
 def _leftovers(result: Mapping) -> str:
-    return " ".join(warning for warning in result.get("warnings") or [] if warning.startswith(LEFTOVER_WARNING))
+    return " ".join(leftover_sentence(name) for name in result.get("leftovers") or [])
 
 
 def _cell(entry: Mapping) -> dict:

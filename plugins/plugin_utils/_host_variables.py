@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 
 from ansible.module_utils.common.parameters import remove_values
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import BaseModel, Observed, ServedAdapter
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import BaseModel, Card, Observed
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._discovery import Answered, ask_all
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._sites import Site
@@ -62,7 +62,7 @@ def observed_from(url: str | None, base_models: object, adapters: object) -> Obs
         return Observed(
             url or "",
             tuple(BaseModel(m["id"], m["root"], m["max_model_len"], tuple(m["aliases"])) for m in base_models),
-            tuple(ServedAdapter(a["name"], a["root"], a["parent"]) for a in adapters),
+            tuple(Card(a["name"], a["root"], a["parent"]) for a in adapters),
         )
     except (KeyError, TypeError):
         raise ValueError("not lists of base models and adapters") from None

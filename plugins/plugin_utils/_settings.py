@@ -40,8 +40,7 @@ def option_error(task: Task, problem: AnsibleValidationError) -> VllmError:
     # The keyword `collections` lets a task use a short name, which ansible-doc does not find.
     module = task.resolved_action or task.action
     kind = f"Unsupported parameters for ({module}) module: " if isinstance(problem, UnsupportedError) else ""
-    hint = f"see ansible-doc {module}"
-    return VllmError("invalid_request", f"{kind}{str(problem).rstrip('.')}; {hint}.", hint=hint)
+    return VllmError("invalid_request", f"{kind}{problem}", f"see ansible-doc {module}")
 
 
 def _is_omitted(value: object) -> bool:
@@ -109,7 +108,7 @@ class SettingsReader:
                 continue
             value = self._given(name, self.sources.get(name, [variable]), spec, variables, render)
             if value is None and spec.get("required") and self.require:
-                raise refused(f"{variable} is not set; set it for this host")
+                raise refused(f"{variable} is not set", "set it for this host")
             value = spec.get("default") if value is None else value
             if value is not None:
                 found[name] = value
@@ -139,4 +138,6 @@ def _resolved(variable: str, value: object, render: Callable[[object], object]) 
         return plain(render({"value": value})).get("value", _OMITTED)
     except Exception as error:
         # A template can raise anything.
-        raise refused(f"{variable} cannot be resolved ({printable(error).rstrip('.')}); define what it uses") from None
+        raise refused(
+            f"{variable} cannot be resolved ({printable(error).rstrip('.')})", "define what it uses"
+        ) from None

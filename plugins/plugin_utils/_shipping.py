@@ -64,8 +64,8 @@ def _copy_decrypted(path: bytes, copy: bytes, loader: DataLoader) -> None:
         plain = loader.get_real_file(os.fsdecode(path))
     except AnsibleError as error:
         reason = str(error).strip().rstrip(".")
-        sentence = f"Could not decrypt {quoted(os.fsdecode(path))}: {reason}; {_VAULT_HINT}."
-        raise VllmError("invalid_request", sentence, hint=_VAULT_HINT) from None
+        attempt = f"decrypt {quoted(os.fsdecode(path))}"
+        raise VllmError("invalid_request", reason, _VAULT_HINT, attempt) from None
     shutil.copyfile(plain, copy)
     loader.cleanup_tmp_file(plain)
 

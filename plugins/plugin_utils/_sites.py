@@ -14,8 +14,7 @@ from ansible.inventory.manager import InventoryManager
 from ansible.utils.vars import combine_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option, printable, quoted
-from ansible_collections.sovereign.vllm.plugins.module_utils._operations.argspec import endpoint_of
-from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import Endpoint
+from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import Endpoint, endpoint_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import NAMED_BY, key_in
 
 _SHOWN = 5

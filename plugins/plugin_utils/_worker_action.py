@@ -23,7 +23,7 @@ from ansible.module_utils.errors import RequiredError
 from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure
 from ansible_collections.sovereign.vllm.plugins.module_utils._http.transport import REQUESTS_IMPORT_ERROR
-from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import Operation
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import ServerOperation
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import NAMED_BY, key_in, option_error, plain
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _is_pinned_elsewhere(action: ActionBase, task_vars: dict) -> bool:
 
 class WorkerAction(ActionBase):
     #: What the module does; set by each action.
-    operation: Operation
+    operation: ServerOperation
 
     # Only the module can be run asynchronously, and is.
     _supports_async = True
@@ -107,8 +107,8 @@ class WorkerAction(ActionBase):
             raise option_error(self._task, problems[0])
 
     def _run_module(self, args: dict, environment: dict, task_vars: dict) -> dict:
-        for option, spec in self.operation.argument_spec.items():
-            variable = spec.get("fallback", (None, [""]))[1][0]
+        for option, spec in self.operation.options.items():
+            variable = spec.get("env", "")
             if option not in args and variable not in environment and os.environ.get(variable):
                 args[option] = os.environ[variable]
         return self._execute_module(module_args=args, task_vars=task_vars, wrap_async=self._task.async_val)

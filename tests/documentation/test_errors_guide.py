@@ -35,10 +35,12 @@ CONVERGE = """
 
 
 def test_every_code_is_shown() -> None:
-    sources = (Path(__file__).parents[2] / "plugins" / "module_utils").glob("_*.py")
+    sources = (Path(__file__).parents[2] / "plugins" / "module_utils").rglob("*.py")
     text = "".join(source.read_text(encoding="utf-8") for source in sources)
     made = set(
-        re.findall(r'(?:refusal\(\s*answer, tried, |request_error\(\s*|VllmError\(\s*|_Reason\([^)]*?, )"(\w+)"', text)
+        re.findall(
+            r'(?:refusal\(\s*answer, attempt, |request_error\(\s*|VllmError\(\s*|_Reason\([^)]*?, )"(\w+)"', text
+        )
     )
     made |= set(re.findall(r'^    \("[^"]+", "(\w+)", ', text, re.MULTILINE))  # told by the server's message
     assert len(made) > 10

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lora_adapters import LORA_ADAPTERS
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lora_adapters import LoraAdapters
 
 from tests.stand_in import Fault, StandIn
 from tests.support.asking import eventually
@@ -247,4 +247,4 @@ def test_numbers_may_be_text_as_variables_of_a_rulebook_are(server, file: Path):
 def test_connection_options_are_those_of_the_module():
     for name, spec in helper_of_source("_declaration_file").CONNECTION_OPTIONS.items():
         if name != "api_key_env":
-            assert LORA_ADAPTERS.argument_spec[name]["type"] == spec["type"]
+            assert LoraAdapters.options[name]["type"] == spec["type"]

@@ -70,13 +70,11 @@ def write_artifacts(directory: Path) -> Path:
 def run_in_process(operation: str, options: Mapping[str, Any], check_mode: bool) -> Result:
     """Run an operation as the action plugins do. Anything that is raised is no declared error."""
     from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
-    from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_base_model_info import BASE_MODEL_INFO
-    from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lora_adapters import (
-        LORA_ADAPTER,
-        LORA_ADAPTERS,
-    )
+    from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_base_model_info import BaseModelInfo
+    from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lora_adapter import LoraAdapter
+    from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lora_adapters import LoraAdapters
 
-    work = {"set": LORA_ADAPTERS, "one": LORA_ADAPTER, "info": BASE_MODEL_INFO}[operation]
+    work = {"set": LoraAdapters, "one": LoraAdapter, "info": BaseModelInfo}[operation]()
     validation = ModuleArgumentSpecValidator(work.argument_spec).validate(dict(options))
     if validation.error_messages:
         raise ValueError(validation.errors.msg)

@@ -79,7 +79,7 @@ def test_every_site_gets_its_verdict(fleet: Fleet, source: str) -> None:
 def test_findings_are_reported_where_they_are_asked_for(fleet: Fleet) -> None:
     fleet.audit(
         drift_audit_findings=True,
-        drift_audit_declaration="{{ {'edge2': 'static'}[inventory_hostname] | default('runtime') }}",
+        drift_audit_adapters_from="{{ {'edge2': 'startup'}[inventory_hostname] | default('runtime') }}",
     )
     findings = {site["name"]: [f["id"] for f in site["findings"]] for site in fleet.report()["sites"]}
     assert findings == {

@@ -21,7 +21,7 @@ INFO = """
   sovereign.vllm.vllm_server_info:
 """
 UNNEEDED = "runtime_lora_unneeded"
-# Settings of a server; "static" is also what is said of its declaration: version, runtime_lora, auth_required, ids of the findings.
+# Settings of a server; "static" also says that its adapters come from its start: version, runtime_lora, auth_required, ids of the findings.
 SERVERS: dict[str, tuple[dict[str, Any], tuple[str, bool, bool, set[str]]]] = {
     "current": ({}, ("0.32.0", True, False, {"no_key"})),
     "locked": ({"api_key": "sesame"}, ("0.32.0", True, True, {"adapters_alias_open"})),
@@ -54,7 +54,7 @@ def test_findings(new_site: NewSite, tmp_path: Path) -> None:
     task = (
         INFO
         + """    api_key: sesame
-    declaration: "{{ (declaration == 'static') | ternary('static', omit) }}"
+    adapters_from: "{{ (declaration == 'static') | ternary('startup', omit) }}"
 """
     )
     info = run_on_all(sites, task, tmp_path / "run").of("server")

@@ -137,7 +137,7 @@ def is_documentation(node: ast.stmt) -> bool:
 def test_the_controllers_side_leaves_http_and_decisions_to_the_rooms(file: Path) -> None:
     assert not set(imported(file)) & {"requests", "urllib.request", "urllib3", "http.client"}
     names = {node.name for node in ast.walk(tree(file)) if isinstance(node, ast.FunctionDef)}
-    assert not names & {"plan", "connection_spec"}
+    assert not names & {"plan", "endpoint_of"}
 
 
 @pytest.mark.parametrize("file", sorted(EVENTS.rglob("*.py")), ids=lambda file: file.stem)

@@ -24,7 +24,11 @@ class Mutation:
 
 
 def _unit(*names: str) -> tuple[str, ...]:
-    return tuple(f"tests/unit/plugins/module_utils/{name}" for name in names)
+    """Tests that mirror a module, such as ``_vllm/answers.py``."""
+    return tuple(
+        f"tests/unit/plugins/module_utils/{room}/test_{name}"
+        for room, _slash, name in (n.partition("/") for n in names)
+    )
 
 
 def _playbook(*names: str) -> tuple[str, ...]:
@@ -42,14 +46,14 @@ MUTATIONS = (
         "    if answer.status != 200:",
         '    if answer.status == 404:\n        return Observed(base_url, (BaseModel("", None, 1),), ())\n'
         "    if answer.status != 200:",
-        _unit("_vllm/test_model_list.py"),
+        _unit("_vllm/model_list.py"),
     ),
     Mutation(
         "a list without a base model is not believed",
         "_vllm/model_list",
         "if not observed.base_models:",
         "if False:",
-        _unit("_vllm/test_model_list.py"),
+        _unit("_vllm/model_list.py"),
     ),
     Mutation(
         "ids can repeat",
@@ -57,21 +61,21 @@ MUTATIONS = (
         '        for card in cards\n        if card.get("max_model_len") is None and card.get("parent")',
         '        for card in {card["id"]: card for card in cards}.values()\n'
         '        if card.get("max_model_len") is None and card.get("parent")',
-        _unit("_vllm/test_model_list.py"),
+        _unit("_vllm/model_list.py"),
     ),
     Mutation(
         "a rehearsal is no adapter of the user's",
         "_adapters/models",
         "tuple(a for a in self.adapters if not a.name.endswith(REHEARSAL_SUFFIX))",
         "self.adapters",
-        _unit("_adapters/test_plan.py"),
+        _unit("_adapters/plan.py"),
     ),
     Mutation(
         "503 is unreachable, not failed",
         "_vllm/answers",
         "if status in (502, 503, 504):",
         "if status in (502, 504):",
-        _unit("_vllm/test_answers.py"),
+        _unit("_vllm/answers.py"),
     ),
     # What is decided
     Mutation(
@@ -79,35 +83,35 @@ MUTATIONS = (
         "_adapters/models",
         "normalised(adapter.root) == normalised(path)",
         "adapter.root == path",
-        _unit("_adapters/test_plan.py"),
+        _unit("_adapters/plan.py"),
     ),
     Mutation(
         "the name of a base model is refused",
         "_adapters/plan",
         "if observed.base_model(adapter.name):",
         "if False:",
-        _unit("_adapters/test_plan.py"),
+        _unit("_adapters/plan.py"),
     ),
     Mutation(
         "a base model that is not served is refused",
         "_adapters/plan",
         "if adapter.base_model and not observed.base_model(adapter.base_model):",
         "if False:",
-        _unit("_adapters/test_plan.py"),
+        _unit("_adapters/plan.py"),
     ),
     Mutation(
         "prune spares what is excluded",
-        "_adapters/plan",
-        "return any(fnmatchcase(name, glob) for glob in globs)",
-        "return False",
-        _unit("_adapters/test_plan.py"),
+        "_adapters/pruning",
+        "return self.prune and not any(fnmatchcase(name, glob) for glob in self.prune_exclude)",
+        "return self.prune",
+        _unit("_adapters/plan.py"),
     ),
     Mutation(
         "prune_limit itself is allowed",
-        "_adapters/plan",
-        "len(doomed) > limit",
-        "len(doomed) >= limit",
-        _unit("_adapters/test_plan.py"),
+        "_adapters/pruning",
+        "len(to_prune) > self.prune_limit",
+        "len(to_prune) >= self.prune_limit",
+        _unit("_adapters/plan.py"),
     ),
     # What is done
     Mutation(
@@ -127,22 +131,22 @@ MUTATIONS = (
     Mutation(
         "a new artifact is rehearsed",
         "_converge/steps",
-        "    load(client, temporary, path, is_3d_lora_weight)\n",
+        "    load(client, rehearsal)\n",
         "",
         _playbook(_WHOLE_NODE.format("changes_cost_two_reads_the_release_and_the_writes")),
     ),
     Mutation(
         "a rehearsal is in the list before the served adapter is touched",
         "_converge/steps",
-        "        _require_rehearsed(client, temporary, path)\n",
+        "        _require_rehearsed(client, rehearsal)\n",
         "",
         _playbook("swap.py::test_server_that_ignores_loads_keeps_what_it_serves"),
     ),
     Mutation(
         "a failed swap is rolled back",
         "_converge/steps",
-        "            load(client, name, old_path, is_3d_lora_weight)\n",
-        "",
+        "                load(client, replace(entry.reversal, before=None))\n",
+        "                pass\n",
         _playbook("swap.py::test_failed_swap_is_rolled_back_on_every_generation"),
     ),
     Mutation(
@@ -162,8 +166,8 @@ MUTATIONS = (
     Mutation(
         "retries are bounded",
         "_http/client",
-        "        for attempt in range(self.endpoint.retries + 1):",
-        "        object.__setattr__(self.endpoint, 'retries', 5)\n        for attempt in range(self.endpoint.retries + 1):",
+        "        for turn in range(self.endpoint.retries + 1):",
+        "        object.__setattr__(self.endpoint, 'retries', 5)\n        for turn in range(self.endpoint.retries + 1):",
         _playbook("hostile_answers.py::test_retries_are_counted"),
     ),
     Mutation(
@@ -176,29 +180,29 @@ MUTATIONS = (
     Mutation(
         "the list cannot prove that the same path was read anew",
         "_converge/steps",
-        "    if normalised(old_path) == normalised(new_path):",
+        "    if entry.keeps_path:",
         "    if False:",
         _playbook("swap_in_place.py::test_files_that_cannot_be_read_anew_are_no_success[0.32]"),
     ),
     Mutation(
         "a load in place is rehearsed",
         "_converge/steps",
-        "    with _rehearsed(client, name, new_path, is_3d_lora_weight):\n        try:",
-        "    with contextlib.nullcontext():\n        try:",
+        "    with _rehearsed(client, entry):\n        try:\n            _load_in_place",
+        "    with contextlib.nullcontext():\n        try:\n            _load_in_place",
         _playbook("swap_in_place.py::test_refused_rehearsal_touches_nothing"),
     ),
     Mutation(
         "a server that has gone is told with what it refused before",
         "_converge/converge",
-        "with settling(failures.values()):",
-        "with settling([]):",
+        "with also_report(failures.values()):",
+        "with also_report([]):",
         _playbook("refusing_servers.py::test_server_that_goes_after_a_refusal_is_told_with_the_refusal"),
     ),
     Mutation(
         "Retry-After is honoured",
         "_http/client",
-        "time.sleep(self._pause(attempt) if asked is None else asked)",
-        "time.sleep(self._pause(attempt))",
+        "time.sleep(self._pause(turn) if asked is None else asked)",
+        "time.sleep(self._pause(turn))",
         _playbook("hostile_answers.py::test_the_server_says_when_to_come_back"),
     ),
     # What strangers could do
@@ -228,20 +232,20 @@ MUTATIONS = (
         "_vllm/answers",
         'text = text.replace(form, "********")',
         "pass",
-        _unit("_vllm/test_answers.py"),
+        _unit("_vllm/answers.py"),
     ),
     Mutation(
         "a server cannot steer a terminal",
         "_errors",
         'return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))',
         "return str(text)",
-        _unit("_vllm/test_answers.py", "_adapters/test_properties.py"),
+        _unit("_vllm/answers.py", "_adapters/properties.py"),
     ),
     Mutation(
         "an archive stays in its directory",
         "_artifact/archive",
         '    elif b".." in parts:',
         '    elif b"..." in parts:',
-        _unit("_artifact/test_archive.py"),
+        _unit("_artifact/archive.py"),
     ),
 )

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 
 from .._errors import VllmError, invalid_option, quoted
 from .models import REHEARSAL_SUFFIX, DeclaredAdapter
-from .values import as_data, read_option, read_options, refused
+from .values import as_data, read_options, refused
 
 #: The options that declare one adapter, as an argument spec.
-ADAPTER_OPTIONS = {
+ADAPTER_OPTIONS: dict[str, dict] = {
     "name": {"type": "str", "required": True, "aliases": ["lora_name"]},
     "path": {"type": "str", "aliases": ["lora_path"]},
     "base_model": {"type": "str", "aliases": ["base_model_name"]},
@@ -23,17 +23,11 @@ ADAPTER_OPTIONS = {
     "state": {"type": "str", "choices": ["present", "absent", "reloaded"], "default": "present"},
 }
 #: Those that say in a declaration what the artifact of an adapter is. They go to no server.
-ARTIFACT_OPTIONS = {
+ARTIFACT_OPTIONS: dict[str, dict] = {
     "src": {"type": "path"},
     "remote_src": {"type": "bool", "default": False},
     "checksum": {"type": "str"},
     "trained_for": {"type": "str"},
-}
-#: The options that say which adapters may go because they are not declared.
-PRUNE_OPTIONS = {
-    "prune": {"type": "bool", "default": False},
-    "prune_exclude": {"type": "list", "elements": "str", "default": []},
-    "prune_limit": {"type": "int"},
 }
 
 
@@ -49,20 +43,20 @@ def read_adapters(where: str, written: object) -> list[dict]:
     adapters = as_data(written)
     if not isinstance(adapters, (list, tuple)):
         kind = "null" if adapters is None else "a mapping" if isinstance(adapters, Mapping) else "no list"
-        raise refused(f"{where} is {kind}; give a list of adapters, an empty one to declare none")
+        raise refused(f"{where} is {kind}", "give a list of adapters, an empty one to declare none")
     found = []
     for number, item in enumerate(adapters, 1):
         here = f"adapter {number} of {where}"
         options = read_options(here, item, {**ADAPTER_OPTIONS, **ARTIFACT_OPTIONS})
         if "name" not in options:
-            raise refused(f"{here} has no name; give the name that requests ask for")
+            raise refused(f"{here} has no name", "give the name that requests ask for")
         found.append(options)
     try:
         for options in found:
             _check(options)
         _check_names(found)
     except VllmError as problem:
-        raise VllmError(problem.code, f"{where} cannot be used: {problem.message}", hint=problem.hint) from None
+        raise VllmError(problem.code, f"{where} cannot be used: {problem.problem}", problem.hint) from None
     return found
 
 
@@ -74,21 +68,10 @@ def without_artifacts(where: str, adapters: Iterable[Mapping]) -> list[dict]:
     for adapter in adapters:
         if "src" in adapter and adapter.get("state") != "absent":
             raise refused(
-                f"{where} declares {quoted(adapter['name'])} by src, whose path on the node only the role knows; "
-                "audit it by the role in check mode"
+                f"{where} declares {quoted(adapter['name'])} by src, whose path on the node only the role knows",
+                "audit it by the role in check mode",
             )
     return [{name: value for name, value in adapter.items() if name in ADAPTER_OPTIONS} for adapter in adapters]
-
-
-def read_pruning(where: str, given: Mapping) -> dict:
-    """Return the options for pruning that are given, in their types.
-
-    :param where: comes before the name of an option in sentences, and may be empty.
-    :raises VllmError: ``invalid_request``.
-    """
-    found = {name: read_option(f"{where}{name}", given.get(name), spec) for name, spec in PRUNE_OPTIONS.items()}
-    check_prune_limit(found["prune_limit"])
-    return {name: value for name, value in found.items() if value is not None}
 
 
 # What can be the name of a repository: `name` or `owner/name`, neither of which begins with a dot.
@@ -122,12 +105,6 @@ def declare_all(adapters: Iterable[Mapping]) -> tuple[DeclaredAdapter, ...]:
     declared = tuple(map(declare, options))
     _check_names(options)
     return declared
-
-
-def check_prune_limit(limit: int | None) -> None:
-    """See that at most so many adapters could be meant. Raises VllmError: ``invalid_request``."""
-    if limit is not None and limit < 0:
-        raise invalid_option("prune_limit", "must not be negative", "give 0 or more, or leave it out for no limit")
 
 
 def _check(options: Mapping) -> None:

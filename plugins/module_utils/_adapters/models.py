@@ -40,7 +40,7 @@ class BaseModel:
 
 
 @dataclass(frozen=True)
-class ServedAdapter:
+class Card:
     """An adapter as ``/v1/models`` lists it: ``root`` is the path as written by whoever loaded it."""
 
     name: str
@@ -60,20 +60,20 @@ class Observed:
 
     url: str
     base_models: tuple[BaseModel, ...]
-    adapters: tuple[ServedAdapter, ...]
+    adapters: tuple[Card, ...]
     rust_front_end: bool = False
 
     @property
-    def adapters_of_users(self) -> tuple[ServedAdapter, ...]:
+    def adapters_of_users(self) -> tuple[Card, ...]:
         """The adapters without the temporary names of rehearsals."""
         return tuple(a for a in self.adapters if not a.name.endswith(REHEARSAL_SUFFIX))
 
     @property
-    def rehearsals(self) -> tuple[ServedAdapter, ...]:
+    def rehearsals(self) -> tuple[Card, ...]:
         """What an interrupted run left behind."""
         return tuple(a for a in self.adapters if a.name.endswith(REHEARSAL_SUFFIX))
 
-    def adapter(self, name: str) -> ServedAdapter | None:
+    def adapter(self, name: str) -> Card | None:
         return next((a for a in self.adapters if a.name == name), None)
 
     def base_model(self, name: str | None) -> BaseModel | None:

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from .._errors import quoted, request_error
-from .models import DeclaredAdapter, Observed, ServedAdapter, normalised, shown_name
+from .models import REHEARSAL_SUFFIX, Card, DeclaredAdapter, Observed, normalised
+from .pruning import NO_PRUNING, Pruning
 
 DRIFTS = ("none", "missing", "path", "base_model", "unexpected")
 
@@ -22,15 +22,32 @@ class Entry:
     name: str
     action: str
     drift: str
-    before: ServedAdapter | None
-    after: ServedAdapter | None
+    before: Card | None
+    after: Card | None
     is_3d_lora_weight: bool = False
     base_model: str | None = None
 
     @property
+    def path(self) -> str:
+        """The directory that is to be served; empty if none is."""
+        return self.after.root if self.after else ""
+
+    @property
     def keeps_path(self) -> bool:
         """Whether it is and stays served from the same path."""
-        return bool(self.before and self.after) and normalised(self.before.root) == normalised(self.after.root)
+        if self.before is None or self.after is None:
+            return False
+        return normalised(self.before.root) == normalised(self.after.root)
+
+    @property
+    def rehearsal(self) -> Entry:
+        """The entry that loads the new artifact under a temporary name."""
+        return replace(self, name=f"{self.name}{REHEARSAL_SUFFIX}", before=None)
+
+    @property
+    def reversal(self) -> Entry:
+        """The entry that puts the artifact back that was served before."""
+        return replace(self, after=self.before)
 
 
 @dataclass(frozen=True)
@@ -39,7 +56,7 @@ class Plan:
 
     observed: Observed
     entries: tuple[Entry, ...]
-    leftovers: tuple[ServedAdapter, ...] = ()
+    leftovers: tuple[Card, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -64,31 +81,17 @@ class Plan:
 def plan(
     declared: Sequence[DeclaredAdapter],
     observed: Observed,
-    prune: bool = False,
-    prune_exclude: Iterable[str] = (),
-    prune_limit: int | None = None,
+    pruning: Pruning = NO_PRUNING,
 ) -> Plan:
     """Decide what is to be done on the node.
 
-    :param declared: what is wanted, each name once.
-    :param prune: unload what is served but not declared, and what killed runs left, except the names that match a glob
-        of ``prune_exclude``.
-    :param prune_limit: refuse when more than this many adapters would be pruned.
+    :param declared: each name once.
     :raises VllmError: ``name_conflict``, ``base_model_mismatch`` or ``prune_limit``.
     """
     entries = [_decide(adapter, observed) for adapter in declared]
     names = {adapter.name for adapter in declared}
-    excluded = tuple(prune_exclude)
-    if prune:
-        doomed = _prunable(observed, names, excluded)
-        _refuse_above_limit(doomed, prune_limit, observed)
-        entries += [Entry(a.name, "unload", "unexpected", before=a, after=None) for a in doomed]
-    leftovers = tuple(
-        left
-        for left in observed.rehearsals
-        if shown_name(left.name) in names or (prune and not _matches(shown_name(left.name), excluded))
-    )
-    return Plan(observed, tuple(entries), leftovers)
+    entries += [Entry(card.name, "unload", "unexpected", card, None) for card in pruning.select(observed, names)]
+    return Plan(observed, tuple(entries), pruning.select_leftovers(observed, names))
 
 
 def _decide(adapter: DeclaredAdapter, observed: Observed) -> Entry:
@@ -101,16 +104,16 @@ def _decide(adapter: DeclaredAdapter, observed: Observed) -> Entry:
     return Entry(adapter.name, action, drift, before, after, adapter.is_3d_lora_weight, adapter.base_model)
 
 
-def _wanted(adapter: DeclaredAdapter, observed: Observed) -> ServedAdapter | None:
+def _wanted(adapter: DeclaredAdapter, observed: Observed) -> Card | None:
     """The card that the node is expected to list: vLLM names the first alias of the base model as the parent."""
     if not adapter.wanted:
         return None
     base_model = observed.base_model(adapter.base_model) or observed.base_models[0]
-    return ServedAdapter(adapter.name, adapter.path or "", base_model.id)
+    return Card(adapter.name, adapter.path or "", base_model.id)
 
 
 def _difference(
-    adapter: DeclaredAdapter, before: ServedAdapter | None, after: ServedAdapter | None, observed: Observed
+    adapter: DeclaredAdapter, before: Card | None, after: Card | None, observed: Observed
 ) -> tuple[str, str]:
     """Return action and drift."""
     if after is None:
@@ -125,11 +128,11 @@ def _difference(
 
 
 def _refuse_impossible(adapter: DeclaredAdapter, observed: Observed) -> None:
-    tried = f"manage adapter {quoted(adapter.name)}"
+    attempt = f"manage adapter {quoted(adapter.name)}"
     if observed.base_model(adapter.name):
         raise request_error(
             "name_conflict",
-            tried,
+            attempt,
             observed.url,
             "option name equals a base model that is served there",
             "give the adapter a name of its own, since old servers would let it shadow the base model",
@@ -138,34 +141,8 @@ def _refuse_impossible(adapter: DeclaredAdapter, observed: Observed) -> None:
         served = ", ".join(quoted(name) for base in observed.base_models for name in base.names)
         raise request_error(
             "base_model_mismatch",
-            tried,
+            attempt,
             observed.url,
             f"option base_model is {quoted(adapter.base_model)}, but the node serves {served}",
             "name a base model that the node serves, or address another node",
-        )
-
-
-def _prunable(observed: Observed, names: set[str], exclude: tuple[str, ...]) -> list[ServedAdapter]:
-    """What is served, not declared and not excluded. A name that a base model has too is left alone: it is not ours."""
-    found: dict[str, ServedAdapter] = {}
-    for adapter in observed.adapters_of_users:
-        spared = adapter.name in names or _matches(adapter.name, exclude) or observed.base_model(adapter.name)
-        if not spared:
-            found.setdefault(adapter.name, adapter)
-    return list(found.values())
-
-
-def _matches(name: str, globs: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(name, glob) for glob in globs)
-
-
-def _refuse_above_limit(doomed: list[ServedAdapter], limit: int | None, observed: Observed) -> None:
-    if limit is not None and len(doomed) > limit:
-        names = ", ".join(quoted(adapter.name) for adapter in doomed)
-        raise request_error(
-            "prune_limit",
-            "prune",
-            observed.url,
-            f"more adapters would be unloaded than the prune_limit of {limit}, namely {len(doomed)}: {names}",
-            "declare or exclude those that shall stay, or raise prune_limit",
         )

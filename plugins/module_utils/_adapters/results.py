@@ -8,26 +8,32 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from .._errors import VllmError, printable
-from .models import Observed, ServedAdapter, normalised
+from .._errors import CompleteError, VllmError, printable, quoted
+from .models import Card, Observed, normalised, shown_name
 from .plan import Entry, Plan
 
 
-def planned(plan: Plan) -> dict[str, ServedAdapter | None]:
+def planned(plan: Plan) -> dict[str, Card | None]:
     """Return what will be served by name, if all goes as planned."""
     return {entry.name: entry.after for entry in plan.entries}
 
 
-#: How the warning about a name that a killed run left begins: results tell of it in no other way.
-LEFTOVER_WARNING = "An interrupted run left a rehearsal of adapter"
+def leftovers(plan: Plan) -> list[str]:
+    """Return the adapters of which an interrupted run left a rehearsal."""
+    return [shown_name(leftover.name) for leftover in plan.leftovers]
 
 
-def served(plan: Plan, observed: Observed) -> dict[str, ServedAdapter | None]:
+def leftover_sentence(name: str) -> str:
+    """Return the sentence that tells of such an adapter."""
+    return f"An interrupted run left a rehearsal of adapter {quoted(name)} behind."
+
+
+def served(plan: Plan, observed: Observed) -> dict[str, Card | None]:
     """Return what is served by name, as read back."""
     return {entry.name: observed.adapter(entry.name) for entry in plan.entries}
 
 
-def diff(plan: Plan, after: dict[str, ServedAdapter | None]) -> dict:
+def diff(plan: Plan, after: dict[str, Card | None]) -> dict:
     """Return all that is served before and after, as YAML in the order of the names.
 
     Adapters that the plan leaves alone are shown as well, since a list without them reads as if they were not served.
@@ -42,12 +48,12 @@ def diff(plan: Plan, after: dict[str, ServedAdapter | None]) -> dict:
     }
 
 
-def _served_as_yaml(adapters: Iterable[ServedAdapter | None]) -> str:
+def _served_as_yaml(adapters: Iterable[Card | None]) -> str:
     served_now = sorted((adapter for adapter in adapters if adapter is not None), key=lambda adapter: adapter.name)
     return as_yaml("adapters", [{"name": a.name, "path": a.root, "parent": a.parent} for a in served_now])
 
 
-def adapter_card(entry: Entry, adapter: ServedAdapter | None) -> dict:
+def adapter_card(entry: Entry, adapter: Card | None) -> dict:
     """Return the adapter as results show it; empty when it is not served."""
     if adapter is None:
         return {}
@@ -61,7 +67,7 @@ def adapter_card(entry: Entry, adapter: ServedAdapter | None) -> dict:
     }
 
 
-def entry_result(entry: Entry, adapter: ServedAdapter | None, failure: VllmError | None = None) -> dict:
+def entry_result(entry: Entry, adapter: Card | None, failure: VllmError | None = None) -> dict:
     """Return one line of the result for a whole node."""
     return {
         "name": entry.name,
@@ -75,7 +81,7 @@ def entry_result(entry: Entry, adapter: ServedAdapter | None, failure: VllmError
     }
 
 
-def _place(adapter: ServedAdapter) -> dict:
+def _place(adapter: Card) -> dict:
     return {"path": normalised(adapter.root), "root": adapter.root, "parent": adapter.parent}
 
 
@@ -86,8 +92,13 @@ def joined_failure(failures: dict[str, VllmError], total: int, kind: str = "adap
         return errors[0]
     first = next((e for e in errors if not e.retryable), errors[0])
     listed = " ".join(error.message for error in errors)
-    message = f"{len(errors)} of {total} {kind} failed: {listed}"
-    return VllmError(first.code, message, first.http_status, first.detail, first.hint)
+    return CompleteError(
+        first.code,
+        f"{len(errors)} of {total} {kind} failed: {listed}",
+        first.hint,
+        http_status=first.http_status,
+        detail=first.detail,
+    )
 
 
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./@+-]*")

@@ -37,14 +37,14 @@ def typed(value: object, spec: Mapping) -> object:
     survey that nobody answers gives empty text.
 
     :param spec: the option as in an argument spec: ``type``, ``elements``, ``choices``; the rest is ignored.
-    :raises ValueError: with what was given and what to give, such as ``'few'; give a whole number``.
+    :raises ValueError: its two arguments are what was given and what to give, such as ``'few'`` and ``give a whole number``.
     """
     kind, choices = spec.get("type", "str"), spec.get("choices")
     if value is None or (isinstance(value, str) and not value.strip() and (kind not in _OF_ANY_TEXT or choices)):
         return None
     meant = _CONVERSIONS[kind](value, spec)
     if meant is None or (choices and kind != "list" and meant not in choices):
-        raise ValueError(f"{_shown(value)}; give {_wanted(spec)}")
+        raise ValueError(_shown(value), f"give {_wanted(spec)}")
     return meant
 
 
@@ -55,8 +55,9 @@ def read_option(name: str, value: object, spec: Mapping) -> object:
     """
     try:
         return typed(value, spec)
-    except ValueError as problem:
-        raise refused(f"{name} is {problem}") from None
+    except ValueError as error:
+        problem, hint = error.args
+        raise refused(f"{name} is {problem}", hint) from None
 
 
 def read_options(where: str, given: object, specs: Mapping) -> dict:
@@ -67,24 +68,24 @@ def read_options(where: str, given: object, specs: Mapping) -> dict:
     :raises VllmError: ``invalid_request``: no mapping, an unknown option, one that is given twice, or a wrong value.
     """
     if not isinstance(given, Mapping):
-        raise refused(f"{where} is {_shown(given)}; give a mapping with {', '.join(specs)}")
+        raise refused(f"{where} is {_shown(given)}", f"give a mapping with {', '.join(specs)}")
     named = {alias: name for name, spec in specs.items() for alias in (name, *spec.get("aliases", ()))}
     found: dict = {}
     for written, value in given.items():
         if written not in named:
-            raise refused(f"{where} has the unknown option {quoted(written)}; use {', '.join(specs)}")
+            raise refused(f"{where} has the unknown option {quoted(written)}", f"use {', '.join(specs)}")
         meant = read_option(f"option {written} of {where}", value, specs[named[written]])
         if meant is None:
             continue
         if named[written] in found:
-            raise refused(f"{where} has the option {named[written]} twice, once by an alias; remove one")
+            raise refused(f"{where} has the option {named[written]} twice, once by an alias", "remove one")
         found[named[written]] = meant
     return found
 
 
-def refused(clause: str) -> VllmError:
-    """Return the error of a value that cannot be used: what is wrong, a semicolon, and what to do."""
-    return VllmError("invalid_request", f"{clause}.", hint=clause.rpartition("; ")[2])
+def refused(problem: str, hint: str) -> VllmError:
+    """Return the error of a value that cannot be used."""
+    return VllmError("invalid_request", problem, hint)
 
 
 def _shown(value: object) -> str:
@@ -151,7 +152,7 @@ def _list(value: object, spec: Mapping) -> list | None:
         except ValueError:
             meant = None
         if meant is None:
-            raise ValueError(f"a list with {_shown(item)}; give {_wanted(spec)}")
+            raise ValueError(f"a list with {_shown(item)}", f"give {_wanted(spec)}")
         found.append(meant)
     return found
 

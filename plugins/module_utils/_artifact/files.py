@@ -15,7 +15,7 @@ import stat
 from collections.abc import Callable, Collection, Iterator
 from typing import IO, NamedTuple
 
-from .._errors import VllmError
+from .._errors import CompleteError
 
 _LONGEST_NUMBER = 20  # digits of 2**64, the largest number in a safetensors header
 _LONGEST_INTEGER = 4300  # digits of the longest integer that Python 3.11 and later take
@@ -101,7 +101,7 @@ MAX_ENTRIES = 10_000
 _CHUNK = 1 << 20  # bytes
 
 
-class ArtifactError(VllmError):
+class ArtifactError(CompleteError):
     """An artifact cannot be read or served; the text is one sentence for the operator, and says what to do."""
 
     def __init__(self, sentence: str) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import ClassVar
 
 from .._errors import VllmError, failure, invalid_option, quoted
+from .._operations.operation import Operation
 from .files import ArtifactError
 from .inspection import checked_digest, inspect_artifact
 from .stage import is_staged, is_still_staged, remember, stage
@@ -48,29 +49,18 @@ ARTIFACT_SPEC: dict = {
 ONE_SOURCE = [("src", "digest")]
 
 
-@dataclass(frozen=True)
-class FileOperation:
-    """The work of a module on files of the host that it runs on: an operation, as others are, that speaks to no server.
-
-    :param argument_spec: as ``AnsibleModule`` takes it.
-    :param run: gets the options and whether it is check mode; returns the result or raises ``VllmError``.
-    """
-
-    argument_spec: dict
-    run: Callable[[Mapping, bool], dict]
+class FileOperation(Operation):
+    """The work of a module on files of the host that it runs on."""
 
     def result(self, options: Mapping, check_mode: bool) -> dict:
         """Return the result as a task reports it."""
         try:
-            return self.run(options, check_mode)
-        except VllmError as error:
-            told = error
+            return super().result(options, check_mode)
         except OSError as error:
-            told = store_error(error.filename, "read", error)
-        return {**failure(told), "failed": True}
+            return {**failure(store_error(error.filename, "read", error)), "failed": True}
 
 
-def look_into(options: Mapping, _check_mode: bool) -> dict:
+def look_into(options: Mapping) -> dict:
     """Do the work of ``vllm_lora_artifact_info``; return its result.
 
     :raises VllmError: ``invalid_request`` when an option makes no sense.
@@ -81,7 +71,14 @@ def look_into(options: Mapping, _check_mode: bool) -> dict:
     return {"changed": False, **found, **told}
 
 
-LORA_ARTIFACT_INFO = FileOperation({"path": {"type": "path", "required": True}, **CHECKS}, look_into)
+class LoraArtifactInfo(FileOperation):
+    """Inspect an artifact."""
+
+    options: ClassVar = {"path": {"type": "path", "required": True}, **CHECKS}
+
+    def run(self, options: Mapping, check_mode: bool) -> dict:
+        """Do the work of ``vllm_lora_artifact_info``."""
+        return look_into(options)
 
 
 def refused(tried: str, path: str, problems: Iterable[str]) -> ArtifactError:
@@ -101,8 +98,8 @@ def checked_source(name: str, src: str, is_there: Callable[[str], bool] = os.pat
         raise invalid_option("src", f"names nothing for adapter {quoted(name)}", "give a directory or an archive")
     if not is_there(src):
         hint = "bring it there, or declare a checksum that the store has, which needs no source"
-        sentence = f"Could not stage adapter {quoted(name)}: there is no directory or archive {quoted(src)}; {hint}."
-        raise VllmError("artifact_not_found", sentence, hint=hint)
+        problem = f"there is no directory or archive {quoted(src)}"
+        raise VllmError("artifact_not_found", problem, hint, f"stage adapter {quoted(name)}")
     return src
 
 
@@ -169,15 +166,30 @@ def prune_versions(options: Mapping, check_mode: bool) -> dict:
     return {"changed": bool(removed), "removed": removed, "kept": kept, "diff": _diff(before, kept)}
 
 
-LORA_STORE = FileOperation(
-    {
+class LoraArtifact(FileOperation):
+    """Stage an artifact in the store."""
+
+    options: ClassVar = ARTIFACT_SPEC
+    rules: ClassVar = {"required_one_of": ONE_SOURCE, "mutually_exclusive": ONE_SOURCE, "add_file_common_args": True}
+
+    def run(self, options: Mapping, check_mode: bool) -> dict:
+        """Do the work of ``vllm_lora_artifact``."""
+        return place_artifact(options, check_mode, self.set_attributes)
+
+
+class LoraStore(FileOperation):
+    """Remove old versions from the store."""
+
+    options: ClassVar = {
         "store": {"type": "path", "required": True},
         "names": {"type": "list", "elements": "str", "required": True},
         "roots": {"type": "list", "elements": "str", "required": True},
         "keep": {"type": "int", "default": 2},
-    },
-    prune_versions,
-)
+    }
+
+    def run(self, options: Mapping, check_mode: bool) -> dict:
+        """Do the work of ``vllm_lora_store``."""
+        return prune_versions(options, check_mode)
 
 
 def _checked(option: str, options: Mapping) -> str | None:

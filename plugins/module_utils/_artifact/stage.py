@@ -31,8 +31,7 @@ def is_staged(target: str, digest: str, read: Callable[[str], str | None] = dire
     found = read(target)
     if found != digest:
         now = f"its digest is {found} now" if found else "not all its files can be read now"
-        sentence = f"{target} was changed after it was staged, {now}: {_CHANGED_HINT}."
-        raise VllmError("store_error", sentence, hint=_CHANGED_HINT)
+        raise VllmError("store_error", f"{target} was changed after it was staged, {now}", _CHANGED_HINT)
     return True
 
 

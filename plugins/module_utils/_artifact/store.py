@@ -63,7 +63,7 @@ def version_directory(store: str, name: str, digest: str) -> str:
 def store_error(path: str, what: str, error: OSError) -> VllmError:
     """Return the error for a file or directory of the store that cannot be written or removed."""
     hint = "see that the disk has room, that the user of the task may write there, and whether the task needs become"
-    return VllmError("store_error", f"{path} cannot be {what}: {error.strerror}; {hint}.", detail=str(error), hint=hint)
+    return VllmError("store_error", f"{path} cannot be {what}: {error.strerror}", hint, detail=str(error))
 
 
 @contextlib.contextmanager

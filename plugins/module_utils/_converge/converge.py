@@ -8,13 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .._adapters.models import DeclaredAdapter, Observed, ServedAdapter, shown_name
+from .._adapters.models import Card, DeclaredAdapter, Observed, shown_name
 from .._adapters.plan import Entry, Plan, plan
-from .._adapters.results import LEFTOVER_WARNING, planned, served
-from .._errors import VllmError, quoted, request_error, settling
+from .._adapters.pruning import NO_PRUNING, Pruning
+from .._adapters.results import diff, joined_failure, leftover_sentence, leftovers, planned, served
+from .._errors import VllmError, also_report, failure, quoted, request_error
 from .._http.client import Client
 from .._vllm.releases import cache_risk, load_in_place_sticks, require_load_in_place, require_loading, require_supported
-from .steps import NOT_CONVERGED_HINT, load, restored, swap, swap_in_place, tidy, unload
+from .steps import NOT_CONVERGED_HINT, load, restore_after, swap, swap_in_place, tidy, unload
+
+#: The options of the modules that converge, beside those of the connection and of the adapters.
+CONVERGE_OPTIONS: dict[str, dict] = {
+    "load_timeout": {"type": "float", "default": 300.0},
+    "reload_strategy": {"type": "str", "choices": ["replace", "in_place"], "default": "replace"},
+}
 
 
 @dataclass
@@ -33,7 +40,7 @@ def apply(plan: Plan, client: Client, reload_strategy: str) -> Applied:
         tells of the failures before that as well.
     """
     failures: dict[str, VllmError] = {}
-    with settling(failures.values()):
+    with also_report(failures.values()):
         observed = _carry_out_all(plan, client, reload_strategy, failures)
     return Applied(observed, failures)
 
@@ -54,7 +61,7 @@ def _carry_out_all(plan: Plan, client: Client, reload_strategy: str, failures: d
             failures[entry.name] = _not_converged(entry, observed)
     lost = [entry for entry in plan.entries if _is_lost(entry, observed)]
     for entry in lost:
-        restored(client, entry.name, entry.before.root, entry.is_3d_lora_weight, failures[entry.name])
+        restore_after(failures[entry.name], client, entry)
     return client.observe() if lost else observed
 
 
@@ -62,10 +69,10 @@ def _carry_out(entry: Entry, client: Client, reload_strategy: str) -> None:
     if entry.action == "unload":
         unload(client, entry.name)
     elif entry.action == "load":
-        load(client, entry.name, entry.after.root, entry.is_3d_lora_weight)
+        load(client, entry)
     elif entry.action in ("reload", "replace"):
         put = swap_in_place if reload_strategy == "in_place" else swap
-        put(client, entry.name, entry.before.root, entry.after.root, entry.is_3d_lora_weight)
+        put(client, entry)
 
 
 def _require_answer(client: Client, error: VllmError) -> None:
@@ -77,12 +84,12 @@ def _require_answer(client: Client, error: VllmError) -> None:
 
 
 def _is_in_effect(entry: Entry, observed: Observed) -> bool:
-    if entry.after is None:
-        return observed.adapter(entry.name) is None
-    if not observed.serves(entry.name, entry.after.root):
+    adapter = observed.adapter(entry.name)
+    if entry.after is None or adapter is None:
+        return entry.after is None and adapter is None
+    if not observed.serves(entry.name, entry.path):
         return False
-    parent = observed.adapter(entry.name).parent
-    return not entry.base_model or observed.base_model(parent) == observed.base_model(entry.base_model)
+    return not entry.base_model or observed.base_model(adapter.parent) == observed.base_model(entry.base_model)
 
 
 def _is_lost(entry: Entry, observed: Observed) -> bool:
@@ -120,7 +127,7 @@ class Converged:
     """
 
     plan: Plan
-    after: dict[str, ServedAdapter | None]
+    after: dict[str, Card | None]
     failures: dict[str, VllmError] = field(default_factory=dict)
     cache_risk: str = ""
     warnings: tuple[str, ...] = ()
@@ -134,16 +141,32 @@ class Converged:
             return self.tidied or any(entry.before != self.after[entry.name] for entry in self.plan.entries)
         return self.tidied or any(entry.action != "none" for entry in self.plan.entries)
 
+    def result(self) -> dict:
+        """Return the part of a result that all modules have that converge."""
+        error = joined_failure(self.failures, len(self.plan.entries)) if self.failures else None
+        warnings = [*self.warnings, *filter(None, [self.cache_risk])]
+        return {
+            **(failure(error) if error else {}),
+            "changed": self.changed,
+            "diff": diff(self.plan, self.after),
+            "cache_risk": bool(self.cache_risk),
+            "leftovers": leftovers(self.plan),
+            **({"warnings": warnings} if warnings else {}),
+        }
+
 
 def converge(
-    client: Client, declared: Sequence[DeclaredAdapter], reload_strategy: str, check_mode: bool, **pruning: object
+    client: Client,
+    declared: Sequence[DeclaredAdapter],
+    reload_strategy: str,
+    check_mode: bool,
+    pruning: Pruning = NO_PRUNING,
 ) -> Converged:
-    """Converge the node to the declared adapters. What is as declared costs one GET.
+    """Converge the node to the declared adapters. If nothing has to change, this costs one GET.
 
-    :param pruning: the pruning arguments of :func:`plan`.
     :raises VllmError: when nothing could be tried, or when the server went away.
     """
-    decided = plan(declared, client.observe(), **pruning)
+    decided = plan(declared, client.observe(), pruning)
     if not decided.changed:
         return Converged(decided, planned(decided))
     url = decided.observed.url
@@ -166,7 +189,7 @@ def converge(
 
 
 def _warnings(decided: Plan, reload_strategy: str, version: str | None) -> tuple[str, ...]:
-    warnings = [f"{LEFTOVER_WARNING} {quoted(shown_name(leftover.name))} behind." for leftover in decided.leftovers]
+    warnings = [leftover_sentence(name) for name in leftovers(decided)]
     if decided.reloads and reload_strategy == "in_place":
         sticky = f" {_STICKY_WARNING}" if load_in_place_sticks(version) else ""
         warnings.append(f"{_IN_PLACE_WARNING}{sticky}")
@@ -174,7 +197,7 @@ def _warnings(decided: Plan, reload_strategy: str, version: str | None) -> tuple
 
 
 def _warnings_of_what_is_left(decided: Plan, observed: Observed) -> tuple[str, ...]:
-    names = {entry.name for entry in decided.entries} | {shown_name(leftover.name) for leftover in decided.leftovers}
+    names = {entry.name for entry in decided.entries} | set(leftovers(decided))
     return tuple(
         f"A rehearsal of adapter {quoted(shown_name(left.name))} could not be unloaded; the next run tries again."
         for left in observed.rehearsals

@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
-from .._adapters.models import REHEARSAL_SUFFIX, normalised, shown_name
-from .._errors import VllmError, quoted, request_error, settling
+from .._adapters.models import Observed, shown_name
+from .._adapters.plan import Entry
+from .._errors import VllmError, also_report, quoted, request_error
 from .._http.client import Client
 
 # Answers that say that nothing was done, so that the list has nothing to add.
@@ -24,47 +26,47 @@ NOT_CONVERGED_HINT = (
 )
 
 
-def load(
-    client: Client,
-    name: str,
-    path: str,
-    is_3d_lora_weight: bool = False,
-    in_place: bool = False,
-    must_be_read: bool = False,
-) -> None:
-    """Load an adapter and settle a refused or lost answer by the model list: a load goes on when its client has gone.
+def load(client: Client, entry: Entry, in_place: bool = False) -> None:
+    """Load an adapter. If the answer is a refusal or is lost, the model list decides: vLLM finishes a load even if the
+    client disconnects.
 
-    :param must_be_read: "already loaded" is no success, since the list cannot tell which files the weights are from.
-    :raises VllmError: when the server does not serve it from this path.
+    :raises VllmError: if the server does not serve it from this path.
     """
     started = time.monotonic()
     try:
-        client.load(name, path, is_3d_lora_weight, in_place)
+        client.load(entry.name, entry.path, entry.is_3d_lora_weight, in_place)
     except VllmError as error:
-        if error.code in _NOTHING_WAS_DONE or error.unsent or (must_be_read and error.code == "not_converged"):
+        if error.code in _NOTHING_WAS_DONE or error.unsent:
             raise
-        if not _was_loaded(client, name, path, error, started):
+        # "Already loaded" is no success then: the list cannot tell which files the weights are from.
+        if entry.keeps_path and error.code == "not_converged":
+            raise
+        if not _was_loaded(client, entry, error, started):
             if error.is_unreachable:
-                error.advise(_LOST_LOAD_HINT)
+                error.hint = _LOST_LOAD_HINT
             raise
 
 
-def _was_loaded(client: Client, name: str, path: str, error: VllmError, started: float) -> bool:
+def _was_loaded(client: Client, entry: Entry, error: VllmError, started: float) -> bool:
     patience = 0.0
     if error.outcome_unknown:
         left = client.endpoint.load_timeout - (time.monotonic() - started)
         patience = max(left, client.endpoint.timeout)
-    with settling([error]):
-        return client.poll(lambda observed: observed.serves(name, path), patience).serves(name, path)
+
+    def is_served(observed: Observed) -> bool:
+        return observed.serves(entry.name, entry.path)
+
+    with also_report([error]):
+        return is_served(client.poll(is_served, patience))
 
 
 def unload(client: Client, name: str) -> None:
-    """Unload an adapter. Where the answer is not a plain yes, a well-formed model list has to show that it is gone.
+    """Unload an adapter. If the answer is not a plain yes, a well-formed model list has to show that it is gone.
 
     :raises VllmError: when the server still serves it.
     """
     refusals: list[VllmError] = []
-    with settling(refusals):
+    with also_report(refusals):
         while True:
             try:
                 client.unload(name)
@@ -96,114 +98,109 @@ def _bring_back(client: Client, name: str, root: str, refused: VllmError) -> Non
         raise refused from None
 
 
-def swap(client: Client, name: str, old_path: str, new_path: str, is_3d_lora_weight: bool) -> None:
+def swap(client: Client, entry: Entry) -> None:
     """Put another artifact under a served name: rehearse, swap, tidy. Works on every release from 0.7.
 
     The rehearsal validates the artifact while the served one is untouched. If the swap fails all the same, the old path
     is loaded again.
 
-    :raises VllmError: and the old artifact is served as before, or the sentence says that it is not.
+    :raises VllmError: the old artifact is served as before, or the sentence says that it is not.
     """
-    with _rehearsed(client, name, new_path, is_3d_lora_weight):
-        _exchange(client, name, old_path, new_path, is_3d_lora_weight)
+    with _rehearsed(client, entry):
+        try:
+            unload(client, entry.name)
+            load(client, entry)
+        except VllmError as error:
+            restore_after(error, client, entry)
+            raise
 
 
 @contextlib.contextmanager
-def _rehearsed(client: Client, name: str, path: str, is_3d_lora_weight: bool) -> Iterator[None]:
-    """Serve the artifact under the temporary name of ``name`` meanwhile, so that the server has read and activated it.
+def _rehearsed(client: Client, entry: Entry) -> Iterator[None]:
+    """Serve the artifact under a temporary name during this block, so that the server has read and activated it.
 
-    A plain load that fails is harmless on every release, whatever it fails of.
+    A plain load that fails is harmless on every release, for whatever reason it fails.
 
-    :raises VllmError: when the server refuses the artifact.
+    :raises VllmError: if the server refuses the artifact.
     """
-    temporary = name + REHEARSAL_SUFFIX
-    load(client, temporary, path, is_3d_lora_weight)
+    rehearsal = entry.rehearsal
+    load(client, rehearsal)
     try:
-        _require_rehearsed(client, temporary, path)
+        _require_rehearsed(client, rehearsal)
         yield
     finally:
-        tidy(client, temporary)
+        tidy(client, rehearsal.name)
 
 
-def _require_rehearsed(client: Client, temporary: str, path: str) -> None:
+def _require_rehearsed(client: Client, rehearsal: Entry) -> None:
     """A yes is not enough to give up what is served: it may come from another replica, or from one that ignored it."""
     observed = client.observe()
-    if not observed.serves(temporary, path):
+    if not observed.serves(rehearsal.name, rehearsal.path):
         raise request_error(
             "not_converged",
-            f"rehearse adapter {quoted(shown_name(temporary))} from {quoted(path)}",
+            f"rehearse adapter {quoted(shown_name(rehearsal.name))} from {quoted(rehearsal.path)}",
             observed.url,
             "the server said yes, but /v1/models does not show it from there",
             NOT_CONVERGED_HINT,
         )
 
 
-def _exchange(client: Client, name: str, old_path: str, new_path: str, is_3d_lora_weight: bool) -> None:
-    try:
-        unload(client, name)
-        same_path = normalised(old_path) == normalised(new_path)
-        load(client, name, new_path, is_3d_lora_weight, must_be_read=same_path)
-    except VllmError as error:
-        raise restored(client, name, old_path, is_3d_lora_weight, error) from None
+def restore_after(error: VllmError, client: Client, entry: Entry) -> None:
+    """Load the old artifact again if the name is not served after a failed swap, and tell the outcome in ``error``.
 
-
-def restored(client: Client, name: str, old_path: str, is_3d_lora_weight: bool, error: VllmError) -> VllmError:
-    """See to it that the name is served again after a failed swap, and return ``error`` with what became of that.
-
-    From the old path even if the new one was loaded before it got lost: that may be what broke the server.
+    The old path is loaded even if the new one was loaded before it got lost: the new one may be what broke the server.
     """
     why = ""
     try:
-        served = client.observe().adapter(name)
+        served = client.observe().adapter(entry.name)
         if served is None:
             try:
-                load(client, name, old_path, is_3d_lora_weight)
+                load(client, replace(entry.reversal, before=None))
             except VllmError as second:
                 why = f", since restoring it failed as well ({second.message})"
-            served = client.observe().adapter(name)
-        error.fate = f"it is still served from {quoted(served.root)}" if served else f"it is not served any more{why}"
+            served = client.observe().adapter(entry.name)
+        error.aftermath = (
+            f"it is still served from {quoted(served.root)}" if served else f"it is not served any more{why}"
+        )
     except VllmError as unread:
-        error.fate = f"whether it is served now is not known{why or f' ({unread.message})'}"
-    return error
+        error.aftermath = f"whether it is served now is not known{why or f' ({unread.message})'}"
 
 
 def tidy(client: Client, temporary: str) -> None:
-    """Unload a temporary name. What cannot be removed now is found and removed by the next converge."""
-    try:
+    """Unload a temporary name. If that fails, the next converge finds and removes it."""
+    with contextlib.suppress(VllmError):
         unload(client, temporary)
-    except VllmError:
-        pass
 
 
-def swap_in_place(client: Client, name: str, old_path: str, new_path: str, is_3d_lora_weight: bool) -> None:
+def swap_in_place(client: Client, entry: Entry) -> None:
     """Put another artifact under a served name without a gap (0.15 and later): rehearse, load in place, tidy.
 
-    An in-place load that the engine refuses can cost more than the adapter. Where a tensor was larger than the layer,
+    An in-place load that the engine refuses can cost more than the adapter. If a tensor was larger than the layer,
     the list was right and the weights were wrong (0.32.0), and the next request to the name killed the server (0.33.0).
     So a new artifact is rehearsed, as for a swap. If the load is refused all the same, a swap puts the old artifact
-    back, which sets every weight anew.
+    back, which sets every weight again.
 
-    :raises VllmError: and the old artifact is served as before, or the sentence says that it is not.
+    :raises VllmError: the old artifact is served as before, or the sentence says that it is not.
     """
     refused = None
-    with _rehearsed(client, name, new_path, is_3d_lora_weight):
+    with _rehearsed(client, entry):
         try:
-            _load_in_place(client, name, old_path, new_path, is_3d_lora_weight)
+            _load_in_place(client, entry)
         except VllmError as error:
             if error.code != "artifact_rejected":
                 raise
             refused = error
     if refused:
         try:
-            swap(client, name, old_path, old_path, is_3d_lora_weight)
+            swap(client, entry.reversal)
         except VllmError as second:
-            refused.fate = f"its weights may be damaged, since it could not be loaded anew ({second.message})"
+            refused.aftermath = f"its weights may be damaged, since it could not be loaded again ({second.message})"
         raise refused
 
 
-def _load_in_place(client: Client, name: str, old_path: str, new_path: str, is_3d_lora_weight: bool) -> None:
-    if normalised(old_path) == normalised(new_path):
-        # Whatever the answer was, the list shows this path: it cannot tell whether the files were read.
-        client.load(name, new_path, is_3d_lora_weight, in_place=True)
+def _load_in_place(client: Client, entry: Entry) -> None:
+    if entry.keeps_path:
+        # The list shows this path whatever the answer was: it cannot tell whether the files were read.
+        client.load(entry.name, entry.path, entry.is_3d_lora_weight, in_place=True)
     else:
-        load(client, name, new_path, is_3d_lora_weight, in_place=True)
+        load(client, entry, in_place=True)

@@ -13,22 +13,22 @@ from dataclasses import replace
 from functools import partial
 
 from .._adapters.models import REHEARSAL_SUFFIX, Observed, shown_name
-from .._errors import VllmError, quoted, settling
+from .._errors import VllmError, also_report, quoted
 from .._vllm.answers import (
     DEAD_ENGINE_HINT,
     Answer,
-    came_back,
     common_error,
     completion_error,
+    describe_answer,
+    error_body,
     load_error,
     read_error,
     read_version,
     runtime_lora_disabled,
     unload_error,
-    words,
 )
 from .._vllm.endpoint import Endpoint
-from .._vllm.model_list import HEALTH_ROUTE, TRIED, read_model_list, require_engine
+from .._vllm.model_list import ATTEMPT, HEALTH_ROUTE, read_model_list, require_engine
 from .transport import Transport
 
 _LOAD_ROUTE = "/v1/load_lora_adapter"
@@ -66,12 +66,12 @@ class Client:
 
     def read_list(self) -> Observed:
         """Return what the server lists, which can be more than a dead engine serves."""
-        return read_model_list(self._get("/v1/models", TRIED), self.endpoint.base_url)
+        return read_model_list(self._get("/v1/models", ATTEMPT), self.endpoint.base_url)
 
     def require_engine(self, observed: Observed) -> None:
         """Raise ``server_error`` where the list is one that outlives its engine, and the engine is dead."""
         if observed.rust_front_end:
-            require_engine(self._health(TRIED))
+            require_engine(self._health(ATTEMPT))
 
     def version(self) -> str | None:
         """Return the version that the server names, or None where it names none."""
@@ -86,7 +86,7 @@ class Client:
         """Return the status that a GET is answered with. Routes that only take POST answer 405, missing ones 404."""
         return self._get(path, "probe").status
 
-    def as_stranger(self) -> Client:
+    def as_anonymous(self) -> Client:
         """Return a client of the same server that has neither key nor certificate, and no connection in common."""
         return Client(replace(self.endpoint, api_key=None, client_cert=None, client_key=None))
 
@@ -109,17 +109,17 @@ class Client:
         if in_place:
             payload["load_inplace"] = True
         verb = "rehearse" if name.endswith(REHEARSAL_SUFFIX) else "load"
-        tried = f"{verb} adapter {quoted(shown_name(name))} from {quoted(path)}"
+        attempt = f"{verb} adapter {quoted(shown_name(name))} from {quoted(path)}"
         try:
-            self._post(_LOAD_ROUTE, payload, tried, self.endpoint.load_timeout, load_error)
+            self._post(_LOAD_ROUTE, payload, attempt, self.endpoint.load_timeout, load_error)
         except VllmError as error:
             # From 0.18 on a bad artifact is answered 500 like a broken engine; only /health tells the two apart.
-            if error.code == "artifact_rejected" and error.http_status >= 500:
-                with settling([error]):
+            if error.code == "artifact_rejected" and (error.http_status or 0) >= 500:
+                with also_report([error]):
                     healthy = self.healthy()
                 if not healthy:
                     error.code = "server_error"
-                    error.advise(DEAD_ENGINE_HINT)
+                    error.hint = DEAD_ENGINE_HINT
             raise
 
     def unload(self, name: str) -> None:
@@ -137,8 +137,8 @@ class Client:
     def complete(self, model: str) -> None:
         """Ask a model or adapter for one token. The engine reads an adapter that it has evicted from its path again."""
         payload = {"model": model, "prompt": "a", "max_tokens": 1}
-        tried = f"ask {quoted(model)} for a token"
-        self._post("/v1/completions", payload, tried, self.endpoint.timeout, completion_error)
+        attempt = f"ask {quoted(model)} for a token"
+        self._post("/v1/completions", payload, attempt, self.endpoint.timeout, completion_error)
 
     def poll(self, done: Callable[[Observed], bool], seconds: float) -> Observed:
         """Read the list until ``done`` or until the time has passed, at least once; return what was read last."""
@@ -152,37 +152,37 @@ class Client:
             time.sleep(min(left, max(_SHORTEST_PAUSE, self._pause(turn))))
             turn = min(turn + 1, _SLOWEST_TURN)
 
-    def _health(self, tried: str) -> Answer:
-        return self._get(HEALTH_ROUTE, tried, _may_repeat_silence)
+    def _health(self, attempt: str) -> Answer:
+        return self._get(HEALTH_ROUTE, attempt, _may_repeat_silence)
 
     def _probe_load_route(self) -> Answer:
-        tried = "find the route that loads adapters"
-        answer = self._get(_LOAD_ROUTE, tried)
-        error = common_error(answer, tried)
+        attempt = "find the route that loads adapters"
+        answer = self._get(_LOAD_ROUTE, attempt)
+        error = common_error(answer, attempt)
         if error is None and answer.status not in (404, 405):
-            error = read_error(answer, tried)
+            error = read_error(answer, attempt)
         if error:
             raise error
         return answer
 
-    def _get(self, path: str, tried: str, may_repeat: Callable[[Answer | VllmError], bool] | None = None) -> Answer:
+    def _get(self, path: str, attempt: str, may_repeat: Callable[[Answer | VllmError], bool] | None = None) -> Answer:
         limit = self.endpoint.timeout
-        send = partial(self._transport.request, "GET", path, tried, limit)
+        send = partial(self._transport.request, "GET", path, attempt, limit)
         return self._repeat(send, may_repeat or _may_repeat_read, limit)
 
     def _post(
         self,
         path: str,
         payload: dict,
-        tried: str,
+        attempt: str,
         limit: float,
         error_of: Callable[[Answer, str], VllmError],
         patience: float | None = None,
     ) -> None:
-        send = partial(self._transport.request, "POST", path, tried, limit, payload)
+        send = partial(self._transport.request, "POST", path, attempt, limit, payload)
         answer = self._repeat(send, _may_repeat_write, patience or limit)
         if answer.status != 200:
-            raise error_of(answer, tried)
+            raise error_of(answer, attempt)
 
     def _repeat(
         self, send: Callable[[], Answer], may_repeat: Callable[[Answer | VllmError], bool], patience: float
@@ -192,28 +192,28 @@ class Client:
         :param patience: the longest ``Retry-After`` to comply with, in seconds.
         """
         answered: Answer | None = None
-        for attempt in range(self.endpoint.retries + 1):
+        outcome: Answer | VllmError
+        for turn in range(self.endpoint.retries + 1):
             try:
-                outcome: Answer | VllmError = send()
-                answered = outcome
+                outcome = answered = send()
             except VllmError as error:
                 outcome = error
-            if attempt == self.endpoint.retries or not may_repeat(outcome):
+            if turn == self.endpoint.retries or not may_repeat(outcome):
                 break
             asked = _seconds(outcome.retry_after) if isinstance(outcome, Answer) else None
             if asked is not None and asked > patience:
                 break
-            time.sleep(self._pause(attempt) if asked is None else asked)
+            time.sleep(self._pause(turn) if asked is None else asked)
         if isinstance(outcome, VllmError):
             if answered:
-                outcome.add(f"before that: {came_back(answered)}")
-                outcome.detail = words(answered).message
+                outcome.add(f"before that: {describe_answer(answered)}")
+                outcome.detail = error_body(answered).message
             raise outcome
         return outcome
 
-    def _pause(self, attempt: int) -> float:
+    def _pause(self, turn: int) -> float:
         """Seconds to wait: exponential, with jitter so that a fleet does not come back at once; at most ``timeout``."""
-        doubled = self.endpoint.retry_delay * 2 ** min(attempt, _LAST_DOUBLING)
+        doubled = self.endpoint.retry_delay * 2 ** min(turn, _LAST_DOUBLING)
         return min(doubled * random.uniform(0.5, 1.5), self.endpoint.timeout)
 
 

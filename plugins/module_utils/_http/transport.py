@@ -67,7 +67,7 @@ BODY_LIMIT = 32 * 1024 * 1024
 _CHUNK = 16 * 1024
 # Lets the more precise time-outs of the socket come first.
 _GRACE = 0.2
-from .._vllm.no_answer import BodyTooLarge, transport_error  # noqa: E402  # it takes the names above
+from .._vllm.no_answer import BodyTooLarge, transport_error  # it takes the names above
 
 _PROBLEMS = (OSError, ValueError, DeadlinePassed, BodyTooLarge, UnusableCertificate)
 

@@ -6,20 +6,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from .._http.client import Client
-from .argspec import connection_spec
-from .operation import Operation
+from .operation import SERVER_OPTIONS, ServerOperation
 
 
-def _base_models(client: Client, options: Mapping, check_mode: bool) -> dict:
-    observed = client.observe()
-    return {
-        "changed": False,
-        "base_models": [base_model.as_dict() for base_model in observed.base_models],
-        "adapters": [adapter.as_dict() for adapter in observed.adapters_of_users],
-        "roots": sorted({adapter.root for adapter in observed.adapters}),
-    }
+class BaseModelInfo(ServerOperation):
+    """List base models and adapters."""
 
+    options: ClassVar = SERVER_OPTIONS
 
-BASE_MODEL_INFO = Operation(connection_spec(), _base_models)
+    def ask(self, client: Client, options: Mapping, check_mode: bool) -> dict:
+        """Read the model list."""
+        observed = client.observe()
+        return {
+            "changed": False,
+            "base_models": [base_model.as_dict() for base_model in observed.base_models],
+            "adapters": [adapter.as_dict() for adapter in observed.adapters_of_users],
+            "roots": sorted({adapter.root for adapter in observed.adapters}),
+        }

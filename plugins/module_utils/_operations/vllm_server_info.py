@@ -8,37 +8,37 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from .._errors import VllmError, invalid_option, request_error
 from .._http.client import Client
 from .._http.grpc_probe import probe_grpc
 from .._vllm.releases import OLDEST_SUPPORTED, PREFIX_CACHE_BY_NAME, parse_version
-from .argspec import connection_spec
-from .operation import Operation
+from .operation import SERVER_OPTIONS, ServerOperation
 
 
 @dataclass(frozen=True)
 class Exposure:
     """What was seen of a server.
 
-    :ivar is_static: its adapters are declared by ``--lora-modules``, so that nothing has to be loaded at run time.
+    :ivar loads_at_startup: its adapters are declared by ``--lora-modules``, so that nothing has to be loaded at run time.
     :ivar grpc: how the ``grpc_port`` answers (``open``, ``other`` or ``closed``); None where it was not asked.
-    :ivar stranger: by path, how a GET without key and client certificate is answered; None for not at all.
+    :ivar anonymous: by path, how a GET without key and client certificate is answered; None for not at all.
     """
 
     version: str | None
     runtime_lora: bool
-    is_static: bool
-    is_plain_beyond_loopback: bool
-    stranger: dict[str, int | None]
+    loads_at_startup: bool
+    is_unencrypted_remote: bool
+    anonymous: dict[str, int | None]
     grpc_port: int | None = None
     grpc: str | None = None
 
     @property
     def auth_required(self) -> bool:
         """Whether strangers do not get in: refused, sent to a page to log in, or not even spoken to."""
-        return self.stranger["/v1/models"] != 200
+        return self.anonymous["/v1/models"] != 200
 
 
 #: The alias of the load and unload routes for one cloud's hosting toolkit (0.11.1 and later): outside the key's guard.
@@ -64,20 +64,20 @@ def _findings_of_exposure(exposure: Exposure) -> list[dict]:
         message = "Anybody who reaches the server can use it"
         message += ", and load and unload adapters." if exposure.runtime_lora else "."
         found.append(_finding("no_key", severity, message, "Start the server with --api-key or VLLM_API_KEY."))
-    if exposure.stranger[ALIAS_ROUTE] == 405 and exposure.auth_required:
+    if exposure.anonymous[ALIAS_ROUTE] == 405 and exposure.auth_required:
         message = "The route /adapters loads and unloads adapters without the key."
         fix = "Block /adapters and all below it in a proxy in front of the server."
         found.append(_finding("adapters_alias_open", "high", message, fix))
     found += _findings_of_grpc(exposure)
-    open_routes = [route for route in DEVELOPMENT_ROUTES if exposure.stranger[route] in (200, 405)]
+    open_routes = [route for route in DEVELOPMENT_ROUTES if exposure.anonymous[route] in (200, 405)]
     if open_routes:
         message = f"Development routes answer without a key: {', '.join(open_routes)}."
         found.append(_finding("development_routes", "high", message, "Start the server without VLLM_SERVER_DEV_MODE."))
-    if exposure.runtime_lora and exposure.is_static:
+    if exposure.runtime_lora and exposure.loads_at_startup:
         message = "Adapters can be loaded and unloaded at run time, though the server gets them only when it starts."
         fix = "Start the server without VLLM_ALLOW_RUNTIME_LORA_UPDATING."
         found.append(_finding("runtime_lora_unneeded", "medium", message, fix))
-    if exposure.is_plain_beyond_loopback:
+    if exposure.is_unencrypted_remote:
         message = "Requests, the key among them, cross the network unencrypted."
         fix = "Put TLS in front of the server, or use --ssl-certfile and --ssl-keyfile."
         found.append(_finding("plain_http", "medium", message, fix))
@@ -124,50 +124,18 @@ _PAUSE = 1.0
 _SHORTEST_LOOK = 0.1
 
 
-def _server(client: Client, options: Mapping, check_mode: bool) -> dict:
-    port = options["grpc_port"]
-    if port is not None and not 0 < port < 65536:
-        raise invalid_option("grpc_port", f"is {port}, which is no port", "give the number after --grpc-port")
-    if options["wait"]:
-        if not options["wait_timeout"] > 0:
-            raise invalid_option("wait_timeout", "must be more than 0", "give a number of seconds")
-        _wait(client, options["wait_timeout"])
-    healthy = client.healthy()
-    client.read_list()
-    version, runtime_lora = client.version(), client.runtime_lora()
-    exposure = Exposure(
-        version=version,
-        runtime_lora=runtime_lora,
-        is_static=options["declaration"] == "static",
-        is_plain_beyond_loopback=client.endpoint.is_plain_beyond_loopback,
-        stranger=_statuses_for_strangers(client),
-        grpc_port=port,
-        grpc=None if port is None else _grpc(client, port),
-    )
-    result = {"grpc": exposure.grpc} if exposure.grpc else {}
-    return {
-        **result,
-        "changed": False,
-        "version": version,
-        "healthy": healthy,
-        "runtime_lora": runtime_lora,
-        "auth_required": exposure.auth_required,
-        "findings": findings(exposure),
-    }
-
-
 def _grpc(client: Client, port: int) -> str:
     host = urlsplit(client.endpoint.base_url).hostname or ""
     return probe_grpc(host, port, client.endpoint.connect_timeout)
 
 
-def _statuses_for_strangers(client: Client) -> dict[str, int | None]:
+def _anonymous_statuses(client: Client) -> dict[str, int | None]:
     """Return by path how whoever has neither key nor certificate is answered; None for not at all."""
     statuses: dict[str, int | None] = {}
-    with client.as_stranger() as stranger:
+    with client.as_anonymous() as anonymous:
         for path in (ALIAS_ROUTE, *DEVELOPMENT_ROUTES, "/v1/models"):
             try:
-                statuses[path] = stranger.status(path)
+                statuses[path] = anonymous.status(path)
             except VllmError:
                 # With TLS 1.3 a server refuses after the handshake, which can look like any connection that is closed.
                 if not client.endpoint.client_cert:
@@ -203,17 +171,49 @@ def _wait(client: Client, seconds: float) -> None:
 
 
 def _unhealthy(client: Client) -> VllmError:
-    came_back = "/health answers with a server error"
-    return request_error("server_error", "wait for the server", client.endpoint.base_url, came_back, "read its log")
+    problem = "/health answers with a server error"
+    return request_error("server_error", "wait for the server", client.endpoint.base_url, problem, "read its log")
 
 
-SERVER_INFO = Operation(
-    dict(
-        connection_spec(),
-        wait={"type": "bool", "default": False},
-        wait_timeout={"type": "float", "default": 300.0},
-        grpc_port={"type": "int"},
-        declaration={"type": "str", "choices": ["runtime", "static"], "default": "runtime"},
-    ),
-    _server,
-)
+class ServerInfo(ServerOperation):
+    """Tell what can be managed on a server."""
+
+    options: ClassVar = {
+        **SERVER_OPTIONS,
+        "wait": {"type": "bool", "default": False},
+        "wait_timeout": {"type": "float", "default": 300.0},
+        "grpc_port": {"type": "int"},
+        "adapters_from": {"type": "str", "choices": ["runtime", "startup"], "default": "runtime"},
+    }
+
+    def ask(self, client: Client, options: Mapping, check_mode: bool) -> dict:
+        """Ask for the version and the routes, with the key and without it."""
+        port = options["grpc_port"]
+        if port is not None and not 0 < port < 65536:
+            raise invalid_option("grpc_port", f"is {port}, which is no port", "give the number after --grpc-port")
+        if options["wait"]:
+            if not options["wait_timeout"] > 0:
+                raise invalid_option("wait_timeout", "must be more than 0", "give a number of seconds")
+            _wait(client, options["wait_timeout"])
+        healthy = client.healthy()
+        client.read_list()
+        version, runtime_lora = client.version(), client.runtime_lora()
+        exposure = Exposure(
+            version=version,
+            runtime_lora=runtime_lora,
+            loads_at_startup=options["adapters_from"] == "startup",
+            is_unencrypted_remote=client.endpoint.is_unencrypted_remote,
+            anonymous=_anonymous_statuses(client),
+            grpc_port=port,
+            grpc=None if port is None else _grpc(client, port),
+        )
+        result = {"grpc": exposure.grpc} if exposure.grpc else {}
+        return {
+            **result,
+            "changed": False,
+            "version": version,
+            "healthy": healthy,
+            "runtime_lora": runtime_lora,
+            "auth_required": exposure.auth_required,
+            "findings": findings(exposure),
+        }

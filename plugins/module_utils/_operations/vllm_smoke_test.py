@@ -6,31 +6,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from .._adapters.results import joined_failure
-from .._errors import VllmError, failure, settling
+from .._errors import VllmError, also_report, failure
 from .._http.client import Client
-from .argspec import connection_spec
-from .operation import Operation
+from .operation import SERVER_OPTIONS, ServerOperation
 
 
-def _smoke_test(client: Client, options: Mapping, check_mode: bool) -> dict:
-    models = list(dict.fromkeys(options["models"]))
-    if check_mode:
-        return {"changed": False, "answered": []}
-    failures: dict[str, VllmError] = {}
-    for model in models:
-        with settling(failures.values()):
-            try:
-                client.complete(model)
-            except VllmError as error:
-                if error.is_unreachable:
-                    raise
-                failures[model] = error
-    result = failure(joined_failure(failures, len(models), "models")) if failures else {"changed": False}
-    return {**result, "answered": [model for model in models if model not in failures]}
+class SmokeTest(ServerOperation):
+    """Ask models for one token each."""
 
+    options: ClassVar = {**SERVER_OPTIONS, "models": {"type": "list", "elements": "str", "required": True}}
 
-SMOKE_TEST = Operation(
-    dict(connection_spec(), models={"type": "list", "elements": "str", "required": True}), _smoke_test
-)
+    def ask(self, client: Client, options: Mapping, check_mode: bool) -> dict:
+        """Send one request for each model."""
+        models = list(dict.fromkeys(options["models"]))
+        if check_mode:
+            return {"changed": False, "answered": []}
+        failures: dict[str, VllmError] = {}
+        for model in models:
+            with also_report(failures.values()):
+                try:
+                    client.complete(model)
+                except VllmError as error:
+                    if error.is_unreachable:
+                        raise
+                    failures[model] = error
+        result = failure(joined_failure(failures, len(models), "models")) if failures else {"changed": False}
+        return {**result, "answered": [model for model in models if model not in failures]}

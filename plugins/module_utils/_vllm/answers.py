@@ -58,39 +58,39 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Words:
+class ErrorBody:
     """Who speaks in an error body: ``vllm`` (its error object), ``router`` (no such route) or ``other`` (say, a proxy)."""
 
-    speaker: str
+    origin: str
     message: str
 
 
-def words(answer: Answer) -> Words:
+def error_body(answer: Answer) -> ErrorBody:
     """Decode the error body. vLLM's is flat up to 0.10.0 and nested since 0.10.1; a missing route is FastAPI's
     ``{"detail": …}``, or nothing at all from the Rust front-end; a refused key is ``{"error": "Unauthorized"}``."""
     decoded = answer.json
-    speaker, message = "other", answer.body
+    origin, message = "other", answer.body
     if isinstance(decoded, dict):
         error = decoded.get("error")
         if isinstance(error, dict):
-            speaker, message = "vllm", error.get("message", "")
+            origin, message = "vllm", error.get("message", "")
         elif decoded.get("object") == "error":
-            speaker, message = "vllm", decoded.get("message", "")
+            origin, message = "vllm", decoded.get("message", "")
         elif isinstance(error, str):
             message = error
         elif "detail" in decoded:
-            speaker, message = "router", decoded["detail"]
+            origin, message = "router", decoded["detail"]
     elif not answer.body.strip():
-        speaker = "router"
-    return Words(speaker, answer.without_secret(str(message)))
+        origin = "router"
+    return ErrorBody(origin, answer.without_secret(str(message)))
 
 
-def came_back(answer: Answer) -> str:
+def describe_answer(answer: Answer) -> str:
     """Say what came back, on one line."""
     page = html_page(answer)
     if page:
         return f"the server answered {answer.status} with {page}"
-    message = printable(" ".join(words(answer).message.split()))
+    message = printable(" ".join(error_body(answer).message.split()))
     said = " and said '%s'" % (message[:_SHOWN] + ("…" if len(message) > _SHOWN else "")) if message else ""
     return f"the server answered {answer.status}{said}"
 
@@ -106,59 +106,62 @@ def html_page(answer: Answer) -> str:
     return f"a page of HTML with the title {quoted(shown)}" if shown else "a page of HTML"
 
 
-def refusal(answer: Answer, tried: str, code: str, hint: str, outcome_unknown: bool = False) -> VllmError:
+def refusal(answer: Answer, attempt: str, code: str, hint: str, outcome_unknown: bool = False) -> VllmError:
     """Return the error for an answer whose meaning is known."""
     return request_error(
         code,
-        tried,
+        attempt,
         answer.url,
-        came_back(answer),
+        describe_answer(answer),
         hint,
         http_status=answer.status,
-        detail=words(answer).message,
+        detail=error_body(answer).message,
         outcome_unknown=outcome_unknown,
     )
 
 
-def common_error(answer: Answer, tried: str) -> VllmError | None:
+def common_error(answer: Answer, attempt: str) -> VllmError | None:
     """Return the error for an answer that means the same on every route, or None."""
     status = answer.status
     if status == 401:
-        return refusal(answer, tried, "unauthorized", "give the server's key by option api_key or VLLM_API_KEY")
+        return refusal(answer, attempt, "unauthorized", "give the server's key by option api_key or VLLM_API_KEY")
     if status == 403:
-        return refusal(answer, tried, "forbidden", "ask whoever runs the proxy in front of the server for access")
+        return refusal(answer, attempt, "forbidden", "ask whoever runs the proxy in front of the server for access")
     if status == 407:
         return refusal(
-            answer, tried, "forbidden", "give the proxy its password in the proxy variables, or set use_proxy to false"
+            answer,
+            attempt,
+            "forbidden",
+            "give the proxy its password in the proxy variables, or set use_proxy to false",
         )
     if status == 429:
         wait = f" (Retry-After: {printable(answer.retry_after)})" if answer.retry_after else ""
-        return refusal(answer, tried, "throttled", f"try again later{wait}, or raise retries")
+        return refusal(answer, attempt, "throttled", f"try again later{wait}, or raise retries")
     if status in (502, 503, 504):
-        return refusal(answer, tried, "unreachable", OFFLINE_HINT, outcome_unknown=True)
+        return refusal(answer, attempt, "unreachable", OFFLINE_HINT, outcome_unknown=True)
     if 300 <= status < 400:
         where = printable(answer.without_secret(answer.location or "nowhere"))
         hint = f"redirects are not followed, it points to {where}: give the server's own address as base_url"
-        return refusal(answer, tried, "not_vllm", hint)
+        return refusal(answer, attempt, "not_vllm", hint)
     return None
 
 
-def read_error(answer: Answer, tried: str) -> VllmError:
+def read_error(answer: Answer, attempt: str) -> VllmError:
     """Return the error for a read that was not answered 200."""
-    error = common_error(answer, tried)
+    error = common_error(answer, attempt)
     if error is None and answer.status >= 500:
-        error = refusal(answer, tried, "server_error", BROKEN_HINT)
+        error = refusal(answer, attempt, "server_error", BROKEN_HINT)
     if error is None and answer.status < 500 and html_page(answer):
-        error = refusal(answer, tried, "not_vllm", _PAGE_HINT)
-    return error or refusal(answer, tried, "not_vllm", NOT_VLLM_HINT)
+        error = refusal(answer, attempt, "not_vllm", _PAGE_HINT)
+    return error or refusal(answer, attempt, "not_vllm", NOT_VLLM_HINT)
 
 
-def health_error(answer: Answer, tried: str) -> VllmError | None:
+def health_error(answer: Answer, attempt: str) -> VllmError | None:
     """Return the error for a ``/health`` that tells of a dead engine, or None. Where a proxy hides the route, the server
     is given the benefit of the doubt."""
     if answer.status < 500:
         return None
-    return refusal(answer, tried, "server_error", DEAD_ENGINE_HINT)
+    return refusal(answer, attempt, "server_error", DEAD_ENGINE_HINT)
 
 
 def read_version(answer: Answer) -> str | None:
@@ -202,62 +205,64 @@ _TOLD_BY_MESSAGE = (
 )
 
 
-def load_error(answer: Answer, tried: str) -> VllmError:
+def load_error(answer: Answer, attempt: str) -> VllmError:
     """Return the error for a load that was not answered 200."""
-    said = words(answer)
-    error = common_error(answer, tried) or _route_error(answer, tried)
+    said = error_body(answer)
+    error = common_error(answer, attempt) or _route_error(answer, attempt)
     if error:
         return error
-    if said.speaker != "vllm":
-        return _not_vllms_own(answer, tried)
+    if said.origin != "vllm":
+        return _not_vllms_own(answer, attempt)
     if answer.status == 404:
-        return refusal(answer, tried, "artifact_not_found", _PATH)
+        return refusal(answer, attempt, "artifact_not_found", _PATH)
     for part, code, hint in _TOLD_BY_MESSAGE:
         if part in said.message.lower():
-            return refusal(answer, tried, code, hint)
-    return refusal(answer, tried, "artifact_rejected", _ARTIFACT)
+            return refusal(answer, attempt, code, hint)
+    return refusal(answer, attempt, "artifact_rejected", _ARTIFACT)
 
 
-def unload_error(answer: Answer, tried: str) -> VllmError:
+def unload_error(answer: Answer, attempt: str) -> VllmError:
     """Return the error for an unload that was not answered 200. Only the model list tells whether it is gone."""
-    error = common_error(answer, tried) or _route_error(answer, tried)
+    error = common_error(answer, attempt) or _route_error(answer, attempt)
     if error:
         return error
-    if words(answer).speaker != "vllm":
-        return _not_vllms_own(answer, tried)
+    if error_body(answer).origin != "vllm":
+        return _not_vllms_own(answer, attempt)
     if answer.status == 404:
         hint = "several servers seem to share this address: give each one's own address as base_url"
-        return refusal(answer, tried, "not_converged", hint)
+        return refusal(answer, attempt, "not_converged", hint)
     if answer.status >= 500:
-        return refusal(answer, tried, "server_error", BROKEN_HINT)
-    return refusal(answer, tried, "invalid_request", "report this with the version of the server")
+        return refusal(answer, attempt, "server_error", BROKEN_HINT)
+    return refusal(answer, attempt, "invalid_request", "report this with the version of the server")
 
 
-def completion_error(answer: Answer, tried: str) -> VllmError:
+def completion_error(answer: Answer, attempt: str) -> VllmError:
     """Return the error for a completion that was not answered 200."""
-    error = common_error(answer, tried)
+    error = common_error(answer, attempt)
     if error:
         return error
     if answer.status >= 500:
-        return refusal(answer, tried, "server_error", BROKEN_HINT)
-    if answer.status == 404 and words(answer).speaker == "vllm":
-        return refusal(answer, tried, "not_converged", "load it, and give the server's own address as base_url")
-    return refusal(answer, tried, "invalid_request", "see whether the model generates text")
+        return refusal(answer, attempt, "server_error", BROKEN_HINT)
+    if answer.status == 404 and error_body(answer).origin == "vllm":
+        return refusal(answer, attempt, "not_converged", "load it, and give the server's own address as base_url")
+    return refusal(answer, attempt, "invalid_request", "see whether the model generates text")
 
 
-def _route_error(answer: Answer, tried: str) -> VllmError | None:
+def _route_error(answer: Answer, attempt: str) -> VllmError | None:
     """A 404 that is not vLLM's own says that there is no such route, be it the server's router that says so or a proxy."""
-    missing = answer.status == 404 and words(answer).speaker != "vllm"
-    return runtime_lora_disabled(answer, tried) if missing else None
+    missing = answer.status == 404 and error_body(answer).origin != "vllm"
+    return runtime_lora_disabled(answer, attempt) if missing else None
 
 
-def _not_vllms_own(answer: Answer, tried: str) -> VllmError:
+def _not_vllms_own(answer: Answer, attempt: str) -> VllmError:
     """An answer without vLLM's error object comes from something in between, or from an engine that broke."""
     if answer.status >= 500:
-        return refusal(answer, tried, "server_error", BROKEN_HINT, outcome_unknown=True)
-    return refusal(answer, tried, "invalid_request", "check that no proxy in front of the server refuses this request")
+        return refusal(answer, attempt, "server_error", BROKEN_HINT, outcome_unknown=True)
+    return refusal(
+        answer, attempt, "invalid_request", "check that no proxy in front of the server refuses this request"
+    )
 
 
-def runtime_lora_disabled(answer: Answer, tried: str) -> VllmError:
+def runtime_lora_disabled(answer: Answer, attempt: str) -> VllmError:
     """Return the error for a server that has no load route."""
-    return refusal(answer, tried, "runtime_lora_disabled", _ROUTE_MISSING)
+    return refusal(answer, attempt, "runtime_lora_disabled", _ROUTE_MISSING)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from urllib.parse import urlsplit
 
 from .._errors import invalid_option, quoted
@@ -16,6 +16,21 @@ from .._errors import invalid_option, quoted
 _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f]")
 # Seconds. What is longer is a slip of the pen, and far beyond it threads cannot wait at all.
 _LONGEST = 24 * 3600
+
+#: The options that describe a server, as in an argument spec; ``env`` names the variable of the environment that an option
+#: falls back to.
+CONNECTION_OPTIONS: dict[str, dict] = {
+    "base_url": {"type": "str", "required": True, "env": "VLLM_BASE_URL"},
+    "api_key": {"type": "str", "no_log": True, "env": "VLLM_API_KEY"},
+    "validate_certs": {"type": "bool", "default": True},
+    "ca_path": {"type": "path"},
+    "client_cert": {"type": "path"},
+    "client_key": {"type": "path", "no_log": False},
+    "timeout": {"type": "float", "default": 30.0},
+    "retries": {"type": "int", "default": 2},
+    "retry_delay": {"type": "float", "default": 1.0},
+    "use_proxy": {"type": "bool", "default": True},
+}
 
 
 @dataclass(frozen=True)
@@ -57,7 +72,7 @@ class Endpoint:
         return min(10.0, self.timeout)
 
     @property
-    def is_plain_beyond_loopback(self) -> bool:
+    def is_unencrypted_remote(self) -> bool:
         """Whether requests, key included, cross a network unencrypted."""
         url = urlsplit(self.base_url)
         if url.scheme == "https" or url.hostname == "localhost":
@@ -66,6 +81,14 @@ class Endpoint:
             return not ipaddress.ip_address(url.hostname or "").is_loopback
         except ValueError:
             return True
+
+
+def endpoint_of(options: Mapping) -> Endpoint:
+    """Return the server that the connection options describe. Other options are ignored.
+
+    :raises VllmError: ``invalid_request`` when an option cannot be used.
+    """
+    return Endpoint(**{one.name: options[one.name] for one in fields(Endpoint) if one.name in options})
 
 
 def _checked_url(url: str) -> str:

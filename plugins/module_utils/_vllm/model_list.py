@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .._adapters.models import BaseModel, Observed, ServedAdapter
+from .._adapters.models import BaseModel, Card, Observed
 from .._errors import NOT_VLLM_HINT, VllmError, quoted, request_error
 from .answers import Answer, health_error, html_page, read_error
 
 #: What a list is asked for.
-TRIED = "read what is served"
+ATTEMPT = "read what is served"
 #: Where a list that does not suffice is followed up, see :func:`require_engine`.
 HEALTH_ROUTE = "/health"
 # What the cards say who owns the models: the server's own name, in all releases. Other servers write something else.
@@ -36,7 +36,7 @@ def read_model_list(answer: Answer, base_url: str) -> Observed:
         vLLM, and the error of the status.
     """
     if answer.status != 200:
-        raise read_error(answer, TRIED)
+        raise read_error(answer, ATTEMPT)
     try:
         cards = _cards(answer.json)
         _refuse_other_servers(cards)
@@ -55,7 +55,7 @@ def require_engine(health: Answer) -> None:
 
     :raises VllmError: ``server_error`` where the answer of ``/health`` tells of a dead engine.
     """
-    error = health_error(health, TRIED)
+    error = health_error(health, ATTEMPT)
     if error:
         raise error
 
@@ -96,9 +96,9 @@ def _aliases(name: str, cards: Sequence[dict]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(card["id"] for card in cards if card["id"] != name))
 
 
-def _adapters(cards: Sequence[dict]) -> tuple[ServedAdapter, ...]:
+def _adapters(cards: Sequence[dict]) -> tuple[Card, ...]:
     return tuple(
-        ServedAdapter(card["id"], card.get("root") or "", card["parent"])
+        Card(card["id"], card.get("root") or "", card["parent"])
         for card in cards
         if card.get("max_model_len") is None and card.get("parent")
     )
@@ -108,4 +108,4 @@ def _not_a_list(answer: Answer, problem: str) -> VllmError:
     page = html_page(answer)
     came_back = answer.without_secret(f"the server answered 200 with {problem}") + (f" but {page}" if page else "")
     detail = answer.without_secret(answer.body)
-    return request_error("not_vllm", TRIED, answer.url, came_back, _HINT, http_status=200, detail=detail)
+    return request_error("not_vllm", ATTEMPT, answer.url, came_back, _HINT, http_status=200, detail=detail)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible.plugins.loader import inventory_loader
-from ansible_collections.sovereign.vllm.plugins.module_utils._operations.argspec import connection_spec
+from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import CONNECTION_OPTIONS
 
 from tests.stand_in import Fault, StandIn
 from tests.support.certificates import context_of, write_certificate
@@ -153,8 +153,8 @@ def test_retries(new_server: NewServer, new_inventory: NewInventory) -> None:
 def test_options_are_those_of_the_modules() -> None:
     """Written again for the documentation alone; a dead site must not cost a fleet several time-outs by default."""
     ours = inventory_loader.get("sovereign.vllm.vllm").option_definitions
-    spec = {name: option for name, option in connection_spec().items() if name not in ("base_url", "unreachable_as")}
+    spec = {name: option for name, option in CONNECTION_OPTIONS.items() if name != "base_url"}
     defaults = {name: option.get("default") for name, option in spec.items()}
     assert {name: ours[name].get("default") for name in spec} == {**defaults, "retries": 0}
     assert {name: ours[name]["type"] for name in spec} == {name: option["type"] for name, option in spec.items()}
-    assert [variable["name"] for variable in ours["api_key"]["env"]] == spec["api_key"]["fallback"][1]
+    assert [variable["name"] for variable in ours["api_key"]["env"]] == [spec["api_key"]["env"]]

@@ -14,13 +14,12 @@ from urllib.parse import urlsplit
 
 import yaml
 from sovereign_vllm.plugins.module_utils._adapters.declaration import (
-    PRUNE_OPTIONS,
     declare_all,
     read_adapters,
-    read_pruning,
     without_artifacts,
 )
 from sovereign_vllm.plugins.module_utils._adapters.models import DeclaredAdapter
+from sovereign_vllm.plugins.module_utils._adapters.pruning import PRUNE_OPTIONS, Pruning, read_pruning
 from sovereign_vllm.plugins.module_utils._adapters.values import read_options
 from sovereign_vllm.plugins.module_utils._errors import VllmError, printable, quoted
 from sovereign_vllm.plugins.module_utils._vllm.endpoint import Endpoint
@@ -57,6 +56,7 @@ class DeclaredEndpoint:
     endpoint: Endpoint
     adapters: tuple[DeclaredAdapter, ...]
     options: Mapping
+    pruning: Pruning
     connection: Mapping
 
 
@@ -73,8 +73,7 @@ def read_declaration(file: Path, environment: Mapping[str, str]) -> tuple[Declar
     try:
         return _endpoints(_parsed(file), environment)
     except (_Malformed, VllmError) as problem:
-        sentence = (problem.message if isinstance(problem, VllmError) else str(problem)).rstrip(".")
-        raise VllmError("invalid_request", f"Could not use the declaration {quoted(file)}: {sentence}.") from None
+        raise VllmError("invalid_request", str(problem), attempt=f"use the declaration {quoted(file)}") from None
 
 
 def _parsed(file: Path) -> object:
@@ -132,11 +131,12 @@ def _endpoint(where: str, options: Mapping, environment: Mapping[str, str]) -> D
         raise _Malformed(f"{where} has its key in the variable {quoted(variable)}, which is not set; set it")
     try:
         endpoint = Endpoint(options["base_url"], environment.get(variable or _KEY_VARIABLE) or None, **reached)
-        pruning = read_pruning("", options)
+        pruning = read_pruning(options)
     except VllmError as problem:
         raise _Malformed(f"{where}: {problem.message.rstrip('.')}") from None
+    declared = {"adapters": adapters, **{name: options[name] for name in PRUNE_OPTIONS if name in options}}
     name = options.get("name") or urlsplit(endpoint.base_url).hostname
-    return DeclaredEndpoint(name, endpoint, declare_all(adapters), {"adapters": adapters, **pruning}, connection)
+    return DeclaredEndpoint(name, endpoint, declare_all(adapters), declared, pruning, connection)
 
 
 def _adapters(where: str, written: object) -> list[dict]:

@@ -29,7 +29,7 @@ from sovereign_vllm.plugins.module_utils._errors import (
 from sovereign_vllm.plugins.module_utils._http.certificates import UnusableCertificate, new_context
 from sovereign_vllm.plugins.module_utils._vllm.answers import Answer
 from sovereign_vllm.plugins.module_utils._vllm.endpoint import Authorities, Endpoint, authorities
-from sovereign_vllm.plugins.module_utils._vllm.model_list import TRIED
+from sovereign_vllm.plugins.module_utils._vllm.model_list import ATTEMPT
 from yarl import URL
 
 
@@ -202,7 +202,7 @@ def _error(problem: Exception, url: str) -> VllmError:
     # OpenSSL's own words for a refused certificate hold nothing that was sent.
     why = next((cause.verify_message for cause in causes if getattr(cause, "verify_message", None)), None)
     why = next((str(cause) for cause in causes if isinstance(cause, UnusableCertificate)), why)
-    return request_error(code, TRIED, url, f"{came_back} ({why})" if why else came_back, hint)
+    return request_error(code, ATTEMPT, url, f"{came_back} ({why})" if why else came_back, hint)
 
 
 def _causes(problem: BaseException) -> Iterator[BaseException]:

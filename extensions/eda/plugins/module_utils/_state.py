@@ -45,9 +45,8 @@ def judge(target: DeclaredEndpoint, answer: Answer) -> Observation:
         observed = read_model_list(answer, target.endpoint.base_url)
     except VllmError as error:
         return Observation(UNREACHABLE, error=error)
-    pruning = {option: value for option, value in target.options.items() if option != "adapters"}
     try:
-        decided = plan(target.adapters, observed, **pruning)
+        decided = plan(target.adapters, observed, target.pruning)
     except VllmError as error:
         return Observation(DRIFTED, error=error, outlives_engine=observed.rust_front_end)
     difference = tuple(entry for entry in decided.entries if entry.drift != "none")

@@ -9,9 +9,9 @@ import re
 import pytest
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import declare, declare_all
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import REHEARSAL_SUFFIX, DeclaredAdapter
+from ansible_collections.sovereign.vllm.plugins.module_utils._converge.converge import CONVERGE_OPTIONS
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.module_utils._operations.argspec import connection_spec, write_spec
-from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import Endpoint
+from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import CONNECTION_OPTIONS, Endpoint
 
 SQL = {"name": "sql", "path": "/a/sql"}
 
@@ -154,7 +154,7 @@ def test_connection_options_that_are_refused(options: dict, option: str, words: 
 
 
 def test_defaults_are_those_of_the_options() -> None:
-    spec = {**connection_spec(), **write_spec()}
+    spec = {**CONNECTION_OPTIONS, **CONVERGE_OPTIONS}
     defaults = {name: getattr(Endpoint("http://node"), name) for name in spec if hasattr(Endpoint, name)}
     assert defaults == {name: spec[name].get("default") for name in defaults}
     assert defaults == {
@@ -193,7 +193,7 @@ def test_key_is_not_shown() -> None:
     ],
 )
 def test_plain_beyond_loopback(url: str, plain: bool) -> None:
-    assert Endpoint(url).is_plain_beyond_loopback is plain
+    assert Endpoint(url).is_unencrypted_remote is plain
 
 
 def test_connecting_takes_ten_seconds_at_most() -> None:

@@ -8,19 +8,20 @@ import pytest
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import (
     REHEARSAL_SUFFIX,
     BaseModel,
+    Card,
     DeclaredAdapter,
     Observed,
-    ServedAdapter,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import plan
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.pruning import Pruning
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 
 TINY = BaseModel("tiny", "/models/tiny", 256, ("tiny-alias",))
 OTHER = BaseModel("other", "/models/other", 512)
-SQL = ServedAdapter("sql", "/a/sql", "tiny")
+SQL = Card("sql", "/a/sql", "tiny")
 
 
-def observed(*adapters: ServedAdapter) -> Observed:
+def observed(*adapters: Card) -> Observed:
     return Observed("http://node:8000", (TINY, OTHER), adapters)
 
 
@@ -33,18 +34,18 @@ def observed(*adapters: ServedAdapter) -> Observed:
         ({"path": "/a/sql/"}, SQL, ("none", "none")),
         ({"path": "/a//b/../sql"}, SQL, ("none", "none")),
         ({"path": "//a/sql"}, SQL, ("none", "none")),
-        ({}, ServedAdapter("sql", "/a/sql/", "tiny"), ("none", "none")),
+        ({}, Card("sql", "/a/sql/", "tiny"), ("none", "none")),
         ({"path": "/a/SQL"}, SQL, ("reload", "path")),
         ({"path": "/b/sql"}, SQL, ("reload", "path")),
-        ({"path": "org/sql"}, ServedAdapter("sql", "org/sql", "tiny"), ("none", "none")),
-        ({}, ServedAdapter("sql", "", "tiny"), ("reload", "path")),
+        ({"path": "org/sql"}, Card("sql", "org/sql", "tiny"), ("none", "none")),
+        ({}, Card("sql", "", "tiny"), ("reload", "path")),
         ({"base_model": "tiny"}, SQL, ("none", "none")),
         ({"base_model": "tiny-alias"}, SQL, ("none", "none")),
-        ({"base_model": "tiny"}, ServedAdapter("sql", "/a/sql", "tiny-alias"), ("none", "none")),
+        ({"base_model": "tiny"}, Card("sql", "/a/sql", "tiny-alias"), ("none", "none")),
         ({"base_model": "other"}, SQL, ("replace", "base_model")),
         ({"base_model": "other", "path": "/b"}, SQL, ("replace", "base_model")),
-        ({"base_model": "tiny"}, ServedAdapter("sql", "/a/sql", "gone"), ("replace", "base_model")),
-        ({}, ServedAdapter("sql", "/a/sql", "gone"), ("none", "none")),
+        ({"base_model": "tiny"}, Card("sql", "/a/sql", "gone"), ("replace", "base_model")),
+        ({}, Card("sql", "/a/sql", "gone"), ("none", "none")),
         # It cannot be read back, so it is never drift.
         ({"is_3d_lora_weight": True}, SQL, ("none", "none")),
         ({"state": "reloaded"}, SQL, ("reload", "none")),
@@ -55,7 +56,7 @@ def observed(*adapters: ServedAdapter) -> Observed:
         ({"state": "absent", "path": None}, SQL, ("unload", "unexpected")),
     ],
 )
-def test_action_and_drift(declared: dict, served: ServedAdapter, decided: tuple) -> None:
+def test_action_and_drift(declared: dict, served: Card, decided: tuple) -> None:
     adapter = DeclaredAdapter(**{"name": "sql", "path": "/a/sql", **declared})
     made = plan([adapter], observed(*([served] if served else [])))
     (entry,) = made.entries
@@ -69,21 +70,21 @@ def test_action_and_drift(declared: dict, served: ServedAdapter, decided: tuple)
         assert entry.after == served
     elif entry.after:
         # The path is sent as written; the parent is the first alias.
-        assert entry.after == ServedAdapter("sql", adapter.path, (observed().base_model(adapter.base_model) or TINY).id)
+        assert entry.after == Card("sql", adapter.path, (observed().base_model(adapter.base_model) or TINY).id)
 
 
 def test_the_first_of_two_cards_with_one_name_counts() -> None:
     """0.9 and earlier can list a name twice when two clients load it at once."""
-    twice = observed(SQL, ServedAdapter("sql", "/b/sql", "tiny"))
+    twice = observed(SQL, Card("sql", "/b/sql", "tiny"))
     assert plan([DeclaredAdapter("sql", "/a/sql")], twice).entries[0].action == "none"
-    assert [entry.name for entry in plan([], twice, prune=True).entries] == ["sql"]
+    assert [entry.name for entry in plan([], twice, Pruning(True)).entries] == ["sql"]
 
 
 @pytest.mark.parametrize("state", ["present", "absent", "reloaded"])
 @pytest.mark.parametrize("name", ["tiny", "tiny-alias", "other"])
 def test_name_of_a_base_model_is_refused_for_every_state(name: str, state: str) -> None:
     # Up to 0.30 the server accepts it, and lists the name twice.
-    shadowing = observed(ServedAdapter(name, "/a/sql", "tiny"))
+    shadowing = observed(Card(name, "/a/sql", "tiny"))
     with pytest.raises(VllmError) as refused:
         plan([DeclaredAdapter(name, "/a/sql", state=state)], shadowing)
     assert refused.value.code == "name_conflict"
@@ -100,11 +101,11 @@ def test_base_model_that_is_not_served_is_refused(state: str) -> None:
 class TestPrune:
     served = observed(
         SQL,
-        ServedAdapter("tenant-a", "/t/a", "tiny"),
-        ServedAdapter("Tenant-b", "/t/b", "tiny"),
-        ServedAdapter("tiny", "/a/tiny", "tiny"),  # shadows the base model, and is not ours to unload
-        ServedAdapter("sql" + REHEARSAL_SUFFIX, "/a/new", "tiny"),
-        ServedAdapter("gone" + REHEARSAL_SUFFIX, "/a/new", "tiny"),
+        Card("tenant-a", "/t/a", "tiny"),
+        Card("Tenant-b", "/t/b", "tiny"),
+        Card("tiny", "/a/tiny", "tiny"),  # shadows the base model, and is not ours to unload
+        Card("sql" + REHEARSAL_SUFFIX, "/a/new", "tiny"),
+        Card("gone" + REHEARSAL_SUFFIX, "/a/new", "tiny"),
     )
     declared = (DeclaredAdapter("sql", "/a/sql"),)
 
@@ -120,7 +121,7 @@ class TestPrune:
         ],
     )
     def test_what_is_served_but_not_declared(self, exclude: list, pruned: list) -> None:
-        made = plan(self.declared, self.served, prune=True, prune_exclude=exclude)
+        made = plan(self.declared, self.served, Pruning(True, prune_exclude=exclude))
         assert [entry.name for entry in made.entries if entry.action == "unload"] == pruned
         assert made.summary == {"none": 1, "missing": 0, "path": 0, "base_model": 0, "unexpected": len(pruned)}
 
@@ -129,20 +130,20 @@ class TestPrune:
         assert [entry.name for entry in made.entries] == ["sql"]
 
     def test_limit(self) -> None:
-        assert plan(self.declared, self.served, prune=True, prune_limit=2).changed
+        assert plan(self.declared, self.served, Pruning(True, prune_limit=2)).changed
         with pytest.raises(VllmError) as refused:
-            plan(self.declared, self.served, prune=True, prune_limit=1)
+            plan(self.declared, self.served, Pruning(True, prune_limit=1))
         assert refused.value.code == "prune_limit"
         assert "'tenant-a', 'Tenant-b'" in refused.value.message
         # What would go by a declaration of its own is not pruned.
         absent = [DeclaredAdapter(name, state="absent") for name in ("tenant-a", "Tenant-b")]
-        assert plan([*self.declared, *absent], self.served, prune=True, prune_limit=0).changed
+        assert plan([*self.declared, *absent], self.served, Pruning(True, prune_limit=0)).changed
 
     def test_leftovers_of_declared_names_go_and_with_prune_all(self) -> None:
         own, foreign = (f"{name}{REHEARSAL_SUFFIX}" for name in ("sql", "gone"))
         assert [left.name for left in plan(self.declared, self.served).leftovers] == [own]
-        assert [left.name for left in plan(self.declared, self.served, prune=True).leftovers] == [own, foreign]
-        spared = plan(self.declared, self.served, prune=True, prune_exclude=["gone", "sql"]).leftovers
+        assert [left.name for left in plan(self.declared, self.served, Pruning(True)).leftovers] == [own, foreign]
+        spared = plan(self.declared, self.served, Pruning(True, prune_exclude=["gone", "sql"])).leftovers
         assert [left.name for left in spared] == [own]
         assert plan(self.declared, self.served).changed
         assert not plan([DeclaredAdapter("tenant-a", "/t/a")], self.served).changed

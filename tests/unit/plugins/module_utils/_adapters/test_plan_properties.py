@@ -10,11 +10,12 @@ import pytest
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import (
     REHEARSAL_SUFFIX,
     BaseModel,
+    Card,
     DeclaredAdapter,
     Observed,
-    ServedAdapter,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import Plan, plan
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.pruning import Pruning
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 from hypothesis import given
 from hypothesis import strategies as some
@@ -35,7 +36,7 @@ DECLARED = some.lists(
 # Somebody else's names, leftovers of killed runs, and a name that old servers let shadow a base model.
 SERVED_NAMES = NAMES | some.sampled_from(["a" + REHEARSAL_SUFFIX, "gone" + REHEARSAL_SUFFIX, "tiny"])
 SERVED = some.lists(
-    some.builds(ServedAdapter, name=SERVED_NAMES, root=PATHS, parent=some.sampled_from(["tiny", "other", "gone"])),
+    some.builds(Card, name=SERVED_NAMES, root=PATHS, parent=some.sampled_from(["tiny", "other", "gone"])),
     unique_by=lambda adapter: adapter.name,
 )
 GLOBS = some.lists(some.sampled_from(["*", "a", "tenant-*", "?", "[ab]", "nobody"]), max_size=2)
@@ -61,9 +62,9 @@ def carried_out(made: Plan) -> Observed:
 
 @given(DECLARED, SERVED, PRUNING)
 def test_what_was_carried_out_is_as_declared(declared: list, served: list, pruning: dict) -> None:
-    first = plan(declared, observed(served), **pruning)
+    first = plan(declared, observed(served), Pruning(**pruning))
     after = carried_out(first)
-    assert not plan(declared, after, **pruning).changed
+    assert not plan(declared, after, Pruning(**pruning)).changed
     assert first.changed == (set(after.adapters) != set(served))
     for adapter in declared:
         assert (after.adapter(adapter.name) is not None) == (adapter.state == "present")
@@ -74,7 +75,7 @@ def test_what_was_carried_out_is_as_declared(declared: list, served: list, pruni
 def test_prune_takes_what_is_neither_declared_nor_excluded_and_nothing_else(
     declared: list, served: list, pruning: dict
 ) -> None:
-    made = plan(declared, observed(served), **pruning)
+    made = plan(declared, observed(served), Pruning(**pruning))
     names = {adapter.name for adapter in declared}
     excluded = {a.name for a in served if any(fnmatchcase(a.name, glob) for glob in pruning["prune_exclude"])}
     untouchable = names | excluded | {"tiny"}
@@ -89,8 +90,10 @@ def test_prune_takes_what_is_neither_declared_nor_excluded_and_nothing_else(
 
 @given(some.data(), DECLARED, SERVED, PRUNING)
 def test_order_does_not_matter(data: some.DataObject, declared: list, served: list, pruning: dict) -> None:
-    made = plan(declared, observed(served), **pruning)
-    other = plan(data.draw(some.permutations(declared)), observed(data.draw(some.permutations(served))), **pruning)
+    made = plan(declared, observed(served), Pruning(**pruning))
+    other = plan(
+        data.draw(some.permutations(declared)), observed(data.draw(some.permutations(served))), Pruning(**pruning)
+    )
     assert set(made.entries) == set(other.entries)
     assert set(made.leftovers) == set(other.leftovers)
     assert (made.changed, made.summary) == (other.changed, other.summary)
@@ -101,10 +104,10 @@ def test_order_does_not_matter(data: some.DataObject, declared: list, served: li
 def test_limit_refuses_all_or_changes_nothing_of_the_plan(
     declared: list, served: list, globs: list, limit: int
 ) -> None:
-    made = plan(declared, observed(served), prune=True, prune_exclude=globs)
+    made = plan(declared, observed(served), Pruning(True, globs))
     if len(made.entries) - len(declared) <= limit:
-        assert plan(declared, observed(served), prune=True, prune_exclude=globs, prune_limit=limit) == made
+        assert plan(declared, observed(served), Pruning(True, globs, limit)) == made
     else:
         with pytest.raises(VllmError) as refused:
-            plan(declared, observed(served), prune=True, prune_exclude=globs, prune_limit=limit)
+            plan(declared, observed(served), Pruning(True, globs, limit))
         assert refused.value.code == "prune_limit"

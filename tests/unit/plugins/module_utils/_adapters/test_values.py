@@ -8,7 +8,8 @@ import json
 
 import pytest
 from ansible.module_utils.parsing.convert_bool import BOOLEANS_FALSE, BOOLEANS_TRUE
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import read_adapters, read_pruning
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import read_adapters
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.pruning import Pruning, read_pruning
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import typed
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 
@@ -81,7 +82,7 @@ def test_words_for_booleans_are_those_of_ansible() -> None:
 def test_not_meant(given: object, spec: dict, sentence: str) -> None:
     with pytest.raises(ValueError) as refused:
         typed(given, spec)
-    assert str(refused.value) == sentence
+    assert "; ".join(refused.value.args) == sentence
 
 
 SQL = {"name": "sql", "path": "/a/sql"}
@@ -138,7 +139,7 @@ def test_declaration_that_is_refused(written: object, sentence: str) -> None:
 
 def test_pruning_as_text() -> None:
     given = {"prune": "no", "prune_exclude": "a*, b", "prune_limit": "0", "adapters": []}
-    assert read_pruning("", given) == {"prune": False, "prune_exclude": ["a*", "b"], "prune_limit": 0}
-    assert read_pruning("", {}) == {}
-    with pytest.raises(VllmError, match=r"^here prune_limit is 'few'; give a whole number\.$"):
-        read_pruning("here ", {"prune_limit": "few"})
+    assert read_pruning(given) == Pruning(False, ["a*", "b"], 0)
+    assert read_pruning({}) == Pruning()
+    with pytest.raises(VllmError, match=r"^prune_limit is 'few'; give a whole number\.$"):
+        read_pruning({"prune_limit": "few"})

@@ -12,10 +12,10 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._errors import Vllm
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.answers import (
     Answer,
     completion_error,
+    error_body,
     load_error,
     read_error,
     unload_error,
-    words,
 )
 
 # Of 50 releases, as their own handlers answered; see the file's `about`.
@@ -36,7 +36,7 @@ def said(message: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("body", "speaker", "message"),
+    ("body", "origin", "message"),
     [
         (FLAT, "vllm", "M"),  # up to 0.10.0
         (NESTED, "vllm", "M"),  # from 0.10.1
@@ -57,9 +57,9 @@ def said(message: str) -> str:
         (r'{"detail":"half \uDE00"}', "other", r'{"detail":"half \uDE00"}'),
     ],
 )
-def test_who_speaks(body: str, speaker: str, message: str) -> None:
-    spoken = words(answer(404, body))
-    assert (spoken.speaker, spoken.message) == (speaker, message)
+def test_who_speaks(body: str, origin: str, message: str) -> None:
+    spoken = error_body(answer(404, body))
+    assert (spoken.origin, spoken.message) == (origin, message)
 
 
 # Whatever the route, these mean the same.

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import BaseModel, Observed, ServedAdapter
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import BaseModel, Card, Observed
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.answers import Answer
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.model_list import read_model_list
@@ -37,7 +37,7 @@ def test_base_models_aliases_and_adapters() -> None:
     assert observed == Observed(
         "http://node",
         (BaseModel("tiny", "/models/tiny", 256, ("tiny-alias",)), BaseModel("other", "/models/other", 512)),
-        (ServedAdapter("sql", "/a/sql", "tiny"), ServedAdapter("tickets", "/a/sql", "other")),
+        (Card("sql", "/a/sql", "tiny"), Card("tickets", "/a/sql", "other")),
     )
     assert observed.base_model("tiny-alias") is observed.base_model("tiny")
     assert observed.base_model("sql") is None
@@ -61,7 +61,7 @@ def test_what_is_neither_is_left_out() -> None:
 def test_roots_may_be_missing() -> None:
     observed = read([{**BASE, "root": None}, {**SQL, "root": None}])
     assert observed.base_models == (BaseModel("tiny", None, 256),)
-    assert observed.adapters == (ServedAdapter("sql", "", "tiny"),)
+    assert observed.adapters == (Card("sql", "", "tiny"),)
 
 
 def test_names_are_kept_as_they_are() -> None:

@@ -1,0 +1,86 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which adapters are unloaded because they are not declared: the options, and the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from .._errors import VllmError, invalid_option, quoted
+from .models import Card, Observed, shown_name
+from .values import read_option
+
+#: As in an argument spec. The module, the filter, the event source and the role take them as a whole.
+PRUNE_OPTIONS: dict[str, dict] = {
+    "prune": {"type": "bool", "default": False},
+    "prune_exclude": {"type": "list", "elements": "str", "default": []},
+    "prune_limit": {"type": "int"},
+}
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """The values of these options.
+
+    :raises VllmError: ``invalid_request`` if a value makes no sense.
+    """
+
+    prune: bool = False
+    prune_exclude: Iterable[str] = ()
+    prune_limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.prune_limit is not None and self.prune_limit < 0:
+            raise invalid_option("prune_limit", "must not be negative", "give 0 or more, or leave it out for no limit")
+
+    def select(self, observed: Observed, declared: set[str]) -> list[Card]:
+        """Return the adapters to unload. A name that a base model has too is left alone: the user did not load it.
+
+        :param declared: names of the adapters that stay or are decided by their declaration.
+        :raises VllmError: ``prune_limit`` if there are more than that.
+        """
+        to_prune: dict[str, Card] = {}
+        for adapter in observed.adapters_of_users:
+            if adapter.name not in declared and self._may_go(adapter.name) and not observed.base_model(adapter.name):
+                to_prune.setdefault(adapter.name, adapter)
+        if self.prune_limit is not None and len(to_prune) > self.prune_limit:
+            raise self._above_limit(to_prune, observed.url)
+        return list(to_prune.values())
+
+    def select_leftovers(self, observed: Observed, declared: set[str]) -> tuple[Card, ...]:
+        """Return the temporary names to unload: those of declared adapters, and of those that may be pruned."""
+        return tuple(
+            left
+            for left in observed.rehearsals
+            if shown_name(left.name) in declared or self._may_go(shown_name(left.name))
+        )
+
+    def _may_go(self, name: str) -> bool:
+        return self.prune and not any(fnmatchcase(name, glob) for glob in self.prune_exclude)
+
+    def _above_limit(self, names: Iterable[str], url: str) -> VllmError:
+        listed = [quoted(name) for name in names]
+        one_more = f"{len(listed)} adapter{'s' if len(listed) > 1 else ''} ({', '.join(listed)})"
+        return VllmError(
+            "prune_limit",
+            f"this would unload {one_more}, and prune_limit is {self.prune_limit}",
+            "add the adapters to keep to adapters or prune_exclude, or raise prune_limit",
+            "prune",
+            url,
+        )
+
+
+NO_PRUNING = Pruning()
+
+
+def read_pruning(given: Mapping) -> Pruning:
+    """Return the options for pruning that are given, in their types.
+
+    :param given: can have other options as well.
+    :raises VllmError: ``invalid_request``.
+    """
+    found: dict = {name: read_option(name, given.get(name), spec) for name, spec in PRUNE_OPTIONS.items()}
+    return Pruning(**{name: value for name, value in found.items() if value is not None})
