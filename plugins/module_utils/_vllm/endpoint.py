@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a server is and how it is to be spoken to."""
+"""The address of a server and the options for connecting to it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Endpoint:
 
     @property
     def is_unencrypted_remote(self) -> bool:
-        """Whether requests, key included, cross a network unencrypted."""
+        """True if requests, with the key, cross a network unencrypted."""
         url = urlsplit(self.base_url)
         if url.scheme == "https" or url.hostname == "localhost":
             return False
