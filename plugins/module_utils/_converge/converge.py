@@ -26,7 +26,7 @@ CONVERGE_OPTIONS: dict[str, dict] = {
 
 @dataclass
 class Applied:
-    """What became of a plan: the list as it was read last, and the failures by name."""
+    """The outcome of a plan: the list as it was read last, and the failures by name."""
 
     observed: Observed
     failures: dict[str, VllmError]
@@ -93,7 +93,7 @@ def _is_in_effect(entry: Entry, observed: Observed) -> bool:
 
 
 def _is_lost(entry: Entry, observed: Observed) -> bool:
-    """Whether a name that was served and is wanted is not there: by a swap that failed, or by somebody else."""
+    """True if a name that was served and is wanted is not there, because a swap failed or somebody else unloaded it."""
     return bool(entry.before and entry.after) and observed.adapter(entry.name) is None
 
 
@@ -121,7 +121,7 @@ _STICKY_WARNING = (
 
 @dataclass(frozen=True)
 class Converged:
-    """What was decided and what is served now, or in check mode would be; None stands for a name that is not served.
+    """The plan and the adapters that are served now, or would be in check mode; None stands for a name that is not served.
 
     ``version`` is None where the server was not asked for it, since nothing has to change, or did not name one.
     """
@@ -136,7 +136,7 @@ class Converged:
 
     @property
     def changed(self) -> bool:
-        """As planned; after a failure, whatever was changed all the same. ``tidied``: what killed runs left is gone."""
+        """As planned; after a failure, True if anything was changed all the same. ``tidied``: rehearsals of killed runs are gone."""
         if self.failures:
             return self.tidied or any(entry.before != self.after[entry.name] for entry in self.plan.entries)
         return self.tidied or any(entry.action != "none" for entry in self.plan.entries)
