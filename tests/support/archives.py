@@ -77,7 +77,8 @@ def write(file: Path, content: bytes) -> Path:
     return file
 
 
-Archive = Callable[[dict[str, bytes]], bytes]
+#: Files of an adapter → the bytes of an archive. Python 3.8 takes no parameters here.
+Archive = Callable
 
 
 def with_members(*more: tuple[tarfile.TarInfo, bytes]) -> Archive:
