@@ -39,7 +39,7 @@ def test_every_code_is_shown() -> None:
     text = "".join(source.read_text(encoding="utf-8") for source in sources)
     made = set(
         re.findall(
-            r'(?:refusal\(\s*answer, attempt, |request_error\(\s*|VllmError\(\s*|_Reason\([^)]*?, )"(\w+)"', text
+            r'(?:refusal\(\s*answer, attempt, |request_error\(\s*|VllmError\(\s*|\bReason\([^)]*?,\s+)"(\w+)"', text
         )
     )
     made |= set(re.findall(r'^    \("[^"]+", "(\w+)", ', text, re.MULTILINE))  # told by the server's message

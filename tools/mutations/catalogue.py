@@ -172,7 +172,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a request that a proxy may have passed on is not repeated",
-        "_vllm/no_answer",
+        "_http/transport",
         "unsent=_stopped_at_proxy(causes)",
         "unsent=True",
         _playbook("connection.py::test_write_whose_answer_got_lost_behind_a_proxy_is_settled_by_the_list"),
@@ -222,9 +222,9 @@ MUTATIONS = (
     ),
     Mutation(
         "certificates are verified",
-        "_http/transport",
-        "verify=(endpoint.ca_path or True) if endpoint.validate_certs else False,",
-        "verify=False,",
+        "_http/certificates",
+        "if not endpoint.validate_certs:",
+        "if True:",
         _playbook("certificates.py::test_certificate_has_to_be_good"),
     ),
     Mutation(
