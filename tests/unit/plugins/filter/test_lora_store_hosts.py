@@ -105,7 +105,7 @@ def test_what_a_play_knows_comes_from_the_facts() -> None:
     ("other", "words"),
     [
         (Broken(), "The variables of b cannot be read"),
-        (server(ansible_host="{{ missing }}"), "ansible_host is '{{ missing }}', which has no value"),
+        (server(ansible_host="{{ missing }}"), "ansible_host is '{{ missing }}', which cannot be evaluated"),
         (server(lora_adapters_store_hosts=["a", "typo"]), "lora_adapters_store_hosts names typo"),
     ],
     ids=["not resolved", "template", "unknown host"],
