@@ -35,7 +35,7 @@ CONVERGE = """
 
 
 def test_every_code_is_shown() -> None:
-    sources = (Path(__file__).parents[2] / "plugins" / "module_utils").glob("_*.py")
+    sources = (Path(__file__).parents[2] / "plugins" / "module_utils").rglob("*.py")
     text = "".join(source.read_text(encoding="utf-8") for source in sources)
     made = set(
         re.findall(

@@ -27,7 +27,7 @@ def changing(before: list[dict[str, Any]], after: list[dict[str, Any]], **values
     """A result of a module that declares adapters."""
     diff = {"before_header": "served before", "after_header": "served after"}
     diff |= {"before": listed(*before), "after": listed(*after)}
-    return {"changed": before != after, "diff": diff, "cache_risk": False, **values}
+    return {"changed": before != after, "diff": diff, "cache_risk": False, "leftovers": [], **values}
 
 
 HINT = "check that the path exists on the node, as seen from inside the server's container"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .._errors import quoted, request_error
-from .models import REHEARSAL_SUFFIX, Card, DeclaredAdapter, Observed, normalised
+from .models import REHEARSAL_SUFFIX, Card, DeclaredAdapter, Observed, normalised, shown_name
 from .pruning import NO_PRUNING, Pruning
 
 DRIFTS = ("none", "missing", "path", "base_model", "unexpected")
@@ -61,6 +61,11 @@ class Plan:
     @property
     def changed(self) -> bool:
         return bool(self.leftovers) or any(entry.action != "none" for entry in self.entries)
+
+    @property
+    def leftover_names(self) -> list[str]:
+        """The adapters of which an interrupted run left a rehearsal."""
+        return [shown_name(leftover.name) for leftover in self.leftovers]
 
     @property
     def reloads(self) -> tuple[Entry, ...]:

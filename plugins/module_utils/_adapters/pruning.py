@@ -82,5 +82,5 @@ def read_pruning(given: Mapping) -> Pruning:
     :param given: can have other options as well.
     :raises VllmError: ``invalid_request``.
     """
-    found = {name: read_option(name, given.get(name), spec) for name, spec in PRUNE_OPTIONS.items()}
+    found: dict = {name: read_option(name, given.get(name), spec) for name, spec in PRUNE_OPTIONS.items()}
     return Pruning(**{name: value for name, value in found.items() if value is not None})

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from .._adapters.models import Card, DeclaredAdapter, Observed, shown_name
 from .._adapters.plan import Entry, Plan, plan
 from .._adapters.pruning import NO_PRUNING, Pruning
-from .._adapters.results import diff, joined_failure, leftover_sentence, leftovers, planned, served
+from .._adapters.results import diff, joined_failure, leftover_sentence, planned, served
 from .._errors import VllmError, also_report, failure, quoted, request_error
 from .._http.client import Client
 from .._vllm.releases import cache_risk, load_in_place_sticks, require_load_in_place, require_loading, require_supported
@@ -150,7 +150,7 @@ class Converged:
             "changed": self.changed,
             "diff": diff(self.plan, self.after),
             "cache_risk": bool(self.cache_risk),
-            "leftovers": leftovers(self.plan),
+            "leftovers": self.plan.leftover_names,
             **({"warnings": warnings} if warnings else {}),
         }
 
@@ -189,7 +189,7 @@ def converge(
 
 
 def _warnings(decided: Plan, reload_strategy: str, version: str | None) -> tuple[str, ...]:
-    warnings = [leftover_sentence(name) for name in leftovers(decided)]
+    warnings = [leftover_sentence(name) for name in decided.leftover_names]
     if decided.reloads and reload_strategy == "in_place":
         sticky = f" {_STICKY_WARNING}" if load_in_place_sticks(version) else ""
         warnings.append(f"{_IN_PLACE_WARNING}{sticky}")
@@ -197,7 +197,7 @@ def _warnings(decided: Plan, reload_strategy: str, version: str | None) -> tuple
 
 
 def _warnings_of_what_is_left(decided: Plan, observed: Observed) -> tuple[str, ...]:
-    names = {entry.name for entry in decided.entries} | set(leftovers(decided))
+    names = {entry.name for entry in decided.entries} | set(decided.leftover_names)
     return tuple(
         f"A rehearsal of adapter {quoted(shown_name(left.name))} could not be unloaded; the next run tries again."
         for left in observed.rehearsals

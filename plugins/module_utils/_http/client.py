@@ -114,7 +114,7 @@ class Client:
             self._post(_LOAD_ROUTE, payload, attempt, self.endpoint.load_timeout, load_error)
         except VllmError as error:
             # From 0.18 on a bad artifact is answered 500 like a broken engine; only /health tells the two apart.
-            if error.code == "artifact_rejected" and error.http_status >= 500:
+            if error.code == "artifact_rejected" and (error.http_status or 0) >= 500:
                 with also_report([error]):
                     healthy = self.healthy()
                 if not healthy:
@@ -192,10 +192,10 @@ class Client:
         :param patience: the longest ``Retry-After`` to comply with, in seconds.
         """
         answered: Answer | None = None
+        outcome: Answer | VllmError
         for turn in range(self.endpoint.retries + 1):
             try:
-                outcome: Answer | VllmError = send()
-                answered = outcome
+                outcome = answered = send()
             except VllmError as error:
                 outcome = error
             if turn == self.endpoint.retries or not may_repeat(outcome):

@@ -84,7 +84,7 @@ def load_in_place_sticks(version: str | None) -> bool:
     Measured on 0.32.0 and 0.33.0.
     """
     parsed = parse_version(version)
-    return bool(parsed) and parsed < LOAD_IN_PLACE_STICKS_UNTIL
+    return parsed is not None and parsed < LOAD_IN_PLACE_STICKS_UNTIL
 
 
 def cache_risk(version: str | None, same_path: bool) -> str:
@@ -97,7 +97,7 @@ def cache_risk(version: str | None, same_path: bool) -> str:
     since, until = PREFIX_CACHE_BY_NAME
     if parsed and parsed < since:
         return ""
-    by_name = bool(parsed) and parsed < until
+    by_name = parsed is not None and parsed < until
     if not (by_name or same_path):
         return ""
     key = "the adapter's name alone" if by_name else "the adapter's name and path"
