@@ -140,7 +140,7 @@ options:
       - Required unless O(state=absent). Paths are compared normalised, so that V(/a/b/) is V(/a/b), and sent as
         written.
       - The path must be absolute unless O(allow_hub=true). A path that begins with V(~) is always refused, since the server
-        would look in the home directory of its own user.
+        would look in the home directory of the user that runs it.
     type: str
     aliases: [lora_path]
   base_model:

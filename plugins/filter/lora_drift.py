@@ -51,7 +51,7 @@ EXAMPLES = r"""
     edge: "{{ hostvars['edge001'] }}"
     audit: "{{ edge | sovereign.vllm.lora_drift(edge.lora_adapters_adapters, prune=true) }}"
 
-- name: Fail if this host has drifted or cannot meet its declaration, but not if it is offline
+- name: Fail if this host has drifted or cannot meet the declaration, but not if the host is offline
   ansible.builtin.assert:
     that: audit is not changed and audit is not failed
     fail_msg: "{{ audit.msg or 'It has drifted.' }}"

@@ -27,7 +27,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Make vLLM load the same adapters when it starts
+- name: Load the same adapters at the start of vLLM
   ansible.builtin.copy:
     dest: /etc/vllm/lora-adapters.env
     content: |

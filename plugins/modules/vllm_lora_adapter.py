@@ -54,7 +54,7 @@ EXAMPLES = r"""
   check_mode: true
   diff: true
 
-- name: Load the adapter again because its files were overwritten
+- name: Load an adapter again whose files were overwritten
   sovereign.vllm.vllm_lora_adapter:
     base_url: http://127.0.0.1:8000
     name: sql
