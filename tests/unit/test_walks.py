@@ -30,12 +30,12 @@ ONE, ALL = "vllm_lora_adapter", "vllm_lora_adapters"
 GONE = {"error": {"message": "The lora adapter 'first' cannot be found.", "type": "NotFoundError", "code": 404}}
 
 
-def sends_a_load(frame: FrameType) -> bool:
-    return frame.f_code.co_name == "_exchange" and frame.f_locals["method"] == "POST"
+def sends_a_write(frame: FrameType) -> bool:
+    return sends(frame) and frame.f_locals["method"] == "POST"
 
 
-def sends_the_key(frame: FrameType) -> bool:
-    return frame.f_code.co_name == "__call__" and frame.f_code.co_filename.endswith("transport.py")
+def sends(frame: FrameType) -> bool:
+    return frame.f_code.co_name == "_exchange"
 
 
 def never(frame: FrameType) -> bool:
@@ -44,9 +44,9 @@ def never(frame: FrameType) -> bool:
 
 #: Walk: the module, its options, and the call at which the walk ends.
 RUNS: dict[str, tuple[str, dict, Callable[[FrameType], bool]]] = {
-    "`path` of `vllm_lora_adapter`": (ONE, {"name": "sql", "path": "/sql"}, sends_a_load),
+    "`path` of `vllm_lora_adapter`": (ONE, {"name": "sql", "path": "/sql"}, sends_a_write),
     "`prune_limit` of `vllm_lora_adapters`": (ALL, {"adapters": [], "prune": True, "prune_limit": 0}, never),
-    "`api_key` of `vllm_lora_adapter`": (ONE, {"name": "sql", "path": "/sql", "api_key": "sk-own"}, sends_the_key),
+    "`api_key` of `vllm_lora_adapter`": (ONE, {"name": "sql", "path": "/sql", "api_key": "sk-own"}, sends),
     "A 404 on unload in `vllm_lora_adapter`": (ONE, {"name": "first", "state": "absent"}, never),
 }
 

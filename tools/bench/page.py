@@ -16,9 +16,9 @@ from tools.bench.machine import show as show_machine
 
 GUIDE = Path(__file__).parents[2] / "docs" / "docsite" / "rst" / "performance_guide.rst"
 PARTS = {
-    "fleet": ("What a fleet costs the controller", fleet.show),
-    "discovery": ("What it costs to look at a fleet with dead sites", discovery.show),
-    "swap": ("What changing a path costs the server", swap.show),
+    "fleet": ("Cost of a fleet on the controller", fleet.show),
+    "discovery": ("Cost of discovery in a fleet with dead sites", discovery.show),
+    "swap": ("Cost of a change of path on the server", swap.show),
 }
 _REGION = re.compile(r"(?<=^\.\. figures: begin)(.*?\n).*?(?=^\.\. figures: end)", re.MULTILINE | re.DOTALL)
 
