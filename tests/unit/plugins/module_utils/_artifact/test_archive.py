@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Archives that hold an adapter, and everything that an archive can do to whoever unpacks it."""
+"""Archives that are hostile, damaged or not an adapter: each is refused, and no file is written."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ BAD = {
     "zip with damaged content": (changed(zip_of, flipped(200)), "is damaged"),
     "empty file": (lambda files: b"", "is damaged, or is neither a directory nor a tar or zip archive"),
     "text": (lambda files: b"404: not found\n", "neither a directory nor a tar or zip archive"),
-    "weights alone": (lambda files: files[WEIGHTS], "neither a directory nor a tar or zip archive"),
+    "only weights": (lambda files: files[WEIGHTS], "neither a directory nor a tar or zip archive"),
     "empty tar": (lambda files: ZEROS * 10, "is missing"),
     "empty zip": (lambda files: zip_of({}), "is missing"),
     "no config": (without(CONFIG), "adapter_config.json is missing."),
@@ -182,9 +182,9 @@ def test_a_clear_problem_and_no_file_anywhere(
 ) -> None:
     packed = write(tmp_path / "packed", archive(files_of(adapter_with_notes)))
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(ArtifactError) as told:
+    with pytest.raises(ArtifactError) as raised:
         stage(packed, tmp_path / "store")
-    assert problem in str(told.value)
-    assert str(told.value).endswith(".") and str(told.value).isprintable() and len(str(told.value)) < 600
+    assert problem in str(raised.value)
+    assert str(raised.value).endswith(".") and str(raised.value).isprintable() and len(str(raised.value)) < 600
     assert sorted(tmp_path.rglob("*")) == before
     assert not Path("/tmp/outside").exists()

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Archives that were damaged on their way, and how that is noticed."""
+"""Damaged archives are noticed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_damage_is_noticed(tmp_path: Path, adapter: Path, archive: Archive) -> N
         assert not found["valid"] or found["digest"] == digest
 
 
-def test_damage_that_no_check_sum_tells_is_no_traceback(tmp_path: Path, adapter: Path) -> None:
+def test_damage_without_a_checksum_is_no_traceback(tmp_path: Path, adapter: Path) -> None:
     whole = tar_of(files_of(adapter))
     numbers = random.Random(1)
     for _turn in range(400):
@@ -57,7 +57,7 @@ def test_damage_that_no_check_sum_tells_is_no_traceback(tmp_path: Path, adapter:
         assert found["problems"] or found["digest"]
 
 
-def test_there_is_no_permission(tmp_path: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_permission(tmp_path: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packed = write(tmp_path / "packed", tar_of(files_of(adapter)))
 
     def refuse(*_arguments: object, **_options: object) -> None:

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Archives that hold one adapter, wherever it lies in them and whoever packed it."""
+"""Archives of different tools that hold one adapter, at the top or in a directory."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""adapter_config.json: what vLLM takes, and what it refuses."""
+"""Settings in adapter_config.json that vLLM takes or refuses."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def test_the_directory_itself_may_be_a_link(adapter: Path) -> None:
     assert inspect_artifact(str(adapter.with_name("current")))["digest"] == directory_digest(str(adapter))
 
 
-def test_there_is_none_of_what_cannot_be_read(adapter: Path) -> None:
+def test_unreadable_files_have_no_digest(adapter: Path) -> None:
     (adapter / "vocab.txt").symlink_to("/etc/hostname")
     assert inspect_artifact(str(adapter))["digest"] is None
     with pytest.raises(ArtifactError, match=r"'vocab\.txt' is a symbolic link that leaves the directory"):
@@ -138,7 +138,7 @@ def test_checksum(adapter: Path) -> None:
     assert digest in result["problems"][0] and 64 * "0" in result["problems"][0]
 
 
-def test_a_pipe_in_place_of_a_listed_file_does_not_block(adapter: Path) -> None:
+def test_a_pipe_that_replaces_a_listed_file_does_not_block(adapter: Path) -> None:
     listing = list_files(str(adapter))
     (adapter / WEIGHTS).unlink()
     os.mkfifo(adapter / WEIGHTS)

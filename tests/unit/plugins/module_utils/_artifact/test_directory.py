@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What lies in the directory: links, pipes, odd names, missing and unreadable files, weights of another kind."""
+"""Directories with links, pipes, odd names, missing and unreadable files, and weights of another kind."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_clear_problem(tmp_path: Path, change: Callable[[Path], Any], problem:
 
 
 def everything_else(adapter: Path) -> None:
-    """What downloaders, trainers and other people leave in the directory of an adapter."""
+    """Add files that downloaders, trainers and people leave in the directory of an adapter."""
     for name in (
         "README.md",
         "adapter_model.bin",
@@ -114,7 +114,7 @@ def everything_else(adapter: Path) -> None:
         open(os.path.join(os.fsencode(adapter), name), "w").close()
 
 
-def test_what_vllm_does_not_read_is_left_alone(tmp_path: Path) -> None:
+def test_files_that_vllm_does_not_read_are_ignored(tmp_path: Path) -> None:
     adapter = write_adapter(tmp_path / "adapter")
     before = inspect_artifact(str(adapter))
     everything_else(adapter)
@@ -162,7 +162,7 @@ def test_a_directory_with_a_great_many_files_is_not_searched(tmp_path: Path, mon
 
 @pytest.fixture
 def public_adapter() -> Iterator[Path]:
-    """An adapter that everybody may read: the directories of pytest are private."""
+    """An adapter that everyone may read. The directories of pytest are private."""
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         adapter = write_adapter(Path(folder) / "adapter")
@@ -173,7 +173,7 @@ def public_adapter() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def nobody() -> Iterator[None]:
-    """Root may read everything, so be somebody else."""
+    """Run as another user if this is root, who may read everything."""
     user = os.geteuid()
     if user == 0:
         os.seteuid(65534)

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The experts of a layer, which vLLM takes together or not at all."""
+"""The experts of a layer. vLLM takes all of them or none."""
 
 from __future__ import annotations
 

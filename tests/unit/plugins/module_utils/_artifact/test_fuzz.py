@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hundreds of damaged files: never an exception, and nothing is taken that a second, simple reading refuses."""
+"""Hundreds of damaged files: none raises, and none is valid that a second, simple reader refuses."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_damaged_config(tmp_path: Path, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_random_bytes_in_place_of_the_weights(tmp_path: Path, seed: int) -> None:
+def test_random_bytes_as_weights(tmp_path: Path, seed: int) -> None:
     path = write_adapter(tmp_path / "adapter")
     numbers = random.Random(seed)
     body = bytes(numbers.randrange(256) for _byte in range(numbers.randrange(200)))

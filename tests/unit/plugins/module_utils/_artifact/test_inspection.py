@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is told about an artifact as a whole, and options that make no sense."""
+"""The result for a whole artifact, and options that make no sense."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The header of adapter_model.safetensors: one that lies about the file, and files of another format."""
+"""Headers of adapter_model.safetensors that contradict the file, and files of another format."""
 
 from __future__ import annotations
 

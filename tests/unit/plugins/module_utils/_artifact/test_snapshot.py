@@ -16,7 +16,7 @@ from tests.support.artifact_changes import CONFIG, WEIGHTS
 
 @pytest.fixture
 def snapshot(tmp_path: Path) -> Path:
-    """An adapter as Hugging Face's cache keeps it."""
+    """An adapter in a cache of Hugging Face."""
     repository = tmp_path / "hub" / "models--acme--sql"
     snapshot = write_adapter(repository / "snapshots" / ("a" * 40))
     (repository / "blobs").mkdir()

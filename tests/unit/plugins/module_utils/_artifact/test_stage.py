@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bringing artifacts to the store, whatever happens on the way, and removing what nobody needs."""
+"""Staging artifacts, with faults at each step, and removing versions that no server lists."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.stand_in import write_adapter
 from tests.support.archives import files_of, stage
 
 
-def prune(store: Path, roots: list, keep: int = 0, check_mode: bool = False) -> list:
+def remove(store: Path, roots: list, keep: int = 0, check_mode: bool = False) -> list:
     options = {"store": str(store), "names": ["sql"], "roots": roots, "keep": keep}
     return LoraStore().run(options, check_mode)["removed"]
 
@@ -34,7 +34,7 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
-def test_it_lies_under_its_digest_and_stays_there(adapter: Path, store: Path) -> None:
+def test_an_artifact_is_staged_under_its_digest_once(adapter: Path, store: Path) -> None:
     digest = directory_digest(str(adapter))
     first = stage(adapter, store, server_store="/adapters")
     assert first["path"] == f"{store}/sql/{digest[7:19]}"
@@ -44,17 +44,17 @@ def test_it_lies_under_its_digest_and_stays_there(adapter: Path, store: Path) ->
     assert stage(adapter, store)["changed"] is False
 
 
-def test_check_mode_tells_and_writes_nothing(adapter: Path, store: Path, tmp_path: Path) -> None:
+def test_check_mode_predicts_and_writes_nothing(adapter: Path, store: Path, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
-    told = stage(adapter, store, check_mode=True)
-    assert (told["changed"], told["staged"]) == (True, False)
-    assert told["diff"]["after"] == told["path"] + "\n"
+    predicted = stage(adapter, store, check_mode=True)
+    assert (predicted["changed"], predicted["staged"]) == (True, False)
+    assert predicted["diff"]["after"] == predicted["path"] + "\n"
     assert sorted(tmp_path.rglob("*")) == before
-    assert stage(adapter, store)["path"] == told["path"]
+    assert stage(adapter, store)["path"] == predicted["path"]
     assert stage(adapter, store, check_mode=True)["changed"] is False
 
 
-def test_other_bytes_have_another_place_and_the_first_stays(adapter: Path, store: Path) -> None:
+def test_other_bytes_have_another_path_and_the_first_stay(adapter: Path, store: Path) -> None:
     old = stage(adapter, store)["path"]
     content = files_of(adapter)
     write_adapter(adapter, seed=2)
@@ -64,7 +64,7 @@ def test_other_bytes_have_another_place_and_the_first_stays(adapter: Path, store
     assert new["diff"]["before"] == f"{old}\n"
 
 
-def test_what_was_changed_in_its_place_is_told_and_left_alone(adapter: Path, store: Path) -> None:
+def test_a_changed_version_is_refused_and_not_overwritten(adapter: Path, store: Path) -> None:
     path = Path(stage(adapter, store)["path"])
     (path / "adapter_config.json").write_text("{}", encoding="utf-8")
     for check_mode in (False, True):
@@ -117,7 +117,7 @@ def test_a_store_that_is_a_file(adapter: Path, store: Path) -> None:
         stage(adapter, store)
 
 
-def test_what_changes_while_it_is_copied_is_not_staged(
+def test_a_source_that_changes_during_the_copy_is_not_staged(
     adapter: Path, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = staging._copy
@@ -165,7 +165,7 @@ def test_after_a_kill_the_next_run_has_a_clean_store(adapter: Path, store: Path,
     assert files_of(target) == files_of(adapter)
 
 
-def test_leftovers_go_also_when_there_is_nothing_to_stage(adapter: Path, store: Path) -> None:
+def test_leftovers_are_removed_if_nothing_is_staged(adapter: Path, store: Path) -> None:
     digest = stage(adapter, store)["digest"]
     for options in ({}, {"src": None, "digest": digest}):
         (store / "sql" / ".staging-abc").mkdir()
@@ -179,7 +179,7 @@ def test_a_digest_is_no_path(store: Path, digest: str) -> None:
         stage(None, store, digest=digest)
 
 
-def test_two_runs_at_once_stage_it_once(adapter: Path, store: Path) -> None:
+def test_two_runs_at_once_stage_an_artifact_once(adapter: Path, store: Path) -> None:
     script = textwrap.dedent(AT_ONCE).format(adapter=str(adapter), store=str(store))
     command = [sys.executable, "-c", script]
     runs = [subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE) for _run in range(3)]
@@ -196,35 +196,35 @@ def versions(adapter: Path, store: Path) -> list[str]:
     return paths
 
 
-def test_the_newest_are_kept_and_what_is_listed(versions: list[str], store: Path) -> None:
+def test_listed_and_newest_versions_are_kept(versions: list[str], store: Path) -> None:
     before = sorted(store.rglob("*"))
-    assert prune(store, [versions[0]], keep=1, check_mode=True) == versions[1:3]
+    assert remove(store, [versions[0]], keep=1, check_mode=True) == versions[1:3]
     assert sorted(store.rglob("*")) == before
-    assert prune(store, [versions[0]], keep=1) == versions[1:3]
+    assert remove(store, [versions[0]], keep=1) == versions[1:3]
     assert [Path(path).exists() for path in versions] == [True, False, False, True]
-    assert prune(store, [versions[0]], keep=1) == []
+    assert remove(store, [versions[0]], keep=1) == []
 
 
-def test_a_version_is_listed_under_whatever_path_the_server_sees(versions: list[str], store: Path) -> None:
+def test_a_version_is_listed_under_any_path_of_the_store(versions: list[str], store: Path) -> None:
     def tail(path: str) -> str:
         return "/".join(path.split("/")[-2:])
 
     roots = [f"/adapters/{tail(versions[0])}/", f"//mnt/../x/{tail(versions[1])}", f"{versions[2]}/sub"]
-    assert prune(store, roots) == [versions[3]]
+    assert remove(store, roots) == [versions[3]]
 
 
-def test_what_is_declared_again_is_new(versions: list[str], adapter: Path, store: Path) -> None:
+def test_a_version_that_is_staged_again_is_the_newest(versions: list[str], adapter: Path, store: Path) -> None:
     stage(write_adapter(adapter, seed=0), store)
-    assert prune(store, [], keep=1) == versions[1:]
+    assert remove(store, [], keep=1) == versions[1:]
 
 
-def test_nothing_but_versions_is_removed(versions: list[str], store: Path, tmp_path: Path) -> None:
+def test_only_versions_are_removed(versions: list[str], store: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (store / "sql" / "0123456789ab").symlink_to(tmp_path / "elsewhere")
     (store / "sql" / "notes").mkdir()
     (store / "sql" / "abcdefabcdef").write_text("a file", encoding="utf-8")
     (store / "other" / "0123456789ab").mkdir(parents=True)
-    assert sorted(prune(store, [])) == sorted(versions)
+    assert sorted(remove(store, [])) == sorted(versions)
     left = sorted(str(path.relative_to(store)) for path in store.rglob("*"))
     assert left == [
         "other",

@@ -74,7 +74,10 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
         more_tensors({f"{Q_PROJ}.lora_magnitude_vector": [8]}),
         "that are not LoRA matrices, which vLLM refuses",
     ),
-    "head that is not declared": (more_tensors({"score.weight": [2, 64]}), "which vLLM refuses: 'score.weight'"),
+    "head that the config does not name": (
+        more_tensors({"score.weight": [2, 64]}),
+        "which vLLM refuses: 'score.weight'",
+    ),
     "two heads": (
         with_heads({"base_model.model.score.weight": [2, 64], "base_model.model.classifier.weight": [2, 64]}),
         "there is more than one classification head, and vLLM takes one: 'classifier and score'",
@@ -83,7 +86,7 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
         with_heads({"a.score.weight": [2, 64], "b.score.weight": [2, 64]}),
         "there is more than one weight for the classification head: 'score'",
     ),
-    "bias of a head alone": (
+    "bias of a head without a weight": (
         with_heads({"base_model.model.classifier.bias": [2]}),
         "there is a bias without a weight for the classification head: 'classifier'",
     ),
@@ -110,7 +113,7 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "DDP around PEFT": (renamed("base_model.", "module.base_model."), "'module', which DistributedDataParallel adds"),
     "DDP in PEFT": (renamed("base_model.model.", "base_model.model.module."), "(unwrap the model before you save the"),
-    "wrapper that nobody knows": (renamed("layers.", "_shard.layers."), "'_shard', which a wrapper adds"),
+    "unknown wrapper": (renamed("layers.", "_shard.layers."), "'_shard', which a wrapper adds"),
     "adapter of an adapter's layers": (
         renamed(".lora_", ".base_layer.lora_"),
         "'base_layer', which another adapter adds",
