@@ -60,7 +60,7 @@ options:
       - The module stages nothing then. RV(staged) tells whether the artifact is in the store.
     type: str
   remote_src:
-    description: Whether O(src) is already on the node.
+    description: Set this if O(src) is already on the node.
     type: bool
     default: false
   store:
@@ -151,7 +151,7 @@ digest:
   type: str
   sample: sha256:4f1c3b0ad2f0f1fdc3ab4b8d8f0c9f1b2b6c3e7d5a9e8f7c6b5a4d3c2b1a0f9e
 staged:
-  description: Whether the artifact is in the store. It can be missing in check mode, and with O(digest).
+  description: V(true) if the artifact is in the store. It can be missing in check mode, and with O(digest).
   returned: success
   type: bool
   sample: true

@@ -84,7 +84,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Check an adapter before it is loaded
+- name: Check an adapter before loading
   sovereign.vllm.vllm_lora_artifact_info:
     path: /srv/lora/support-de
     max_rank: 32
