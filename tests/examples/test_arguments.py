@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.examples.arguments import documentation, problems, tasks_of
 from tests.examples.conftest import EXAMPLES, foreign_environment
@@ -18,8 +17,8 @@ from tests.support.playbook import ANSIBLE_PLAYBOOK
 
 
 def _plays(file: Path) -> bool:
-    keys = [token.value for token in yaml.scan(file.read_text(encoding="utf-8")) if isinstance(token, yaml.ScalarToken)]
-    return "hosts" in keys or "ansible.builtin.import_playbook" in keys
+    text = file.read_text(encoding="utf-8")
+    return "\n- " in text and bool(re.search(r"^  (?:hosts|ansible\.builtin\.import_playbook):", text, re.MULTILINE))
 
 
 PLAYBOOKS = [file for file in sorted(EXAMPLES.rglob("*.yml")) if _plays(file)]
