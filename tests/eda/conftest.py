@@ -35,5 +35,5 @@ def servers() -> Iterator[NewServers]:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Where the declaration goes."""
+    """The path of the declaration file."""
     return tmp_path / "declaration.json"

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What watching a fleet costs.
+"""Measure the cost of watching a fleet.
 
 usage: python -m tests.eda.cost [--endpoints 200] [--adapters 20] [--interval 5] [--seconds 60] [--bare | --dead]
 Watches a fleet on loopback from a process of its own and prints what that process used, as JSON. --bare: asks the same

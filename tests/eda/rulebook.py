@@ -22,7 +22,7 @@ _INVENTORY = "all: {hosts: {localhost: {ansible_connection: local}}}\n"
 class Rulebook:
     """Runs a rulebook until the end of the block; `log` is all that it and its playbooks print, events included.
 
-    The output goes to a file: ansible-rulebook hangs for ever when nobody reads what it prints.
+    The output goes to a file: ansible-rulebook hangs forever if nobody reads its output.
     """
 
     def __init__(self, name: str, directory: Path, variables: Mapping[str, str], secrets: Mapping[str, str]) -> None:

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""TLS is verified by the event source as by the modules, with the authorities that the same rule finds."""
+"""The event source verifies TLS like the modules, and chooses trusted authorities by the same rule."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How endpoints are asked: keys, proxies, and each one without regard to the others."""
+"""The source sends keys, uses proxies, and asks each endpoint independently of the others."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ HOSTILE_NAMES = ("{{ 7 * 7 }}", "{% raw %}", "{# x", "{{{{ 7 * 7 }}}}", "{{%{#",
 
 
 def test_names_that_a_server_makes_up_are_text_and_nothing_else(servers, file, artifacts):
-    """What an event holds becomes extra variables of a playbook, which Ansible renders as templates."""
+    """An event becomes extra variables of a playbook, which Ansible renders as templates."""
     making_up = servers(f"edge{number}" for number in range(len(HOSTILE_NAMES)))
     for server, name in zip(making_up.values(), HOSTILE_NAMES, strict=True):
         server.load(name, artifacts["first"])

@@ -189,7 +189,7 @@ def test_forms_of_the_file(server, tmp_path, artifacts):
     file = tmp_path / "declaration.yaml"
     file.write_text(
         f"""
-        # What every endpoint serves
+        # For every endpoint
         defaults:
           adapters:
             - lora_name: sql

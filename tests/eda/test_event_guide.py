@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the event guide shows works as written."""
+"""The examples of the event guide work as written."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Site:
         return [self._toggle, self._toggle, self._move, self._forget, self._die, self._talk_nonsense]
 
     def _drift(self) -> dict[str, str]:
-        """What differs, by name. Everything that is not declared is to be pruned."""
+        """Return the differences by name. Everything that is not declared is to be pruned."""
         missing = {name: "missing" for name in self.declared if name not in self.served}
         served = {name: "path" if name in self.declared else "unexpected" for name in self.served}
         return missing | {n: d for n, d in served.items() if self.served[n] != self.declared.get(n)}

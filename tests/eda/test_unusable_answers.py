@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From anything but a vLLM model list nothing is concluded: the endpoint is unreachable, with a reason."""
+"""An answer that is no vLLM model list makes the endpoint unreachable, with a reason. Nothing else is concluded from it."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_no_answer_at_all_can_stop_the_watch(status, answer):
 
 @pytest.mark.parametrize("profile", ["rust", "rust-0.33"])
 def test_list_that_outlives_its_engine(file, artifacts, profile):
-    """The Rust front-end lists all of it although nothing answers: an endpoint without an engine is not in sync."""
+    """The Rust front-end still lists everything, but an endpoint without an engine is not in sync."""
     with StandIn(profile, death_delay=600) as server:
         server.load("sql", artifacts["first"])
         declare(file, {"base_url": server.url, "adapters": [{"name": "sql", "path": str(artifacts["first"])}]})

@@ -43,7 +43,7 @@ class Watching:
             self._failure = outcome
 
     async def put(self, event: dict[str, Any]) -> None:
-        """What the source believes to be the rulebook's queue: takes what is JSON."""
+        """Take an event that is JSON, in place of the rulebook's queue."""
         self.events.append(json.loads(json.dumps(event)))
 
     def __enter__(self) -> Watching:
@@ -81,7 +81,7 @@ def observed(server: StandIn, times: int = 4) -> None:
 
 
 def endpoints(servers: Mapping[str, StandIn]) -> list[dict[str, Any]]:
-    """How they are declared under these names."""
+    """Return their entries in the declaration file, under these names."""
     return [{"name": name, "base_url": server.url} for name, server in servers.items()]
 
 
