@@ -34,7 +34,9 @@ nox.options.reuse_venv = "yes"
 BUSY = ["busy"]
 # Files of tests/integration whose subject is a server's behaviour, or this project's own tools.
 ABOUT_SERVERS = ("test_swap", "test_hostile_answers", "test_refusing", "test_certificates", "test_fleet")
-ABOUT_SERVERS += ("test_bench", "test_demo", "test_readme")
+ABOUT_SERVERS += ("test_rust", "test_server_info", "test_bench", "test_demo", "test_readme")
+# Tests of memory, and a role that another test runs too: modules run as processes in test_results and test_secrets.
+ALIKE_ON_ALL = ("little_memory", "WithKeyAsModule")
 
 # The newest release of vLLM. It has no build for the CPU, and is put together as tests/real_vllm/README.md says.
 NEWEST_VLLM = "0.33.0"
@@ -90,7 +92,8 @@ def stand_in(session: nox.Session) -> None:
 @nox.parametrize("name", ENDS, ids=ENDS)
 def integration(session: nox.Session, name: str) -> None:
     """Playbooks on the stand-in, with the newest ansible-core; with the oldest, what differs between Ansible's releases."""
-    left_out = () if name == NEWEST else ("-k", f"(not Every or 0.32) and not ({' or '.join(ABOUT_SERVERS)})")
+    differs = f"(not Every or 0.32) and not ({' or '.join(ABOUT_SERVERS + ALIKE_ON_ALL)})"
+    left_out = () if name == NEWEST else ("-k", differs)
     pytest(session, core(name), "-n", "auto", *left_out, "tests/integration", **installed(session))
 
 
