@@ -55,7 +55,7 @@ GITHUB_SCHEMAS = {
 
 @check
 def metadata(session: nox.Session) -> None:
-    """Lint the changelog and the files that GitHub reads; every test suite has a session."""
+    """Lint the change log and the files that GitHub reads; check that every test suite has a session."""
     for schema, files in GITHUB_SCHEMAS.items():
         paths = sorted(PROJECT.glob(f".github/{files}"))
         run(session, made.larger_tools(), "check-jsonschema", "--builtin-schema", f"vendor.{schema}", *paths)
@@ -76,7 +76,7 @@ def typing(session: nox.Session) -> None:
 @check
 @nox.parametrize("name", [*MATRIX, OLDEST_HOST], ids=[*MATRIX, OLDEST_HOST])
 def unit(session: nox.Session, name: str) -> None:
-    """Unit tests on supported versions of ansible-core and Python, and on the oldest Python of a managed host."""
+    """Run the unit tests on the supported versions of ansible-core and Python, and on the oldest Python of a managed host."""
     # Properties are tried with a hundred examples on the newest, and tests outside of plugins/ only read the project's texts.
     what = ("tests/unit",) if name == NEWEST else ("--hypothesis-profile", "few", "tests/unit/plugins")
     pytest(session, core(name), *what)
@@ -84,14 +84,14 @@ def unit(session: nox.Session, name: str) -> None:
 
 @check(name="stand-in")
 def stand_in(session: nox.Session) -> None:
-    """Hold the stand-in server against recorded answers of real ones."""
+    """Compare the stand-in server with recorded answers of real servers."""
     pytest(session, newest(), "tests/stand_in")
 
 
 @check(tags=BUSY)
 @nox.parametrize("name", ENDS, ids=ENDS)
 def integration(session: nox.Session, name: str) -> None:
-    """Playbooks on the stand-in, with the newest ansible-core; with the oldest, what differs between Ansible's releases."""
+    """Run playbooks on the stand-in: all with the newest ansible-core, those that depend on Ansible with the oldest."""
     differs = f"(not Every or 0.32) and not ({' or '.join(ABOUT_SERVERS + ALIKE_ON_ALL)})"
     left_out = () if name == NEWEST else ("-k", differs)
     pytest(session, core(name), "-n", "auto", *left_out, "tests/integration", **installed(session))
@@ -99,52 +99,52 @@ def integration(session: nox.Session, name: str) -> None:
 
 @check
 def release(session: nox.Session) -> None:
-    """The tarball for Galaxy: its contents and its bytes; `build-import-check` shows it to Galaxy's importer."""
+    """Check the contents and the bytes of the tarball for Galaxy; `build-import-check` runs Galaxy's importer."""
     pytest(session, newest(), "tests/release")
 
 
 @check
 def faults(session: nox.Session) -> None:
-    """Every fault at every operation, and a random run, by playbooks on the stand-in."""
+    """Try every fault at every operation, and a random run, with playbooks on the stand-in."""
     options = ("--timeout", "900", "-n", "2", "--dist", "loadfile")
     pytest(session, newest(), *options, "tests/faults", **installed(session))
 
 
 @tool
 def coverage(session: nox.Session) -> None:
-    """Lines and branches of the core that unit tests and playbooks run: at least 95%."""
+    """Measure that unit tests and playbooks run at least 95% of the core's lines and branches."""
     measure_coverage(session)
 
 
 @check(tags=BUSY)
 def mutations(session: nox.Session) -> None:
-    """Faults that are put into the core, one after the other: the tests have to notice each. `-- --only WORDS`."""
+    """Put faults into the core, one after the other: the tests have to notice each. `-- --only WORDS`."""
     run(session, newest(), "python", "-m", "tools.mutations", *session.posargs)
 
 
 @check(tags=BUSY)
 def documentation(session: nox.Session) -> None:
-    """What the guides and the plugins' documentation show is run; the site has no dead links."""
+    """Run the examples of the guides and of the plugins' documentation; check the links of the site."""
     docs(session)
     pytest(session, made.larger_tools(), "--timeout", "300", "-n", "auto", "tests/documentation", **installed(session))
 
 
 @check
 def molecule(session: nox.Session) -> None:
-    """The roles' scenarios, on the stand-in and without containers."""
+    """Run the roles' molecule scenarios on the stand-in, without containers."""
     installed(session)
     run(session, made.larger_tools(), "molecule", "test", "--all", *session.posargs, ANSIBLE_COLLECTIONS_PATH=INSTALLED)
 
 
 @check
 def eda(session: nox.Session) -> None:
-    """Event source and healing rulebook, by a real ansible-rulebook (Java 17)."""
+    """Run the event source and the rulebook that heals in a real ansible-rulebook (Java 17)."""
     pytest(session, made.rulebook(), "-n", "auto", "--dist", "loadfile", "tests/eda", **installed(session))
 
 
 @check
 def browser(session: nox.Session) -> None:
-    """The report's page and the chat example in headless Chromium (as root, installs it from Debian)."""
+    """Open the report and the chat example in headless Chromium (as root, installs it from Debian)."""
     if not (shutil.which("chromium") and shutil.which("chromedriver")):
         session.run("apt-get", "update", "-qq")
         session.run("apt-get", "install", "-y", "-qq", "chromium", "chromium-driver", silent=True)
@@ -153,7 +153,7 @@ def browser(session: nox.Session) -> None:
 
 @check
 def examples(session: nox.Session) -> None:
-    """The examples for AWX, AWS, Kubernetes and one machine, as far as they run without these."""
+    """Run the examples for AWX, AWS, Kubernetes and one machine, as far as possible without these."""
     where = made.examples()
     run(session, where, "python", "tools/fetch_foreign.py", BUILD / "foreign")
     pytest(session, where, "--timeout", "900", "tests/examples", **installed(session))
@@ -162,14 +162,14 @@ def examples(session: nox.Session) -> None:
 @check
 @nox.parametrize("name", ENDS, ids=ENDS)
 def sanity(session: nox.Session, name: str) -> None:
-    """ansible-test sanity, without a file of exceptions."""
+    """Run ansible-test sanity, without a file of exceptions."""
     ansible_test(session, name, "sanity")
 
 
 @check(name="ansible-test")
 @nox.parametrize("command", ["units", "integration"], ids=["units", "integration"])
 def ansible_test_others(session: nox.Session, command: str) -> None:
-    """ansible-test units and integration work in a clone."""
+    """Run ansible-test units and ansible-test integration, as in a fresh clone."""
     # A selection: the session `unit` runs all of them, and this shows that ansible-test can run them too.
     some = ("tests/unit/plugins/filter/", "tests/unit/plugins/module_utils/_vllm/") if command == "units" else ()
     ansible_test(session, NEWEST, command, *some)
@@ -178,7 +178,7 @@ def ansible_test_others(session: nox.Session, command: str) -> None:
 @tool(name="sanity-between")
 @nox.parametrize("name", BETWEEN, ids=BETWEEN)
 def sanity_between(session: nox.Session, name: str) -> None:
-    """ansible-test sanity on the supported versions of ansible-core in between, for the public CI."""
+    """Run ansible-test sanity on the other supported versions of ansible-core, for the public CI."""
     ansible_test(session, name, "sanity")
 
 
@@ -192,13 +192,13 @@ def ansible_test(session: nox.Session, name: str, command: str, *arguments: str)
 
 @check
 def contract(session: nox.Session) -> None:
-    """One suite on the stand-in and on the real server: same statuses, same shapes."""
+    """Run one suite on the stand-in and on the real server: both give the same statuses and shapes."""
     pytest(session, newest(), "--timeout", "900", "tests/real_vllm/contract")
 
 
 @check
 def conformance(session: nox.Session) -> None:
-    """Playbooks on the real server, of any release: `-- --vllm 0.14.1`. Without a release, also some on the newest."""
+    """Run playbooks on a real server of any release: `-- --vllm 0.14.1`. Without a release, run some on the newest as well."""
     collections = installed(session)
     pytest(session, newest(), "--timeout", "900", "tests/real_vllm/conformance", **collections)
     if not session.posargs and not os.environ.get("VLLM_EXTERNAL_URL"):
@@ -209,7 +209,7 @@ def conformance(session: nox.Session) -> None:
 
 @check
 def peft(session: nox.Session) -> None:
-    """What we say of adapters that real PEFT makes, held against a real vLLM: `-- --vllm 0.32.0 --peft 0.21.2`."""
+    """Compare the verdict on adapters of the real PEFT with a real vLLM: `-- --vllm 0.32.0 --peft 0.21.2`."""
     pytest(session, newest(), "--timeout", "900", "tests/real_vllm/peft")
 
 
@@ -254,7 +254,7 @@ def docs(session: nox.Session) -> None:
 
 @tool(name="faults-table")
 def faults_table(session: nox.Session) -> None:
-    """Write what the fault suite sees into the guide to faults."""
+    """Write the results of the fault suite into the guide to faults."""
     pytest(
         session, newest(), "--timeout", "900", "--rewrite-guide", "tests/faults/test_matrix.py", **installed(session)
     )
@@ -262,13 +262,13 @@ def faults_table(session: nox.Session) -> None:
 
 @tool(name="random-run")
 def random_run(session: nox.Session) -> None:
-    """Random declarations, faults and kills: `-- STEPS SEED`, and the number of an episode to replay it."""
+    """Try random declarations, faults and kills: `-- STEPS SEED`, and the number of an episode to replay it."""
     run(session, newest(), "python", "-m", "tests.faults.random_run", *(session.posargs or ("10000", "1")))
 
 
 @tool
 def bench(session: nox.Session) -> None:
-    """Take the figures of performance; `-- --quick` to see that it works, `-- --help` for more."""
+    """Measure the performance; `-- --quick` only checks the benchmarks, `-- --help` lists the options."""
     installed(session)
     collections = {"PYTHONPATH": INSTALLED, "ANSIBLE_COLLECTIONS_PATH": INSTALLED}
     run(session, newest(), "python", "-m", "tools.bench", *session.posargs, **collections)
@@ -276,5 +276,5 @@ def bench(session: nox.Session) -> None:
 
 @tool(name="performance-page")
 def performance_page(session: nox.Session) -> None:
-    """Write the figures that were taken into the performance guide."""
+    """Write the measured figures into the performance guide."""
     run(session, newest(), "python", "-m", "tools.bench.page", PYTHONPATH=INSTALLED)
