@@ -89,12 +89,12 @@ class VllmError(Exception):
 
     @property
     def is_unreachable(self) -> bool:
-        """Whether no usable HTTP answer came."""
+        """True if no usable HTTP answer came."""
         return self.code in UNREACHABLE_CODES
 
     @property
     def retryable(self) -> bool:
-        """Whether the same request may succeed later without anybody changing anything."""
+        """True if the same request may succeed later although nobody changes anything."""
         return self.code in _RETRYABLE_CODES
 
     def as_dict(self) -> dict:

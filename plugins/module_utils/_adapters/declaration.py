@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From what a user wrote to what is declared, refused where it cannot be meant."""
+"""Read declared adapters from the text or data of a user. A declaration that makes no sense is refused."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def without_artifacts(where: str, adapters: Iterable[Mapping]) -> list[dict]:
     return [{name: value for name, value in adapter.items() if name in ADAPTER_OPTIONS} for adapter in adapters]
 
 
-# What can be the name of a repository: `name` or `owner/name`, neither of which begins with a dot.
+# The name of a repository: `name` or `owner/name`, neither of which begins with a dot.
 _HUB_REPOSITORY = re.compile(r"[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)?\Z")
 
 

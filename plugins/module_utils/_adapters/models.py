@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a node serves and what is declared for it."""
+"""The models and adapters that a node serves, and the adapters that are declared for it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class BaseModel:
 
 @dataclass(frozen=True)
 class Card:
-    """An adapter as ``/v1/models`` lists it: ``root`` is the path as written by whoever loaded it."""
+    """An adapter as ``/v1/models`` lists it, or as it is expected to. ``root`` is the path as written in the load request."""
 
     name: str
     root: str
@@ -70,7 +70,7 @@ class Observed:
 
     @property
     def rehearsals(self) -> tuple[Card, ...]:
-        """What an interrupted run left behind."""
+        """The temporary names that an interrupted run left behind."""
         return tuple(a for a in self.adapters if a.name.endswith(REHEARSAL_SUFFIX))
 
     def adapter(self, name: str) -> Card | None:
@@ -80,14 +80,14 @@ class Observed:
         return next((base for base in self.base_models if name in base.names), None)
 
     def serves(self, name: str, path: str) -> bool:
-        """Whether the adapter is served from this path."""
+        """Return True if the adapter is served from this path."""
         adapter = self.adapter(name)
         return adapter is not None and normalised(adapter.root) == normalised(path)
 
 
 @dataclass(frozen=True)
 class DeclaredAdapter:
-    """What a user wants of one name. ``path`` is None only for ``state: absent``."""
+    """The declaration of one adapter. ``path`` is None only for ``state: absent``."""
 
     name: str
     path: str | None = None

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one decision: what is to be done so that a node serves what is declared. All that reports, reports this."""
+"""The one decision: the steps after which a node serves the declared adapters. Every report shows this decision."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .._errors import quoted, request_error
-from .models import REHEARSAL_SUFFIX, Card, DeclaredAdapter, Observed, normalised
+from .models import REHEARSAL_SUFFIX, Card, DeclaredAdapter, Observed, normalised, shown_name
 from .pruning import NO_PRUNING, Pruning
 
 DRIFTS = ("none", "missing", "path", "base_model", "unexpected")
@@ -17,7 +17,7 @@ DRIFTS = ("none", "missing", "path", "base_model", "unexpected")
 
 @dataclass(frozen=True)
 class Entry:
-    """What was decided for one adapter: ``before`` is what is served, ``after`` what is to be; None for nothing."""
+    """The decision for one adapter: it is served as ``before`` and is to be served as ``after``; None if not at all."""
 
     name: str
     action: str
@@ -34,7 +34,7 @@ class Entry:
 
     @property
     def keeps_path(self) -> bool:
-        """Whether it is and stays served from the same path."""
+        """True if it is served from the same path before and after."""
         if self.before is None or self.after is None:
             return False
         return normalised(self.before.root) == normalised(self.after.root)
@@ -63,13 +63,18 @@ class Plan:
         return bool(self.leftovers) or any(entry.action != "none" for entry in self.entries)
 
     @property
+    def leftover_names(self) -> list[str]:
+        """The adapters of which an interrupted run left a rehearsal."""
+        return [shown_name(leftover.name) for leftover in self.leftovers]
+
+    @property
     def reloads(self) -> tuple[Entry, ...]:
         """The entries that put other weights under a name that is being served."""
         return tuple(entry for entry in self.entries if entry.action in ("reload", "replace"))
 
     @property
     def loads(self) -> bool:
-        """Whether anything is to be loaded."""
+        """True if an adapter is to be loaded."""
         return any(entry.action in ("load", "reload", "replace") for entry in self.entries)
 
     @property
@@ -86,7 +91,7 @@ def plan(
     """Decide what is to be done on the node.
 
     :param declared: each name once.
-    :raises VllmError: ``name_conflict``, ``base_model_mismatch`` or ``prune_limit``.
+    :raises VllmError: ``name_conflict`` or ``base_model_mismatch``, or as :meth:`Pruning.select`.
     """
     entries = [_decide(adapter, observed) for adapter in declared]
     names = {adapter.name for adapter in declared}

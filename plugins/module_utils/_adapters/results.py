@@ -9,18 +9,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from .._errors import CompleteError, VllmError, printable, quoted
-from .models import Card, Observed, normalised, shown_name
+from .models import Card, Observed, normalised
 from .plan import Entry, Plan
 
 
 def planned(plan: Plan) -> dict[str, Card | None]:
     """Return what will be served by name, if all goes as planned."""
     return {entry.name: entry.after for entry in plan.entries}
-
-
-def leftovers(plan: Plan) -> list[str]:
-    """Return the adapters of which an interrupted run left a rehearsal."""
-    return [shown_name(leftover.name) for leftover in plan.leftovers]
 
 
 def leftover_sentence(name: str) -> str:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text in place of booleans, numbers and lists, as variables of inventories and surveys have it, and the value that it means."""
+"""Convert text to booleans, numbers and lists: variables of inventories and surveys are often text."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from .._adapters.models import Card, DeclaredAdapter, Observed, shown_name
 from .._adapters.plan import Entry, Plan, plan
 from .._adapters.pruning import NO_PRUNING, Pruning
-from .._adapters.results import diff, joined_failure, leftover_sentence, leftovers, planned, served
+from .._adapters.results import diff, joined_failure, leftover_sentence, planned, served
 from .._errors import VllmError, also_report, failure, quoted, request_error
 from .._http.client import Client
 from .._vllm.releases import cache_risk, load_in_place_sticks, require_load_in_place, require_loading, require_supported
@@ -26,7 +26,7 @@ CONVERGE_OPTIONS: dict[str, dict] = {
 
 @dataclass
 class Applied:
-    """What became of a plan: the list as it was read last, and the failures by name."""
+    """The outcome of a plan: the list as it was read last, and the failures by name."""
 
     observed: Observed
     failures: dict[str, VllmError]
@@ -93,7 +93,7 @@ def _is_in_effect(entry: Entry, observed: Observed) -> bool:
 
 
 def _is_lost(entry: Entry, observed: Observed) -> bool:
-    """Whether a name that was served and is wanted is not there: by a swap that failed, or by somebody else."""
+    """True if a name that was served and is wanted is not there, because a swap failed or somebody else unloaded it."""
     return bool(entry.before and entry.after) and observed.adapter(entry.name) is None
 
 
@@ -121,7 +121,7 @@ _STICKY_WARNING = (
 
 @dataclass(frozen=True)
 class Converged:
-    """What was decided and what is served now, or in check mode would be; None stands for a name that is not served.
+    """The plan and the adapters that are served now, or would be in check mode; None stands for a name that is not served.
 
     ``version`` is None where the server was not asked for it, since nothing has to change, or did not name one.
     """
@@ -136,7 +136,7 @@ class Converged:
 
     @property
     def changed(self) -> bool:
-        """As planned; after a failure, whatever was changed all the same. ``tidied``: what killed runs left is gone."""
+        """As planned; after a failure, True if anything was changed all the same. ``tidied``: rehearsals of killed runs are gone."""
         if self.failures:
             return self.tidied or any(entry.before != self.after[entry.name] for entry in self.plan.entries)
         return self.tidied or any(entry.action != "none" for entry in self.plan.entries)
@@ -150,7 +150,7 @@ class Converged:
             "changed": self.changed,
             "diff": diff(self.plan, self.after),
             "cache_risk": bool(self.cache_risk),
-            "leftovers": leftovers(self.plan),
+            "leftovers": self.plan.leftover_names,
             **({"warnings": warnings} if warnings else {}),
         }
 
@@ -189,7 +189,7 @@ def converge(
 
 
 def _warnings(decided: Plan, reload_strategy: str, version: str | None) -> tuple[str, ...]:
-    warnings = [leftover_sentence(name) for name in leftovers(decided)]
+    warnings = [leftover_sentence(name) for name in decided.leftover_names]
     if decided.reloads and reload_strategy == "in_place":
         sticky = f" {_STICKY_WARNING}" if load_in_place_sticks(version) else ""
         warnings.append(f"{_IN_PLACE_WARNING}{sticky}")
@@ -197,7 +197,7 @@ def _warnings(decided: Plan, reload_strategy: str, version: str | None) -> tuple
 
 
 def _warnings_of_what_is_left(decided: Plan, observed: Observed) -> tuple[str, ...]:
-    names = {entry.name for entry in decided.entries} | set(leftovers(decided))
+    names = {entry.name for entry in decided.entries} | set(decided.leftover_names)
     return tuple(
         f"A rehearsal of adapter {quoted(shown_name(left.name))} could not be unloaded; the next run tries again."
         for left in observed.rehearsals

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from .._adapters.declaration import ADAPTER_OPTIONS, declare_all
-from .._adapters.pruning import PRUNE_OPTIONS, read_pruning
+from .._adapters.pruning import PRUNE_OPTIONS, Pruning
 from .._adapters.results import entry_result
 from .._converge.converge import CONVERGE_OPTIONS, converge
 from .._http.client import Client
@@ -28,7 +28,7 @@ class LoraAdapters(ServerOperation):
 
     def ask(self, client: Client, options: Mapping, check_mode: bool) -> dict:
         """Load, replace and unload adapters as far as that is necessary."""
-        pruning = read_pruning(options)
+        pruning = Pruning(**{name: options[name] for name in PRUNE_OPTIONS})
         declared = declare_all(options["adapters"])
         converged = converge(client, declared, options["reload_strategy"], check_mode, pruning)
         adapters = [

@@ -20,7 +20,7 @@ from .operation import SERVER_OPTIONS, ServerOperation
 
 @dataclass(frozen=True)
 class Exposure:
-    """What was seen of a server.
+    """The answers of a server to requests with and without the key.
 
     :ivar loads_at_startup: its adapters are declared by ``--lora-modules``, so that nothing has to be loaded at run time.
     :ivar grpc: how the ``grpc_port`` answers (``open``, ``other`` or ``closed``); None where it was not asked.
@@ -37,7 +37,7 @@ class Exposure:
 
     @property
     def auth_required(self) -> bool:
-        """Whether strangers do not get in: refused, sent to a page to log in, or not even spoken to."""
+        """True if clients without a key are refused, sent to a login page, or get no connection."""
         return self.anonymous["/v1/models"] != 200
 
 

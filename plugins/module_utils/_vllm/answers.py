@@ -47,7 +47,7 @@ class Answer:
 
     @property
     def json(self) -> object:
-        """The decoded body, or None where it is not JSON, or has halves of surrogate pairs, which no result can hold."""
+        """The decoded body, or None if it is not JSON or has halves of surrogate pairs, which no result can hold."""
         try:
             decoded = json.loads(self.body)
             if "\\ud" in self.body or "\\uD" in self.body:
@@ -59,7 +59,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class ErrorBody:
-    """Who speaks in an error body: ``vllm`` (its error object), ``router`` (no such route) or ``other`` (say, a proxy)."""
+    """The text of an error body and its origin: ``vllm`` (its error object), ``router`` (no such route) or ``other`` (such as a proxy)."""
 
     origin: str
     message: str

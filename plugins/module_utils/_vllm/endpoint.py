@@ -74,7 +74,7 @@ class Endpoint:
 
     @property
     def is_unencrypted_remote(self) -> bool:
-        """Whether requests, key included, cross a network unencrypted."""
+        """True if requests, with the key, cross a network unencrypted."""
         url = urlsplit(self.base_url)
         if url.scheme == "https" or url.hostname == "localhost":
             return False

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading ``/v1/models``. From anything less than a full, well-formed list nobody may conclude an absence."""
+"""Read ``/v1/models``. Only a full, well-formed list proves that an adapter is absent."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .._adapters.models import BaseModel, Card, Observed
 from .._errors import NOT_VLLM_HINT, VllmError, quoted, request_error
 from .answers import Answer, health_error, html_page, read_error
 
-#: What a list is asked for.
+#: The attempt that a reading of the list is, for errors.
 ATTEMPT = "read what is served"
 #: Where a list that does not suffice is followed up, see :func:`require_engine`.
 HEALTH_ROUTE = "/health"
-# What the cards say who owns the models: the server's own name, in all releases. Other servers write something else.
+# The owner of the models in the cards is the server's own name, in all releases. Other servers write another name.
 _OWNER = "vllm"
 _RUST_OWNER = "vllm-frontend-rs"
 _OWNER_SHOWN = 100
@@ -23,7 +23,7 @@ _HINT = f"{NOT_VLLM_HINT}; nothing is concluded from this answer"
 
 
 class _Malformed(Exception):
-    """What is wrong with the list."""
+    """The list cannot be used; the text tells why."""
 
 
 def read_model_list(answer: Answer, base_url: str) -> Observed:

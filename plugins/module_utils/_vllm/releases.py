@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a vLLM release is known to do. A version that cannot be read is None, and taken for a current one."""
+"""The known behaviour of vLLM releases. A version that cannot be read is None, and is treated as a current one."""
 
 from __future__ import annotations
 
