@@ -222,9 +222,9 @@ MUTATIONS = (
     ),
     Mutation(
         "certificates are verified",
-        "_http/transport",
-        "verify=(endpoint.ca_path or True) if endpoint.validate_certs else False,",
-        "verify=False,",
+        "_http/certificates",
+        "if not endpoint.validate_certs:",
+        "if True:",
         _playbook("certificates.py::test_certificate_has_to_be_good"),
     ),
     Mutation(
