@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator
 
@@ -83,7 +82,7 @@ def _fused_problems(layer, parts, ranks):
 
 
 def _numbered_problems(experts, has_gate):
-    missing = next(number for number in itertools.count() if number not in experts)
+    missing = min(set(range(len(experts) + 1)) - set(experts))
     if missing < max(experts):
         yield f"there is an expert {max(experts)} but no expert {missing}, and vLLM needs every expert {_TRAIN_ALL}"
     names = set().union(*experts.values())
