@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator
 
@@ -84,7 +83,7 @@ def _fused_problems(layer: str, parts: dict[str, dict[str, Tensor]], ranks: dict
 
 
 def _numbered_problems(experts: dict[int, dict[str, dict[str, Tensor]]], has_gate: bool) -> Iterator[str]:
-    missing = next(number for number in itertools.count() if number not in experts)
+    missing = min(set(range(len(experts) + 1)) - set(experts))
     if missing < max(experts):
         yield f"there is an expert {max(experts)} but no expert {missing}, and vLLM needs every expert {_TRAIN_ALL}"
     names = {name for expert in experts.values() for name in expert}
