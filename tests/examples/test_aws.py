@@ -132,7 +132,7 @@ def _lives(cloud: Cloud) -> dict[str, Any]:
 def test_the_guard_refuses(story: Story, limits: str) -> None:
     rc, output = story.run(CONVERGE, "-e", limits)
     assert rc == 2, output
-    assert "hours_to_live must be 24 at most and boxes 8 at most" in output
+    assert "at most 24 hours and 8 boxes are allowed" in output
     assert not story.cloud.boxes()
 
 
