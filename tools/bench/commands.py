@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
 import sys
 import time
@@ -14,6 +14,14 @@ from pathlib import Path
 from tests.support.environment import clean_environment
 
 ENVIRONMENT = Path(sys.executable).parent
+# A process counts the memory of the one that starts it as its own until it runs its program, so a small one starts it.
+MEASURE = """
+import json, resource, subprocess, sys
+code = subprocess.call(sys.argv[2:])
+usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+with open(sys.argv[1], "w") as file:
+    json.dump([code, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024], file)
+"""
 
 
 @dataclass(frozen=True)
@@ -30,19 +38,19 @@ def run(directory: Path, command: str, *arguments: str) -> Took:
     """Run a command of this Python's environment. Raises RuntimeError with its output when it fails."""
     with (directory / "output").open("w+") as output:
         began = time.monotonic()
-        process = subprocess.Popen(
-            [ENVIRONMENT / command, *arguments],
+        subprocess.run(
+            [sys.executable, "-c", MEASURE, "usage.json", ENVIRONMENT / command, *arguments],
             cwd=directory,
             env=clean_environment(directory),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            check=True,
         )
-        _pid, status, usage = os.wait4(process.pid, 0)
         took = time.monotonic() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         text = output.read()
-    if process.returncode:
-        raise RuntimeError(f"{command} {' '.join(arguments)} ended with {process.returncode}:\n{text[-5000:]}")
-    return Took(took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, text)
+    code, cpu, peak = json.loads((directory / "usage.json").read_text())
+    if code:
+        raise RuntimeError(f"{command} {' '.join(arguments)} ended with {code}:\n{text[-5000:]}")
+    return Took(took, cpu, peak, text)
