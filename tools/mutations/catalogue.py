@@ -244,8 +244,8 @@ MUTATIONS = (
     Mutation(
         "an archive stays in its directory",
         "_artifact/archive",
-        '    elif b".." in parts:',
-        '    elif b"..." in parts:',
+        '    if b".." in parts:',
+        '    if b"..." in parts:',
         _unit("_artifact/archive.py"),
     ),
 )
