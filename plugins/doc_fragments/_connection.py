@@ -86,7 +86,7 @@ options:
   use_proxy:
     description:
       - Whether to use the proxy that the environment names.
-      - E(https_proxy) or E(http_proxy) names it, by the scheme of O(base_url), or else E(all_proxy). E(no_proxy) lists hosts,
+      - E(https_proxy) or E(http_proxy) names it, by the scheme of the server's address, or else E(all_proxy). E(no_proxy) lists hosts,
         domains, addresses and networks that are asked directly. Names in capitals are read if those in lower case are not set.
       - The event source C(sovereign.vllm.drift) follows the same rule.
     type: bool
