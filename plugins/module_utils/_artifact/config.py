@@ -10,7 +10,7 @@ import posixpath
 import re
 from typing import Any
 
-from .files import ArtifactError, config_decoder, is_integer, shown
+from .files import ArtifactError, config_decoder, is_integer, refuse_deep, shown
 
 MAX_CONFIG = 1 << 20  # bytes; a few kB is usual, and a config with a rank for each of 10,000 modules is smaller
 
@@ -43,10 +43,12 @@ def parse_config(content: bytes) -> dict[str, Any]:
     if not content.strip():
         raise ArtifactError("adapter_config.json is empty: copy it again.")
     try:
-        config = config_decoder().decode(content.decode("utf-8"))
+        text = content.decode("utf-8")
+        refuse_deep(text)
+        config = config_decoder().decode(text)
     except UnicodeError:
         raise ArtifactError("adapter_config.json is not UTF-8 text.") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ArtifactError(f"adapter_config.json is not valid JSON: {error}.") from None
     if not isinstance(config, dict):
         raise ArtifactError("adapter_config.json is not a JSON object.")

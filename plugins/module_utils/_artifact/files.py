@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import IO, Any, NamedTuple, NoReturn
@@ -20,6 +21,8 @@ from .._errors import CompleteError
 _LONGEST_NUMBER = 20  # digits of 2**64, the largest number in a safetensors header
 _LONGEST_INTEGER = 4300  # digits of the longest integer that Python 3.11 and later take
 _LONGEST_QUOTE = 120
+_MOST_LEVELS = 500
+_NESTING = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -45,19 +48,31 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"it holds {name}, which is not JSON")
 
 
-def strict_decoder() -> json.JSONDecoder:
-    """Return a decoder that refuses duplicate keys, ``NaN`` and endless numbers.
+def refuse_deep(text: str, start: int = 0) -> None:
+    """Raise ``ValueError`` if the JSON value that begins at ``start`` has too many levels.
 
-    It raises ``ValueError``, and ``RecursionError`` for deep nesting.
+    The decoder would reach Python's recursion limit, from which Python 3.8 cannot always recover: it aborts the process.
     """
+    depth = 0
+    for token in _NESTING.finditer(text, start):
+        if token.group() in ("[", "{"):
+            depth += 1
+            if depth > _MOST_LEVELS:
+                raise ValueError(f"it has more than {_MOST_LEVELS} levels")
+        elif token.group() in ("]", "}"):
+            depth -= 1
+        if depth <= 0:
+            return
+
+
+def strict_decoder() -> json.JSONDecoder:
+    """Return a decoder that refuses duplicate keys, ``NaN`` and endless numbers with ``ValueError``. See ``refuse_deep``."""
     return json.JSONDecoder(object_pairs_hook=_unique_members, parse_int=_short_integer, parse_constant=_no_constant)
 
 
 def config_decoder() -> json.JSONDecoder:
-    """Return a decoder that takes every config that vLLM takes, also with ``NaN``, but refuses duplicate keys.
-
-    It raises ``ValueError``, and ``RecursionError`` for deep nesting.
-    """
+    """Return a decoder that takes every config that vLLM takes, also with ``NaN``, but refuses duplicate keys with
+    ``ValueError``. See ``refuse_deep``."""
     return json.JSONDecoder(object_pairs_hook=_unique_members, parse_int=_bounded_integer)
 
 

@@ -17,7 +17,7 @@ import struct
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple, cast
 
-from .files import is_integer, shown, strict_decoder
+from .files import is_integer, refuse_deep, shown, strict_decoder
 
 MAX_HEADER = 100_000_000  # bytes; the library's own limit
 MAX_TENSORS = 200_000  # an adapter for every projection of 384 experts in 60 layers has 138,240
@@ -89,7 +89,8 @@ class _Header:
         return character
 
     def _value(self) -> Any:
-        self._next()
+        if self._next() in ("[", "{"):
+            refuse_deep(self._text, self._at)
         value, self._at = self._raw_decode(self._text, self._at)
         return value
 
@@ -132,7 +133,7 @@ def read_header(stream: IO[bytes], file_size: int) -> dict[str, Tensor]:
             spans.add(begin, end)
             if len(tensors) > MAX_TENSORS:
                 raise HeaderError(f"has a header with more than {MAX_TENSORS} tensors")
-    except (ValueError, RecursionError):
+    except ValueError:
         raise HeaderError(
             "has a header that is not the JSON table that safetensors writes, "
             f"with at most {WINDOW} characters a tensor{_EXPORT}"
