@@ -88,7 +88,7 @@ STATUSES: dict[int, Any] = {
     403: "forbidden",
     404: {
         "JSON": ("not_vllm", "artifact_not_found", "not_converged"),
-        "HTML": ("not_vllm", "not_vllm", "not_vllm"),
+        "HTML": ("not_vllm", "runtime_lora_disabled", "runtime_lora_disabled"),
         "empty": ("not_vllm", "runtime_lora_disabled", "runtime_lora_disabled"),
     },
     405: _ODD,
