@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from tests.support.site import Site
+
+from .traffic import traffic
 
 MOVE = """
 - name: move
@@ -26,25 +25,6 @@ def release(site: Site) -> tuple[int, ...]:
     if numbers < (0, 15):
         pytest.skip("vLLM has load_inplace from 0.15 on")
     return numbers
-
-
-@contextmanager
-def traffic(site: Site) -> Iterator[list[str]]:
-    """Somebody asks `sql` all the time; what is answered is in the list afterwards. A request that fails is an error."""
-    done = threading.Event()
-    answers: list[str] = []
-
-    def ask_all_the_time() -> None:
-        while not done.is_set():
-            answers.append(site.server.complete("sql"))
-
-    asking = threading.Thread(target=ask_all_the_time)
-    asking.start()
-    try:
-        yield answers
-    finally:
-        done.set()
-        asking.join()
 
 
 @pytest.mark.parametrize("state", ["present", "reloaded"])

@@ -11,6 +11,8 @@ import time
 from tests.support.recorder import Seen
 from tests.support.site import Site
 
+from .traffic import traffic
+
 MOVE = """
 - name: move
   sovereign.vllm.vllm_lora_adapter: {name: sql, path: "{{ artifacts }}/new"}
@@ -79,18 +81,6 @@ def test_refused_rehearsal_leaves_no_gap(site: Site) -> None:
     site.server.load("sql", site.artifact("old"))
     site.artifact("new", "rank64")
     said = site.server.complete("sql")
-    done = threading.Event()
-    answers: list[str] = []
-
-    def ask_all_the_time() -> None:
-        while not done.is_set():
-            answers.append(site.server.complete("sql"))
-
-    asking = threading.Thread(target=ask_all_the_time)
-    asking.start()
-    try:
+    with traffic(site) as answers:
         site.run(MOVE, rc=2)
-    finally:
-        done.set()
-        asking.join()
     assert set(answers) == {said}
