@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._converge.converge import CONVERGE_OPTIONS
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import SERVER_OPTIONS
-from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import is_same_server
+from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import is_loopback_host, is_same_server
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import SettingsReader, key_in
 
 PREFIX = "vllm_"
@@ -66,9 +67,7 @@ def key_of(options: Mapping) -> str | None:
     return key_in(str(variable)) if variable else options.get("api_key")
 
 
-def completed(
-    given: Mapping, environment: Mapping, variables: Mapping, render: Callable[[object], object]
-) -> dict[str, object]:
+def completed(given: Mapping, environment: Mapping, server: ServerHost, known: Collection[str]) -> dict[str, object]:
     """Return the options of a task, completed by those of the host whose server it asks, with the key in ``api_key``.
 
     Key and client certificate of the host are used only if the task gives no other ``base_url``. Options that neither the
@@ -76,29 +75,63 @@ def completed(
 
     :param given: the options that the task has, without null.
     :param environment: of the task keyword ``environment``.
-    :param variables: of that host, before Ansible renders them.
-    :param render: renders one variable.
+    :param known: the options that the module has.
     :raises VllmError: ``invalid_request`` for a variable or a key that cannot be used.
     """
-    left = {name for name in HOST_OPTIONS - given.keys() if _SPECS[name].get("env") not in environment}
+    left = {
+        name for name in HOST_OPTIONS.intersection(known) - given.keys() if _SPECS[name].get("env") not in environment
+    }
     if _KEY & given.keys() or "VLLM_API_KEY" in environment:
         left -= _KEY
     if _CERTIFICATE & given.keys():
         left -= _CERTIFICATE
-    if not _is_own(given.get("base_url", environment.get("VLLM_BASE_URL")), variables, render):
+    if not server.is_at(given.get("base_url", environment.get("VLLM_BASE_URL"))):
         left -= CREDENTIALS
-    options = {**connection_of(variables, render, left), **given}
+    options = {**connection_of(server.variables, server.render, left), **given}
     key = key_of(options)
     options.pop("api_key_env", None)
     return options if key is None else {**options, "api_key": key}
 
 
-def _is_own(base_url: object, variables: Mapping, render: Callable) -> bool:
-    """Return whether the host's own server is asked, if its variables have credentials at all."""
-    if base_url is None or not any(f"{PREFIX}{name}" in variables for name in CREDENTIALS):
-        return True
-    own = connection_of(variables, render, ("base_url",)).get("base_url")
-    return own is not None and is_same_server(str(base_url), str(own))
+@dataclass(frozen=True)
+class ServerHost:
+    """The host whose server a task asks.
+
+    :param name: in the inventory.
+    :param variables: its variables, before Ansible renders them.
+    :param render: renders one of them.
+    :param is_of_task: whether the task is one of this host.
+    """
+
+    name: str
+    variables: Mapping
+    render: Callable[[object], object]
+    is_of_task: bool = True
+
+    def is_at(self, base_url: object) -> bool:
+        """Return whether this address, or none, means the host's own server. The variables are read only if they have
+        credentials."""
+        if base_url is None or not any(f"{PREFIX}{name}" in self.variables for name in CREDENTIALS):
+            return True
+        own = connection_of(self.variables, self.render, ("base_url",)).get("base_url")
+        return own is not None and is_same_server(str(base_url), str(own))
+
+    @property
+    def address(self) -> str:
+        """The address by which Ansible reaches the host."""
+        return str(self.render(self.variables.get("ansible_host", self.name)))
+
+    def is_controller(self, connection: str) -> bool:
+        """Return whether the controller may ask its server at a loopback address: it is the host, or the inventory plugin
+        has asked there.
+
+        :param connection: of a host that does not name one.
+        """
+        return (
+            "vllm_reachable" in self.variables
+            or self.render(self.variables.get("ansible_connection", connection)) == "local"
+            or is_loopback_host(self.address)
+        )
 
 
 def _require_one_key(options: Mapping, prefix: str = "", advice: str = "give one of them") -> None:
