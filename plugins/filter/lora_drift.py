@@ -129,7 +129,6 @@ from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import (
     declare_all,
     read_adapters,
-    without_artifacts,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import Observed
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import DRIFTS, Plan, plan, verdict_of
@@ -139,6 +138,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.results i
     planned,
     verdict_result,
 )
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.staged import at_paths
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import CompleteError, VllmError
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.requirements import (
     REQUIRE_OPTIONS,
@@ -188,7 +188,7 @@ def drift_from(where: str, observed: object, desired: object, options: Mapping) 
     :param options: those of :data:`OPTIONS` that are given, plain data.
     :raises VllmError: ``invalid_request`` if the declaration or an option cannot be used.
     """
-    declared = declare_all(without_artifacts(where, read_adapters(where, desired)))
+    declared = declare_all(at_paths(where, read_adapters(where, desired), "/srv/lora"))
     pruning, requirements = read_pruning(options), read_requirements(options)
     try:
         seen = _observed(observed)
