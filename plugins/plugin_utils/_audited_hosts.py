@@ -45,7 +45,7 @@ OPTIONS = {**PRUNE_OPTIONS, **REQUIRE_OPTIONS}
 #: The variables of a host with these options have this prefix.
 PREFIX = "lora_"
 _DECLARED = "lora_adapters"
-_SHOWN = ("vllm_base_url", "vllm_version", "vllm_observed_at")
+_SHOWN = ("vllm_base_url", "vllm_server_version", "vllm_observed_at")
 # The result of a module names no address.
 _NO_ADDRESS = "the server"
 
@@ -68,7 +68,7 @@ def compare(where: str, observed: Mapping, desired: object, options: Mapping, pr
     pruning, requirements = read_pruning(options, prefix), read_requirements(options, prefix)
     try:
         seen = _observed(observed)
-        version = observed.get("vllm_version") or observed.get("version")
+        version = observed.get("vllm_server_version") or observed.get("version")
         return _result(plan(declared, seen, pruning, requirements.differences(seen, version and str(version))))
     except VllmError as error:
         return no_result(error)
@@ -111,7 +111,7 @@ def _observed(given: Mapping) -> Observed:
     """
     if "vllm_reachable" in given:
         error, unseen = given.get("vllm_error"), not given["vllm_reachable"]
-        url, lists = given.get("vllm_base_url"), ("vllm_base_models", "vllm_lora_adapters")
+        url, lists = given.get("vllm_base_url"), ("vllm_base_models", "vllm_served_adapters")
     else:
         error, unseen = given.get("error"), bool(given.get("failed") or given.get("unreachable"))
         url, lists = _NO_ADDRESS, ("base_models", "adapters")
@@ -146,8 +146,8 @@ _OBSERVATION = (
     "vllm_error",
     "vllm_base_url",
     "vllm_base_models",
-    "vllm_lora_adapters",
-    "vllm_version",
+    "vllm_served_adapters",
+    "vllm_server_version",
 )
 _RESULT = ("failed", "unreachable", "msg", "error", "base_models", "adapters", "version")
 

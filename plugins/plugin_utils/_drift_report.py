@@ -128,7 +128,7 @@ def _site(site: Mapping, waivers: Sequence[Waiver]) -> dict:
         "name": site["name"],
         "url": variables.get("vllm_base_url"),
         # The answer for this report comes before the state in the inventory, which may be cached.
-        "version": result.get("version") or server.get("version") or variables.get("vllm_version"),
+        "version": result.get("version") or server.get("version") or variables.get("vllm_server_version"),
         "verdict": verdict,
         "counts_as": counts_as,
         "waived": counts_as != verdict,
