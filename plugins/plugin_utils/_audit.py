@@ -62,9 +62,8 @@ class AuditAction(WorkerAction):
         artifacts = ControllersArtifacts(self._find, self._loader)
         declared = resolved(settings, artifacts, lambda adapter: self._digest_on_node(adapter, settings, task_vars))
         options = {name: settings[name] for name in self.operation.options if name in settings}
-        found = self._compared(
-            {**options, **validation.validated_parameters, "adapters": adapters}, settings, task_vars
-        )
+        options = {**options, **validation.validated_parameters, "adapters": declared.adapters}
+        found = self._compared(declared, options, task_vars)
         if found["verdict"] == "unreachable":
             return found
         findings = self._boot_findings(declared.adapters, settings, task_vars)
