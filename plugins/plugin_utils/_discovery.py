@@ -20,10 +20,10 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._http.client import
 from ansible_collections.sovereign.vllm.plugins.module_utils._http.transport import Transport, call_within
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import Endpoint
 
-# Only threads with work to do are counted. A thread that waits for a silent site costs nothing. On 2 cores, this limit
-# takes half the time of 1,000 threads that start at once.
-_BUSY_THREADS = 32
-_SILENT_AFTER = 0.05
+# Only threads with work to do are counted. A thread that waits for a silent site costs nothing. Python runs one thread at a
+# time, so a few keep it busy, and more only cost the time to switch between them.
+_BUSY_THREADS = 8
+_SILENT_AFTER = 0.02
 # Seconds between two looks at the clock once every server has been asked.
 _GLANCE = 0.1
 # Bytes. Each endpoint has a thread, and two if requests are repeated. With the usual 8 MB each, some containers run out of

@@ -13,6 +13,7 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from .._errors import VllmError
@@ -162,7 +163,7 @@ class Transport:
             # The user has asked for it; in Ansible's worker each warning would be three lines on the screen.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._adapter: HTTPAdapter | None = None
-        self._connections: Any = None
+        self._urlopen: Any = None
         self._cookies: RequestsCookieJar | None = None
         self._attempt: tuple[str, str, float, float] = ("", "", 0, 0)
 
@@ -193,7 +194,9 @@ class Transport:
     def _exchange(self, method: str, url: str, limits: tuple[float, float], payload: dict | None) -> Answer:
         limit, connect_limit = limits
         body = None if payload is None else json.dumps(payload).encode("utf-8")
-        response = self._connect().urlopen(
+        if not self._urlopen:
+            self._connect()
+        response = self._urlopen(
             method,
             url,
             body=body,
@@ -221,18 +224,20 @@ class Transport:
             secret=self._endpoint.api_key,
         )
 
-    def _connect(self) -> Any:
-        """Return the pool of connections to the server, or to the proxy in front of it. The proxy and the authorities are chosen
-        here, and what a netrc file holds for the host is not sent."""
-        if self._connections is None:
-            endpoint = self._endpoint
-            proxy = proxy_of(endpoint, os.environ)
-            if any(url.lower().startswith("https:") for url in (endpoint.base_url, proxy or "")):
-                self._adapter = _Tls(self._context_of(endpoint, authorities(endpoint.ca_path, os.environ)))
-            else:
-                self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1)
-            self._connections = self._adapter.proxy_manager_for(proxy) if proxy else self._adapter.poolmanager
-        return self._connections
+    def _connect(self) -> None:
+        """Choose the proxy and the authorities. What a netrc file holds for the host is not sent."""
+        endpoint = self._endpoint
+        proxy = proxy_of(endpoint, os.environ)
+        if any(url.lower().startswith("https:") for url in (endpoint.base_url, proxy or "")):
+            self._adapter = _Tls(self._context_of(endpoint, authorities(endpoint.ca_path, os.environ)))
+        else:
+            self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1)
+        if proxy:
+            self._urlopen = self._adapter.proxy_manager_for(proxy).urlopen
+        else:
+            # A manager would look for this pool at each request.
+            pool = self._adapter.poolmanager.connection_from_url(endpoint.base_url)
+            self._urlopen = partial(_urlopen_by_path, pool)
 
     def _headers_for(self, method: str, url: str, is_json: bool) -> dict[str, str]:
         headers = dict(self._headers)
@@ -249,6 +254,10 @@ class Transport:
         if "Set-Cookie" in response.headers:
             self._cookies = self._cookies or RequestsCookieJar()
             extract_cookies_to_jar(self._cookies, requests.Request(method, url), response)
+
+
+def _urlopen_by_path(pool: Any, method: str, url: str, **options: Any) -> Any:
+    return pool.urlopen(method, "/" + url.split("/", 3)[3], **options)
 
 
 def _read(response: Any) -> bytearray:
