@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NoReturn
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.parameters import env_fallback
 
-from .._errors import UNREACHABLE_CODES, VllmError, failure
+from .._errors import UNREACHABLE_CODES, VllmError, failure, invalid_option
 from .._http.client import Client
 from .._http.transport import REQUESTS_IMPORT_ERROR
 from .._vllm.endpoint import CONNECTION_OPTIONS, endpoint_of
@@ -23,6 +23,10 @@ from .._vllm.endpoint import CONNECTION_OPTIONS, endpoint_of
 SERVER_OPTIONS: dict[str, dict] = {
     **CONNECTION_OPTIONS,
     "unreachable_as": {"type": "str", "choices": ["unreachable", "failed"], "default": "unreachable"},
+    # The action on the controller reads these. A module gets the key itself.
+    "api_key_env": {"type": "str", "no_log": False},
+    "ask_from": {"type": "str", "choices": ["controller", "host"], "default": "host"},
+    "server_of": {"type": "str"},
 }
 _MISSING_HINT = "install requests for this Python, or have a host that has it speak to the server with delegate_to"
 
@@ -73,6 +77,9 @@ class ServerOperation(Operation):
 
     def run(self, options: Mapping, check_mode: bool) -> dict:
         """Do the work with a client for the server that the options describe."""
+        if options["base_url"] is None:
+            # Not a required option, since a host variable or the environment can give it.
+            raise invalid_option("base_url", "is not set", "give it, or set the host variable vllm_base_url")
         _require_requests()
         with Client(endpoint_of(options)) as client:
             return self.ask(client, options, check_mode)
