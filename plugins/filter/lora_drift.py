@@ -131,7 +131,6 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declarati
     read_adapters,
     without_artifacts,
 )
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import Observed
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import DRIFTS, Plan, plan, verdict_of
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.pruning import PRUNE_OPTIONS, read_pruning
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.results import (
@@ -139,23 +138,15 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.results i
     planned,
     verdict_result,
 )
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import CompleteError, VllmError
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.requirements import (
     REQUIRE_OPTIONS,
     read_requirements,
 )
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import observed_from
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import NO_ADDRESS, NotObserved, observed_in
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 from jinja2 import Undefined
 
-_NOT_OBSERVED = (
-    "the input is neither the variables of a host of the inventory sovereign.vllm.vllm nor the result of "
-    "sovereign.vllm.vllm_base_model_info"
-)
-
-
-# The result of a module names no address.
-_NO_ADDRESS = "the server"
 #: As in an argument spec.
 OPTIONS = {**PRUNE_OPTIONS, **REQUIRE_OPTIONS}
 
@@ -191,9 +182,11 @@ def drift_from(where: str, observed: object, desired: object, options: Mapping) 
     declared = declare_all(without_artifacts(where, read_adapters(where, desired)))
     pruning, requirements = read_pruning(options), read_requirements(options)
     try:
-        seen = _observed(observed)
+        seen = observed_in(observed)
         differences = requirements.differences(seen, _version_in(observed))
         return _result(plan(declared, seen, pruning, differences))
+    except NotObserved as error:
+        raise _refusal(str(error)) from None
     except VllmError as error:
         return _no_result(error)
 
@@ -205,7 +198,7 @@ def _result(decided: Plan) -> dict:
         "unreachable": False,
         "failed": False,
         **verdict,
-        "plan_id": None if decided.observed.url == _NO_ADDRESS else verdict["plan_id"],
+        "plan_id": None if decided.observed.url == NO_ADDRESS else verdict["plan_id"],
         "adapters": [entry_result(entry, after[entry.name]) for entry in decided.entries],
         "msg": "",
         "error": None,
@@ -227,48 +220,9 @@ def _no_result(error: VllmError) -> dict:
     }
 
 
-def _observed(given: object) -> Observed:
-    """Return the list of models in the input.
-
-    :raises VllmError: the reason why the input has no list.
-    """
-    if isinstance(given, Mapping) and "vllm_reachable" in given:
-        error, unseen = given.get("vllm_error"), not given["vllm_reachable"]
-        url, lists = given.get("vllm_base_url"), ("vllm_base_models", "vllm_served_adapters")
-    elif isinstance(given, Mapping):
-        error, unseen = given.get("error"), bool(given.get("failed") or given.get("unreachable"))
-        url, lists = _NO_ADDRESS, ("base_models", "adapters")
-    else:
-        raise _refusal(_NOT_OBSERVED)
-    if unseen:
-        raise _reason(error, given)
-    try:
-        observed = observed_from(url, *(given.get(name) for name in lists))
-    except ValueError:
-        raise _refusal(_NOT_OBSERVED) from None
-    if not observed.base_models:
-        # A list without a base model may not be complete.
-        raise _refusal(_NOT_OBSERVED)
-    return observed
-
-
 def _version_in(given: object) -> str | None:
     version = given.get("vllm_version") or given.get("version") if isinstance(given, Mapping) else None
     return None if version is None else str(version)
-
-
-def _reason(error: object, given: Mapping) -> VllmError:
-    """Return the error of the input. The inventory has the message in the error, and a result has it beside the error."""
-    error = error if isinstance(error, Mapping) else {}
-    code = error.get("code") or ("unreachable" if given.get("unreachable") else "server_error")
-    message = error.get("msg") or given.get("msg") or "The server was not seen."
-    return CompleteError(
-        code,
-        message,
-        error.get("hint") or "",
-        http_status=error.get("http_status"),
-        detail=error.get("detail") or "",
-    )
 
 
 def _refusal(problem: str) -> AnsibleFilterError:
