@@ -47,10 +47,10 @@ import re
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import (
+    is_staged,
     read_adapters,
-    without_artifacts,
 )
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 
 _PLAIN = re.compile(r"[\w.@%+:/-]+", re.ASCII)
@@ -61,9 +61,14 @@ def lora_modules(adapters: list) -> str:
     """Return the arguments for all adapters that are not absent."""
     where = "the declaration"
     try:
-        read = without_artifacts(where, read_adapters(where, plain(adapters)))
+        read = read_adapters(where, plain(adapters))
     except VllmError as error:
         raise AnsibleFilterError(f"sovereign.vllm.lora_modules: {error.message}") from None
+    for adapter in filter(is_staged, read):
+        raise AnsibleFilterError(
+            f"sovereign.vllm.lora_modules: {where} declares {quoted(adapter['name'])} by its artifact, and the arguments need a "
+            "path; give the adapters in the output of sovereign.vllm.lora_declaration."
+        )
     values = [_value(adapter) for adapter in read if adapter.get("state") != "absent"]
     return " ".join(["--lora-modules", *values]) if values else ""
 

@@ -84,25 +84,33 @@ class WorkerAction(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        task_vars = task_vars or {}
-        environment: dict = {}
-        self._compute_environment_string(environment)
         try:
-            given = self._given_options()
-            server = self._server(given, environment, task_vars)
-            options = completed(given, environment, server, self.operation.options)
-            in_worker = self._is_asked_by_controller(options) or runs_in_worker(self, task_vars)
-            # As in a module, the keyword `environment` sets options and the variables of proxies and certificates.
-            with _set(environment):
-                validation = ModuleArgumentSpecValidator(self.operation.argument_spec).validate(options)
-                self._refuse(validation, in_worker)
-                self._refuse_loopback(validation.validated_parameters.get("base_url"), in_worker, server, task_vars)
-                if in_worker:
-                    done = self.operation.result(validation.validated_parameters, self._task.check_mode)
-                    return {**result, **remove_values(done, validation._no_log_values)}
+            return {**result, **self._result_of(self.operation, self._given_options(), task_vars or {})}
         except VllmError as error:
             return {**result, **failure(error), "failed": True}
-        return {**result, **self._run_module(options, environment, task_vars)}
+
+    def _result_of(
+        self, operation: ServerOperation, given: dict, task_vars: dict[str, Any], module: str | None = None
+    ) -> dict[str, Any]:
+        """Do the work with these options, in the worker or on the host, and return its result.
+
+        :param module: the module that does this work on a host; by default the one of the task.
+        :raises VllmError: if an option makes no sense.
+        """
+        environment: dict = {}
+        self._compute_environment_string(environment)
+        server = self._server(given, environment, task_vars)
+        options = completed(given, environment, server, operation.options)
+        in_worker = self._is_asked_by_controller(options) or runs_in_worker(self, task_vars)
+        # As in a module, the keyword `environment` sets options and the variables of proxies and certificates.
+        with _set(environment):
+            validation = ModuleArgumentSpecValidator(operation.argument_spec).validate(options)
+            self._refuse(validation, in_worker)
+            self._refuse_loopback(validation.validated_parameters.get("base_url"), in_worker, server, task_vars)
+            if in_worker:
+                done = operation.result(validation.validated_parameters, self._task.check_mode)
+                return remove_values(done, validation._no_log_values)
+        return self._run_module(operation, options, environment, task_vars, module)
 
     def _given_options(self) -> dict:
         """Return the options of the task and of module_defaults. Null is no option of a connection."""
@@ -169,13 +177,15 @@ class WorkerAction(ActionBase):
         if problems:
             raise option_error(self._task, problems[0])
 
-    def _run_module(self, options: dict, environment: dict, task_vars: dict) -> dict:
+    def _run_module(
+        self, operation: ServerOperation, options: dict, environment: dict, task_vars: dict, module: str | None
+    ) -> dict:
         args = {name: value for name, value in options.items() if name not in _OF_THE_ACTION}
-        for option, spec in self.operation.options.items():
+        for option, spec in operation.options.items():
             variable = spec.get("env", "")
             if option not in args and variable not in environment and os.environ.get(variable):
                 args[option] = os.environ[variable]
-        return self._execute_module(module_args=args, task_vars=task_vars, wrap_async=self._task.async_val)
+        return self._execute_module(module, args, task_vars=task_vars, wrap_async=self._task.async_val)
 
 
 @contextlib.contextmanager

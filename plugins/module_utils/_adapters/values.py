@@ -9,9 +9,10 @@ import ast
 import contextlib
 import json
 import math
+import re
 from collections.abc import Mapping
 
-from .._errors import VllmError, printable, quoted
+from .._errors import VllmError, invalid_option, printable, quoted
 
 # The words that Ansible takes.
 _BOOLEANS = {
@@ -88,6 +89,16 @@ def read_options(where: str, given: object, specs: Mapping) -> dict:
             raise refused(f"{where} has the option {named[written]} twice, once by an alias", "remove one")
         found[named[written]] = meant
     return found
+
+
+def checked_digest(option: str, value: str) -> str:
+    """Return the digest that an option holds, in lower case.
+
+    :raises VllmError: ``invalid_request`` if it is not a digest.
+    """
+    if not re.fullmatch("sha256:[0-9a-f]{64}", value.lower()):
+        raise invalid_option(option, f"is {quoted(value)}", "give 'sha256:' and 64 hexadecimal digits")
+    return value.lower()
 
 
 def refused(problem: str, hint: str) -> VllmError:
