@@ -169,7 +169,11 @@ def directory_of(given: str | None, sources: Sequence[object]) -> Path:
 
 
 def adopt_site(
-    options: Mapping, variables: Mapping, render: Callable[[object], object], load: Callable[[str], object], check_mode: bool
+    options: Mapping,
+    variables: Mapping,
+    render: Callable[[object], object],
+    load: Callable[[str], object],
+    check_mode: bool,
 ) -> dict:
     """Write the declaration of one site, unless it has one. Return the result of the task.
 

@@ -90,7 +90,9 @@ def write_declaration(options: Mapping, check_mode: bool) -> dict:
     missing, endpoints = sorted(options["missing"]), sorted(plain(options["endpoints"]), key=lambda one: one["name"])
     file = (options["file"] or "").strip()
     if not file:
-        raise refused("lora_declaration_file is not set", "give the path of the declaration file, or set VLLM_DECLARATION_FILE")
+        raise refused(
+            "lora_declaration_file is not set", "give the path of the declaration file, or set VLLM_DECLARATION_FILE"
+        )
     path = Path(os.path.abspath(os.path.expanduser(file)))
     stays = f"so {quoted(path)} stays as it was"
     if missing and not options["partial"]:
@@ -99,7 +101,9 @@ def write_declaration(options: Mapping, check_mode: bool) -> dict:
             "correct them, or set lora_declaration_partial to true to leave them out",
         )
     if not endpoints:
-        raise refused(f"no host has lora_adapters, {stays}", "define lora_adapters, an empty list for a server without adapters")
+        raise refused(
+            f"no host has lora_adapters, {stays}", "define lora_adapters, an empty list for a server without adapters"
+        )
     document = {"endpoints": endpoints}
     text = json.dumps(document, indent=2) + "\n" if path.suffix == ".json" else _HEADER + as_yaml(document)
     count = len(endpoints)
