@@ -129,7 +129,6 @@ from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import (
     declare_all,
     read_adapters,
-    without_artifacts,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import DRIFTS, Plan, plan, verdict_of
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.pruning import PRUNE_OPTIONS, read_pruning
@@ -138,6 +137,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.results i
     planned,
     verdict_result,
 )
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.staged import at_paths
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.requirements import (
     REQUIRE_OPTIONS,
@@ -179,7 +179,7 @@ def drift_from(where: str, observed: object, desired: object, options: Mapping) 
     :param options: those of :data:`OPTIONS` that are given, plain data.
     :raises VllmError: ``invalid_request`` if the declaration or an option cannot be used.
     """
-    declared = declare_all(without_artifacts(where, read_adapters(where, desired)))
+    declared = declare_all(at_paths(where, read_adapters(where, desired), "/srv/lora"))
     pruning, requirements = read_pruning(options), read_requirements(options)
     try:
         seen = observed_in(observed)
@@ -221,7 +221,7 @@ def _no_result(error: VllmError) -> dict:
 
 
 def _version_in(given: object) -> str | None:
-    version = given.get("vllm_version") or given.get("version") if isinstance(given, Mapping) else None
+    version = given.get("vllm_server_version") or given.get("version") if isinstance(given, Mapping) else None
     return None if version is None else str(version)
 
 
