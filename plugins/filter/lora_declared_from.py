@@ -80,7 +80,11 @@ from ansible.utils.display import Display
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._adoption import adopt
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import NotObserved, observed_in
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._audited_hosts import (
+    NotObservedError,
+    observation_in,
+    observed_in,
+)
 
 
 class FilterModule:
@@ -91,8 +95,8 @@ class FilterModule:
 def lora_declared_from(observed: object) -> list[dict]:
     """Return the declaration of what the server serves."""
     try:
-        adoption = adopt(observed_in(observed))
-    except NotObserved as error:
+        adoption = adopt(observed_in(observation_in(observed)))
+    except NotObservedError as error:
         raise AnsibleFilterError(f"sovereign.vllm.lora_declared_from: {error}") from None
     except VllmError as error:
         raise AnsibleFilterError(f"sovereign.vllm.lora_declared_from: {error.message}") from None

@@ -29,11 +29,20 @@ options:
     description:
       - The declared adapters, as M(sovereign.vllm.vllm_lora_adapters) or the role
         P(sovereign.vllm.lora#role) takes them.
-      - An adapter with C(src) is refused, since only the role knows its path on the node. The role audits such an adapter in
-        check mode.
+      - An adapter with C(src) has the path that follows from its digest. The filter takes the declared C(digest), the digest that
+        was read or staged before for this C(checksum), or the digest of the artifact on the controller. It never asks a node, so
+        it refuses other artifacts.
     type: list
     elements: dict
     required: true
+  server_store:
+    description: The store of staged artifacts as the server sees it.
+    type: str
+    default: /srv/lora
+  versioned_names:
+    description: Whether each staged artifact is served as C(<name>-<first 8 digits of its digest>).
+    type: bool
+    default: false
 seealso:
   - plugin: sovereign.vllm.drift_report
     plugin_type: filter
@@ -122,33 +131,28 @@ _value:
       type: dict
 """
 
-from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import (
-    declare_all,
-    read_adapters,
-)
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import DRIFTS, Plan, plan, verdict_of
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.pruning import PRUNE_OPTIONS, read_pruning
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.results import (
-    entry_result,
-    planned,
-    verdict_result,
-)
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.staged import at_paths
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import read_adapters
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import read_option
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.requirements import (
-    REQUIRE_OPTIONS,
-    read_requirements,
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._audited_hosts import (
+    OPTIONS,
+    NotObservedError,
+    compare,
+    observation_in,
 )
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import NO_ADDRESS, NotObserved, observed_in
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import artifacts_below, resolved
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 from jinja2 import Undefined
 
-#: As in an argument spec.
-OPTIONS = {**PRUNE_OPTIONS, **REQUIRE_OPTIONS}
+# As the role has them.
+_OF_THE_STORE: dict[str, dict] = {
+    "server_store": {"type": "str", "default": "/srv/lora"},
+    "versioned_names": {"type": "bool", "default": False},
+}
+_ALL_OPTIONS = {**OPTIONS, **_OF_THE_STORE}
 
 
 class FilterModule:
@@ -161,68 +165,24 @@ def lora_drift(observed: object, desired: object, **options: object) -> dict:
     # Before ansible-core 2.19, Ansible also calls a filter with an undefined value.
     if isinstance(desired, Undefined):
         raise _refusal("no adapters are declared; give a list, an empty one if the server is to serve none")
-    unknown = [option for option in options if option not in OPTIONS]
+    unknown = [option for option in options if option not in _ALL_OPTIONS]
     if unknown:
-        raise _refusal(f"it has no option {unknown[0]}; use {', '.join(OPTIONS)}")
+        raise _refusal(f"it has no option {unknown[0]}; use {', '.join(_ALL_OPTIONS)}")
     try:
         # The pure layer is slow with the lazy containers of ansible-core 2.19, and does not know omitted values.
-        return wrap_var(drift_from("the declaration", observed, plain(desired), plain(options)))
+        return wrap_var(_compared(observation_in(observed), plain(desired), plain(options)))
     except VllmError as error:
         raise _refusal(error.message) from None
-
-
-def drift_from(where: str, observed: object, desired: object, options: Mapping) -> dict:
-    """Return the same for other filters, not yet marked as untrusted.
-
-    :param where: the name of the declaration in messages.
-    :param desired: plain data.
-    :param options: those of :data:`OPTIONS` that are given, plain data.
-    :raises VllmError: ``invalid_request`` if the declaration or an option cannot be used.
-    """
-    declared = declare_all(at_paths(where, read_adapters(where, desired), "/srv/lora"))
-    pruning, requirements = read_pruning(options), read_requirements(options)
-    try:
-        seen = observed_in(observed)
-        differences = requirements.differences(seen, _version_in(observed))
-        return _result(plan(declared, seen, pruning, differences))
-    except NotObserved as error:
+    except NotObservedError as error:
         raise _refusal(str(error)) from None
-    except VllmError as error:
-        return _no_result(error)
 
 
-def _result(decided: Plan) -> dict:
-    after, verdict = planned(decided), verdict_result(decided)
-    return {
-        "changed": decided.changed,
-        "unreachable": False,
-        "failed": False,
-        **verdict,
-        "plan_id": None if decided.observed.url == NO_ADDRESS else verdict["plan_id"],
-        "adapters": [entry_result(entry, after[entry.name]) for entry in decided.entries],
-        "msg": "",
-        "error": None,
-    }
-
-
-def _no_result(error: VllmError) -> dict:
-    return {
-        "changed": False,
-        "unreachable": error.is_unreachable,
-        "failed": not error.is_unreachable,
-        "verdict": verdict_of(error.code),
-        "plan_id": None,
-        "server": [],
-        "adapters": [],
-        "summary": dict.fromkeys(DRIFTS, 0),
-        "msg": error.message,
-        "error": error.as_dict(),
-    }
-
-
-def _version_in(given: object) -> str | None:
-    version = given.get("vllm_server_version") or given.get("version") if isinstance(given, Mapping) else None
-    return None if version is None else str(version)
+def _compared(observed: dict, desired: object, options: dict) -> dict:
+    where = "the declaration"
+    stored = {name: read_option(name, options.get(name), spec) for name, spec in _OF_THE_STORE.items()}
+    settings = {name: _OF_THE_STORE[name]["default"] if value is None else value for name, value in stored.items()}
+    settings["adapters"] = read_adapters(where, desired)
+    return compare(observed, resolved(settings, artifacts_below("."), where=where), options)
 
 
 def _refusal(problem: str) -> AnsibleFilterError:

@@ -19,7 +19,11 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values im
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, printable, quoted
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import connection_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._files import Unsafe, as_yaml, write_file
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import NotObserved, observed_in
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._audited_hosts import (
+    NotObservedError,
+    observation_in,
+    observed_in,
+)
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 
 VARIABLE = "lora_adapters"
@@ -185,8 +189,8 @@ def adopt_site(
     """
     site = str(variables["inventory_hostname"])
     try:
-        adoption = adopt(observed_in(plain(options["observed"])))
-    except NotObserved as error:
+        adoption = adopt(observed_in(observation_in(options["observed"])))
+    except NotObservedError as error:
         raise refused(str(error), "give the registered result of that module") from None
     place = Place(directory_of(options["directory"], variables.get("ansible_inventory_sources") or ()), site)
     place.check()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import glob
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,7 +14,6 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import verdict_of
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.staged import superseded
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import CHECKS
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import CompleteError, VllmError, failure
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lora_adapters import LoraAdapters
@@ -25,6 +23,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report impor
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import (
     DECLARATION,
     ControllersArtifacts,
+    Resolved,
     resolved,
     settings_of,
 )
@@ -60,22 +59,25 @@ class AuditAction(WorkerAction):
         if DECLARATION not in task_vars:
             return {"changed": False, **not_declared(DECLARATION, list(task_vars))}
         settings = settings_of(task_vars, self._templar.template, _SWITCHES)
-        artifacts = ControllersArtifacts(self._find, self._loader)
-        adapters = resolved(settings, artifacts, lambda adapter: self._digest_on_node(adapter, settings, task_vars))
+        declared = self._resolved(settings, task_vars)
         options = {name: settings[name] for name in self.operation.options if name in settings}
-        found = self._compared(
-            {**options, **validation.validated_parameters, "adapters": adapters}, settings, task_vars
-        )
+        options = {**options, **validation.validated_parameters, "adapters": declared.adapters}
+        found = self._compared(declared, options, task_vars)
         if found["verdict"] == "unreachable":
             return found
-        findings = self._boot_findings(adapters, settings, task_vars)
+        findings = self._boot_findings(declared.adapters, settings, task_vars)
         if settings["drift_audit_findings"]:
             server = self._ask(ServerInfo(), {"adapters_from": settings["drift_audit_adapters_from"]}, task_vars)
             found["server_info"] = server
             findings = [*server.get("findings", ()), *findings]
         return {**found, "findings": findings}
 
-    def _compared(self, options: Mapping, settings: Mapping, task_vars: dict) -> dict:
+    def _resolved(self, settings: Mapping, task_vars: dict) -> Resolved:
+        """Return the declaration of the host. The node is asked last."""
+        artifacts = ControllersArtifacts(self._find, self._loader)
+        return resolved(settings, artifacts, lambda adapter: self._digest_on_node(adapter, settings, task_vars))
+
+    def _compared(self, declared: Resolved, options: Mapping, task_vars: dict) -> dict:
         """Compare as the role does, which never prunes the older versions of its own adapters. It reads the list first to know
         them; here they are known from a first comparison, so that a site without them costs one request."""
         limit = options.get("prune_limit")
@@ -84,11 +86,11 @@ class AuditAction(WorkerAction):
         found = self._ask(self.operation, {**first, "expect_plan": None}, task_vars)
         others = [entry for entry in found.get("adapters", ()) if not entry["declared"]]
         served = [{"name": entry["name"], "root": entry["before"]["root"]} for entry in others]
-        old = superseded(settings["adapters"], (adapter["name"] for adapter in options["adapters"]), served)
+        old = declared.superseded_globs(served)
         is_final = not old and options.get("expect_plan") is None
         if "error" in found or (is_final and (limit is None or not options["prune"] or not others)):
             return found
-        exclude = [*options["prune_exclude"], *map(glob.escape, old)]
+        exclude = [*options["prune_exclude"], *old]
         return self._ask(self.operation, {**options, "prune_exclude": exclude}, task_vars)
 
     def _ask(self, operation: LoraAdapters | ServerInfo, options: Mapping, task_vars: dict) -> dict:

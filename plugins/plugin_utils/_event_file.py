@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.pruning import PRUNE_OPTIONS
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refuse_templates, refused
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import quoted
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure, quoted
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import is_loopback
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.requirements import REQUIRE_OPTIONS
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._audit import AuditAction
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import ServerHost, connection_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._files import as_yaml, write_file
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import DECLARATION, settings_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 
 # Those that the file takes, in its order. The event source repeats each observation, and never loads.
@@ -33,26 +38,41 @@ _CONNECTION = (
 _HEADER = "# Written by the playbook sovereign.vllm.declaration from the inventory, which replaces it.\n---\n"
 
 
-def declared_endpoint(
-    server: ServerHost, connection: str, settings: Mapping, resolve: Callable[[Mapping], list[dict]]
-) -> dict:
-    """Return the entry of one host in the declaration file.
+class EndpointAction(AuditAction):
+    """Returns the entry of one host in the declaration file. The server is not asked."""
 
-    :param connection: of a host that does not name one.
-    :param settings: of the role, by their names without the prefix.
-    :param resolve: returns the adapters of these settings at their paths.
-    :raises VllmError: if the server of the host is not known, or if its key or its adapters cannot be declared.
-    """
-    entry = {"name": server.name, **_reached(server, connection)}
-    entry.update(
-        {name: settings[name] for name in (*PRUNE_OPTIONS, *REQUIRE_OPTIONS) if _says_something(settings.get(name))}
-    )
-    entry["adapters"] = [_wanted(adapter) for adapter in resolve(settings)]
-    refuse_templates(f"the declaration of {server.name}", entry)
-    return plain(entry)
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = ActionBase.run(self, tmp, task_vars)
+        self.validate_argument_spec(argument_spec={})
+        # The node may be asked for a digest. Nothing is staged there.
+        self._task.check_mode = True
+        try:
+            return {**result, "changed": False, "endpoint": self._endpoint(task_vars or {})}
+        except VllmError as error:
+            return {**result, **failure(error), "failed": True}
+        finally:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+
+    def _endpoint(self, task_vars: dict) -> dict | None:
+        if DECLARATION not in task_vars:
+            return None
+        render = self._templar.template
+        name, settings = str(task_vars["inventory_hostname"]), settings_of(task_vars, render)
+        entry = {"name": name, **_reached(ServerHost(name, task_vars, render), self._task.connection)}
+        for option in (*PRUNE_OPTIONS, *REQUIRE_OPTIONS):
+            if _says_something(settings.get(option)):
+                entry[option] = settings[option]
+        entry["adapters"] = [_wanted(adapter) for adapter in self._resolved(settings, task_vars).adapters]
+        refuse_templates(f"the declaration of {name}", entry)
+        return plain(entry)
 
 
 def _reached(server: ServerHost, connection: str) -> dict:
+    """Return address and connection of a server, with its key by the name of a variable.
+
+    :param connection: of a host that does not name one.
+    :raises VllmError: ``invalid_request`` if the event source could not reach the server so.
+    """
     options = connection_of(server.variables, server.render)
     if options.get("api_key"):
         raise refused(

@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible.module_utils.common.parameters import remove_values
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import BaseModel, Card, Observed
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import CompleteError, VllmError
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._discovery import Answered, ask_all
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._sites import Site
 
@@ -67,60 +67,6 @@ def observed_from(url: str | None, base_models: Any, adapters: Any) -> Observed:
         )
     except (KeyError, TypeError):
         raise ValueError("not lists of base models and adapters") from None
-
-
-class NotObserved(ValueError):
-    """What was given is no observation of a server."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the input is neither the variables of a host of the inventory sovereign.vllm.vllm nor the result of "
-            "sovereign.vllm.vllm_base_model_info"
-        )
-
-
-#: The address of the server in the result of a module, which has none.
-NO_ADDRESS = "the server"
-
-
-def observed_in(given: object) -> Observed:
-    """Return the list of models in the variables of a host, or in the result of ``vllm_base_model_info``.
-
-    :raises NotObserved: if it is neither of them.
-    :raises VllmError: the reason why the server was not seen.
-    """
-    if not isinstance(given, Mapping):
-        raise NotObserved()
-    if "vllm_reachable" in given:
-        error, unseen = given.get("vllm_error"), not given["vllm_reachable"]
-        url, lists = given.get("vllm_base_url"), ("vllm_base_models", "vllm_served_adapters")
-    else:
-        error, unseen = given.get("error"), bool(given.get("failed") or given.get("unreachable"))
-        url, lists = NO_ADDRESS, ("base_models", "adapters")
-    if unseen:
-        raise _reason(error, given)
-    try:
-        observed = observed_from(url, *(given.get(name) for name in lists))
-    except ValueError:
-        raise NotObserved() from None
-    if not observed.base_models:
-        # A list without a base model may not be complete.
-        raise NotObserved()
-    return observed
-
-
-def _reason(error: object, given: Mapping) -> VllmError:
-    """Return the error of the input. The inventory has the message in the error, and a result has it beside the error."""
-    error = error if isinstance(error, Mapping) else {}
-    code = error.get("code") or ("unreachable" if given.get("unreachable") else "server_error")
-    message = error.get("msg") or given.get("msg") or "The server was not seen."
-    return CompleteError(
-        code,
-        message,
-        error.get("hint") or "",
-        http_status=error.get("http_status"),
-        detail=error.get("detail") or "",
-    )
 
 
 @dataclass(frozen=True)

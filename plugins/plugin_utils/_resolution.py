@@ -10,15 +10,16 @@ controller. The node is asked last.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import glob
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import is_staged
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.staged import at_paths
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.staged import at_paths, superseded
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import CHECKS
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
@@ -29,9 +30,6 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._artifacts import (
 )
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import HOST_OPTIONS
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import ROLES, SettingsReader, specification
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 #: The variable that declares the adapters of a host.
 DECLARATION = "lora_adapters"
@@ -45,19 +43,24 @@ def _options() -> dict:
     return specification(DataLoader().load_from_file, "lora")
 
 
-def settings_of(variables: Mapping, render: Callable[[object], object], options: Mapping | None = None) -> dict:
+def settings_of(
+    variables: Mapping,
+    render: Callable[[object], object],
+    options: Mapping | None = None,
+    declaration: str = DECLARATION,
+) -> dict:
     """Return what a host declares: the settings of the role, by their names without the prefix.
 
     :param variables: of the host, before Ansible renders them.
     :param render: renders one variable.
     :param options: further options, by the names of their variables, each as in the specification of a role.
+    :param declaration: the variable with the declared adapters.
     :raises VllmError: ``invalid_request``, with a message that names the variable.
     """
     # The connection is read elsewhere.
     secrets = (*HOST_OPTIONS, "delegate_to")
-    reader = SettingsReader(
-        {**_options(), **(options or {})}, _PREFIX, declaration=DECLARATION[len(_PREFIX) :], secrets=secrets
-    )
+    specs, sources = {**_options(), **(options or {})}, {"adapters": [declaration]}
+    reader = SettingsReader(specs, _PREFIX, sources, declaration="adapters", secrets=secrets)
     return reader.settings(variables, render)
 
 
@@ -71,6 +74,7 @@ class ControllersArtifacts:
 
     find: Callable[[str], str | None]
     loader: DataLoader
+    _digests: dict[str, str | VllmError] = field(default_factory=dict)
 
     def digest_of(self, adapter: Mapping, settings: Mapping) -> str:
         """Return the digest of an artifact that can be served.
@@ -84,9 +88,22 @@ class ControllersArtifacts:
         if validation.errors.errors:
             raise refused(str(validation.errors[0]), "correct this variable of the role")
         options = {**validation.validated_parameters, "decrypt": True}
-        return read_artifact(adapter["name"], adapter["src"], options, self.find, self.loader)[1]
+        key = json.dumps([adapter["name"], adapter["src"], options], sort_keys=True)
+        if key not in self._digests:
+            self._digests[key] = self._read(adapter, options)
+        found = self._digests[key]
+        if isinstance(found, VllmError):
+            raise found
+        return found
+
+    def _read(self, adapter: Mapping, options: Mapping) -> str | VllmError:
+        try:
+            return read_artifact(adapter["name"], adapter["src"], options, self.find, self.loader)[1]
+        except VllmError as error:
+            return error
 
 
+@functools.lru_cache(maxsize=8)
 def artifacts_below(playbook_directory: str) -> ControllersArtifacts:
     """Return the artifacts on the controller where a task of the role in this playbook would find them."""
     loader = DataLoader()
@@ -101,57 +118,74 @@ def artifacts_below(playbook_directory: str) -> ControllersArtifacts:
     return ControllersArtifacts(find, loader)
 
 
+@dataclass(frozen=True)
+class Resolved:
+    """The declaration of a host.
+
+    :param declared: the adapters as they are declared.
+    :param adapters: as the server is told of them: at their paths, under their served names.
+    """
+
+    declared: list[dict]
+    adapters: list[dict]
+
+    def superseded_globs(self, served: Iterable[Mapping]) -> list[str]:
+        """Return the names, as globs, that serve older versions of these adapters. They are never pruned: the role unloads them
+        after the new names answer.
+
+        :param served: the served adapters, each with ``name`` and ``root``.
+        """
+        names = (adapter["name"] for adapter in self.adapters)
+        return [glob.escape(name) for name in superseded(self.declared, names, served)]
+
+
 def resolved(
-    settings: Mapping, artifacts: ControllersArtifacts, ask_node: Callable[[Mapping], str | None] | None = None
-) -> list[dict]:
-    """Return the declared adapters of a host as the server is told of them: at their paths, under their served names.
+    settings: Mapping,
+    artifacts: ControllersArtifacts,
+    ask_node: Callable[[Mapping], str | None] | None = None,
+    where: str = DECLARATION,
+) -> Resolved:
+    """Resolve the declaration of a host.
 
     :param settings: of the role, with ``adapters``.
     :param ask_node: asks the node for the digest of an adapter; returns None if the node does not have it. Without it, no node
         is asked.
+    :param where: names the declaration in sentences.
     :raises VllmError: if the digest of an artifact cannot be found out, or the artifact cannot be served.
     """
     adapters = settings["adapters"]
-    digests = dict(_digests(adapters, settings, artifacts, ask_node))
+    digests = {
+        adapter["name"]: _digest(where, adapter, settings, artifacts, ask_node)
+        for adapter in adapters
+        if is_staged(adapter) and "digest" not in adapter
+    }
     store = settings.get("server_store") or settings["store"]
-    return at_paths(DECLARATION, adapters, store, digests, settings["versioned_names"])
+    return Resolved(adapters, at_paths(where, adapters, store, digests, settings.get("versioned_names", False)))
 
 
-def _digests(
-    adapters: Iterable[Mapping],
-    settings: Mapping,
-    artifacts: ControllersArtifacts,
-    ask_node: Callable[[Mapping], str | None] | None,
-) -> Iterable[tuple[str, str]]:
-    for adapter in adapters:
-        if is_staged(adapter) and "digest" not in adapter:
-            checksum = adapter.get("checksum")
-            digest = known_digest(checksum) if checksum else None
-            yield adapter["name"], digest or _found_out(adapter, settings, artifacts, ask_node)
-
-
-def _found_out(
+def _digest(
+    where: str,
     adapter: Mapping,
     settings: Mapping,
     artifacts: ControllersArtifacts,
     ask_node: Callable[[Mapping], str | None] | None,
 ) -> str:
     checksum = adapter.get("checksum")
+    known = known_digest(checksum) if checksum else None
+    if known:
+        return known
     try:
         if not adapter.get("remote_src"):
             return artifacts.digest_of(adapter, settings)
-        error = refused(
-            f"{DECLARATION} declares {quoted(adapter['name'])} by a file of the node, whose digest is not known here",
-            _UNKNOWN_HINT,
-        )
-    except VllmError as problem:
-        if problem.code != "artifact_not_found":
+        problem = f"{where} declares {quoted(adapter['name'])} by a file of the node, whose digest is not known here"
+        error = refused(problem, _UNKNOWN_HINT)
+    except VllmError as missing:
+        if missing.code != "artifact_not_found":
             raise
-        error = problem
+        error = missing
     # Without a checksum, a node cannot tell which of its versions is meant.
     digest = ask_node(adapter) if ask_node and (checksum or adapter.get("remote_src")) else None
     if digest is None:
-        error.hint = error.hint if ask_node else _UNKNOWN_HINT
-        raise error
+        raise error if ask_node else VllmError(error.code, error.problem, _UNKNOWN_HINT, error.attempt)
     remember_digest(checksum, digest)
     return digest
