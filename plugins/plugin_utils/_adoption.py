@@ -17,16 +17,16 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declarati
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import Card, Observed
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, printable, quoted
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import connection_of
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._files import Unsafe, as_yaml, write_file
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._audited_hosts import (
     NotObservedError,
     observation_in,
     observed_in,
 )
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import connection_of
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._files import Unsafe, as_yaml, write_file
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import DECLARATION
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 
-VARIABLE = "lora_adapters"
 # Ansible puts these into results in place of a key.
 _CENSORED = ("*" * 8, "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER")
 #: Facts that no server tells about its adapters.
@@ -100,7 +100,7 @@ class Place:
 
     @property
     def file(self) -> Path:
-        return self._host_vars / self.site / f"{VARIABLE}.yml"
+        return self._host_vars / self.site / f"{DECLARATION}.yml"
 
     @property
     def _host_vars(self) -> Path:
@@ -149,7 +149,7 @@ def _declared_in(file: Path, load: Callable[[str], object]) -> object:
     except Exception:
         # A file that cannot be read declares nothing, and Ansible has complained of it.
         return None
-    return content.get(VARIABLE) if isinstance(content, Mapping) else None
+    return content.get(DECLARATION) if isinstance(content, Mapping) else None
 
 
 def directory_of(given: str | None, sources: Sequence[object]) -> Path:
@@ -197,15 +197,15 @@ def adopt_site(
     declared = place.written(load)
     shown = {"file": str(place.file), "adapters": list(adoption.adapters), "left_out": list(adoption.left_out)}
     shown["unknown"] = list(UNKNOWN) if adoption.adapters else []
-    if not options["overwrite"] and (declared is not None or VARIABLE in variables):
+    if not options["overwrite"] and (declared is not None or DECLARATION in variables):
         return {**shown, "changed": False, "outcome": "kept", "msg": _kept(place, declared is not None)}
     if declared == shown["adapters"]:
         return {**shown, "changed": False, "outcome": "adopted", "msg": _adopted(site, shown, "is declared already")}
     other = place.other_file(load)
     if other:
         raise refused(
-            f"{quoted(other)} declares {VARIABLE} as well, so nothing was written",
-            f"remove {VARIABLE} from that file, or correct it there",
+            f"{quoted(other)} declares {DECLARATION} as well, so nothing was written",
+            f"remove {DECLARATION} from that file, or correct it there",
         )
     url = connection_of(variables, render, ("base_url",)).get("base_url")
     written = write_file(place.file, _text(site, url, adoption), check_mode)
@@ -237,4 +237,4 @@ def _text(site: str, base_url: object, adoption: Adoption) -> str:
         for adapter in adoption.adapters
     ]
     # A name of the inventory or of a server must not end the comment.
-    return "".join(f"# {printable(line)}\n" for line in comments) + "---\n" + as_yaml({VARIABLE: adapters})
+    return "".join(f"# {printable(line)}\n" for line in comments) + "---\n" + as_yaml({DECLARATION: adapters})

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.pruning import PRUNE_OPTIONS
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refuse_templates, refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure, quoted
