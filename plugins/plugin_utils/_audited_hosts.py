@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible.template import Templar
 from ansible.utils.unsafe_proxy import AnsibleUnsafe
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import (
     declare_all,
@@ -163,14 +164,17 @@ def observation_in(given: object) -> dict:
     return {name: plain(given[name]) for name in names if name in given}
 
 
+_OMITTED = object()
+
+
 class _Host:
-    """The variables of one host. Only a variable that is read is rendered, and only if it holds a template."""
+    """The variables of one host. Only a variable that is read is rendered, and only the text in it that is a template."""
 
     def __init__(self, hostvars: Mapping, name: str) -> None:
-        self._hostvars, self._name = hostvars, name
         raw_get = getattr(hostvars, "raw_get", None)
         self._raw: Mapping = raw_get(name) if raw_get else hostvars[name]
-        self._rendered: Mapping | None = None
+        self._loader = getattr(hostvars, "_loader", None)
+        self._templar: Templar | None = None
 
     def __contains__(self, variable: str) -> bool:
         return variable in self._raw
@@ -183,22 +187,32 @@ class _Host:
 
         :raises VllmError: ``invalid_request`` if a template in it cannot be rendered.
         """
+        value = self._raw.get(variable)
+        if value is None:
+            return None
         try:
-            return self._get(variable)
+            rendered = self._rendered(value)
+            # In a dictionary, from which `plain` removes a value that is omitted before ansible-core 2.19.
+            return None if rendered is _OMITTED else plain({"value": rendered}).get("value")
         except Exception as error:
             # A template can raise anything.
-            raise _unresolved(variable, printable(error).rstrip(".")) from None
+            why = f"{variable} cannot be resolved ({printable(error).rstrip('.')})"
+            raise refused(why, "define the variables that it uses") from None
 
-    def _get(self, variable: str) -> Any:
-        value = self._raw.get(variable)
-        if _holds_template(value):
-            self._rendered = self._rendered or self._hostvars[self._name]
-            value = self._rendered[variable]
-            # Before ansible-core 2.19, `hostvars` returns a template with an undefined variable unchanged.
-            if _holds_template(value):
-                raise ValueError("a variable in it is undefined")
-        # In a dictionary, from which `plain` removes an omitted value.
-        return plain({"value": value}).get("value")
+    def _rendered(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._template(value) if _is_template(value) else value
+        if isinstance(value, Mapping):
+            items = {key: self._rendered(item) for key, item in value.items()}
+            return {key: item for key, item in items.items() if item is not _OMITTED}
+        if isinstance(value, (list, tuple)):
+            return [item for item in map(self._rendered, value) if item is not _OMITTED]
+        return value
+
+    def _template(self, text: str) -> Any:
+        self._templar = self._templar or Templar(loader=self._loader, variables=self._raw)
+        # In a dictionary, from which ansible-core 2.19 and later removes an omitted value.
+        return self._templar.template({"value": text}).get("value", _OMITTED)
 
     def text(self, variable: str) -> str | None:
         """Return the value as text, or None if the host does not have it or it cannot be rendered."""
@@ -213,16 +227,8 @@ class _Host:
         return {name: self.get(name) for name in _OBSERVATION if name in self._raw}
 
 
-def _holds_template(value: object) -> bool:
-    if isinstance(value, str):
-        return ("{{" in value or "{%" in value or "{#" in value) and _is_trusted(value)
-    if isinstance(value, Mapping):
-        return any(map(_holds_template, value.values()))
-    return isinstance(value, (list, tuple)) and any(map(_holds_template, value))
-
-
-def _unresolved(variable: str, why: str) -> VllmError:
-    return refused(f"{variable} cannot be resolved ({why})", "define the variables that it uses")
+def _is_template(text: str) -> bool:
+    return ("{{" in text or "{%" in text or "{#" in text) and _is_trusted(text)
 
 
 def audited_sites(
