@@ -173,11 +173,8 @@ def lora_drift(observed: object, desired: object, **options: object) -> dict:
         return wrap_var(_compared(observation_in(observed), plain(desired), plain(options)))
     except VllmError as error:
         raise _refusal(error.message) from None
-    except NotObservedError:
-        raise _refusal(
-            "the input is neither the variables of a host of the inventory sovereign.vllm.vllm nor the result of "
-            "sovereign.vllm.vllm_base_model_info"
-        ) from None
+    except NotObservedError as error:
+        raise _refusal(str(error)) from None
 
 
 def _compared(observed: dict, desired: object, options: dict) -> dict:

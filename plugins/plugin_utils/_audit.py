@@ -59,12 +59,10 @@ class AuditAction(WorkerAction):
         if DECLARATION not in task_vars:
             return {"changed": False, **not_declared(DECLARATION, list(task_vars))}
         settings = settings_of(task_vars, self._templar.template, _SWITCHES)
-        artifacts = ControllersArtifacts(self._find, self._loader)
-        declared = resolved(settings, artifacts, lambda adapter: self._digest_on_node(adapter, settings, task_vars))
+        declared = self._resolved(settings, task_vars)
         options = {name: settings[name] for name in self.operation.options if name in settings}
-        found = self._compared(
-            {**options, **validation.validated_parameters, "adapters": adapters}, settings, task_vars
-        )
+        options = {**options, **validation.validated_parameters, "adapters": declared.adapters}
+        found = self._compared(declared, options, task_vars)
         if found["verdict"] == "unreachable":
             return found
         findings = self._boot_findings(declared.adapters, settings, task_vars)
@@ -73,6 +71,11 @@ class AuditAction(WorkerAction):
             found["server_info"] = server
             findings = [*server.get("findings", ()), *findings]
         return {**found, "findings": findings}
+
+    def _resolved(self, settings: Mapping, task_vars: dict) -> Resolved:
+        """Return the declaration of the host. The node is asked last."""
+        artifacts = ControllersArtifacts(self._find, self._loader)
+        return resolved(settings, artifacts, lambda adapter: self._digest_on_node(adapter, settings, task_vars))
 
     def _compared(self, declared: Resolved, options: Mapping, task_vars: dict) -> dict:
         """Compare as the role does, which never prunes the older versions of its own adapters. It reads the list first to know

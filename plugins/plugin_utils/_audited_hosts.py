@@ -59,6 +59,12 @@ _NO_ADDRESS = "the server"
 class NotObservedError(Exception):
     """The input is neither a host of the inventory nor the result of a module."""
 
+    def __str__(self) -> str:
+        return (
+            "the input is neither the variables of a host of the inventory sovereign.vllm.vllm nor the result of "
+            "sovereign.vllm.vllm_base_model_info"
+        )
+
 
 def compare(observed: Mapping, declared: Resolved, options: Mapping, prefix: str = "") -> dict:
     """Return the result that ``vllm_lora_adapters`` would have in check mode, or the reason why it is not known.
@@ -71,7 +77,7 @@ def compare(observed: Mapping, declared: Resolved, options: Mapping, prefix: str
     adapters = declare_all(declared.adapters)
     pruning, requirements = read_pruning(options, prefix), read_requirements(options, prefix)
     try:
-        seen = _observed(observed)
+        seen = observed_in(observed)
         old = declared.superseded_globs([card.as_dict() for card in seen.adapters_of_users])
         pruning = replace(pruning, prune_exclude=[*pruning.prune_exclude, *old])
         version = observed.get("vllm_server_version") or observed.get("version")
@@ -110,9 +116,11 @@ def no_result(error: VllmError) -> dict:
     }
 
 
-def _observed(given: Mapping) -> Observed:
+def observed_in(given: Mapping) -> Observed:
     """Return the list of models in the input.
 
+    :param given: what :func:`observation_in` returns.
+    :raises NotObservedError: if the input is no observation.
     :raises VllmError: the reason why the input has no list.
     """
     if "vllm_reachable" in given:

@@ -106,6 +106,22 @@ def refused(problem: str, hint: str) -> VllmError:
     return VllmError("invalid_request", problem, hint)
 
 
+def refuse_templates(where: str, value: object) -> None:
+    """Refuse text in which Jinja would find something to evaluate.
+
+    :param where: names the value in sentences.
+    :param value: text, or lists and mappings that hold text.
+    :raises VllmError: ``invalid_request``.
+    """
+    if isinstance(value, Mapping):
+        value = [*value, *value.values()]
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            refuse_templates(where, item)
+    elif isinstance(value, str) and any(mark in value for mark in ("{{", "{%", "{#")):
+        raise refused(f"{where} has {_shown(value)}, which Ansible would evaluate as a template", "use other text")
+
+
 def _shown(value: object) -> str:
     if isinstance(value, str):
         return quoted(value if len(value) <= _SHOWN_LENGTH else value[:_SHOWN_LENGTH] + "...") if value else "empty"

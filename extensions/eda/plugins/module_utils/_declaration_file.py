@@ -21,7 +21,7 @@ from sovereign_vllm.plugins.module_utils._adapters.declaration import (
 from sovereign_vllm.plugins.module_utils._adapters.models import DeclaredAdapter
 from sovereign_vllm.plugins.module_utils._adapters.pruning import PRUNE_OPTIONS, Pruning, read_pruning
 from sovereign_vllm.plugins.module_utils._adapters.staged import at_paths
-from sovereign_vllm.plugins.module_utils._adapters.values import read_options, refused
+from sovereign_vllm.plugins.module_utils._adapters.values import read_options, refuse_templates, refused
 from sovereign_vllm.plugins.module_utils._errors import VllmError, printable, quoted
 from sovereign_vllm.plugins.module_utils._vllm.endpoint import CONNECTION_OPTIONS, Endpoint
 
@@ -37,6 +37,7 @@ _SERVER_STORE = {"type": "str", "default": "/srv/lora"}
 _DEFAULT_OPTIONS = {"adapters": _ADAPTERS, "server_store": _SERVER_STORE, **PRUNE_OPTIONS, **_CONNECTION_OPTIONS}
 _ENDPOINT_OPTIONS = {"name": {"type": "str"}, "base_url": CONNECTION_OPTIONS["base_url"], **_DEFAULT_OPTIONS}
 _FILE_OPTIONS = {"defaults": {"type": "raw"}, "endpoints": {"type": "list"}}
+_FLEET_KEY = CONNECTION_OPTIONS["api_key"]["env"]
 # Seconds. Shorter than the default of the modules: an observation is soon repeated, a task is not.
 _TIMEOUT = 10.0
 
@@ -96,6 +97,8 @@ def _endpoints(decoded: object, environment: Mapping[str, str]) -> tuple[Declare
     for number, item in enumerate(document["endpoints"], 1):
         written = {"base_url": item} if isinstance(item, str) else item
         own = _options(f"endpoint {number}", written, _ENDPOINT_OPTIONS)
+        # Events become extra variables of a playbook, in which Ansible would evaluate it.
+        refuse_templates(f"endpoint {number}", {**defaults, **own})
         declared = _endpoint(f"endpoint {number}", {**defaults, **own}, environment)
         if declared.name in found:
             raise refused(f"it has endpoint {quoted(declared.name)} twice", "give each its own name")
@@ -121,13 +124,12 @@ def _endpoint(where: str, options: Mapping, environment: Mapping[str, str]) -> D
         if _CONNECTION_OPTIONS[option]["type"] == "path":
             connection[option] = os.path.expanduser(os.path.expandvars(connection[option]))
     reached = {"timeout": _TIMEOUT, **connection}
-    variable = reached.pop("api_key_env", None)
-    if variable and not environment.get(variable):
+    # An empty name is no key, also not the one of the fleet.
+    variable = reached.pop("api_key_env", _FLEET_KEY)
+    if variable not in ("", _FLEET_KEY) and not environment.get(variable):
         raise refused(f"{where} names the variable {quoted(variable)} in api_key_env, which is not set", "set it")
     try:
-        endpoint = Endpoint(
-            options["base_url"], environment.get(variable or CONNECTION_OPTIONS["api_key"]["env"]) or None, **reached
-        )
+        endpoint = Endpoint(options["base_url"], environment.get(variable) or None, **reached)
         pruning = read_pruning(options)
     except VllmError as error:
         raise refused(f"{where}: {error.clause(error.hint)}", error.hint) from None
