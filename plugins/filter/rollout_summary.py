@@ -50,10 +50,7 @@ _value:
       description: The outcome as text. The first line has the figures.
       type: list
       elements: str
-      sample: ["3 sites: 1 changed, 1 failed, 1 restored, 1 not tried.", "changed: edge01"]
-    nothing:
-      description: Whether no site takes part and none is offline, so that nothing can be done.
-      type: bool
+      sample: ["3 sites: 1 changed, 1 failed, 1 restored, 1 not tried", "changed: edge01"]
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -72,5 +69,4 @@ def rollout_summary(sites: Sequence[str], hostvars: Mapping, groups: Mapping[str
     """Return the sites by their outcome, and the outcome as text."""
     sites = plain(sites)
     outcome = ended_as(hostvars, sites, {name: set(groups.get(group, ())) for name, group in LEFT_ALONE.items()})
-    nothing = len(outcome["not_declared"]) + len(outcome["not_approved"]) == len(sites)
-    return wrap_var({"sites": outcome, "lines": lines_of(outcome, len(sites)), "nothing": nothing})
+    return wrap_var({"sites": outcome, "lines": lines_of(outcome, len(sites))})
