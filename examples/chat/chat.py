@@ -58,7 +58,7 @@ class Sites:
                 "reachable": bool(variables["vllm_reachable"]),
                 "seen": variables["vllm_observed_at"],
                 "base_models": [model["id"] for model in variables["vllm_base_models"]],
-                "adapters": [adapter["name"] for adapter in variables["vllm_lora_adapters"]],
+                "adapters": [adapter["name"] for adapter in variables["vllm_served_adapters"]],
             }
             for site, variables in self.variables().items()
         ]
@@ -67,7 +67,7 @@ class Sites:
         """Return the answer of a model. Raises LookupError if the site does not serve it, and OSError if the request fails."""
         variables = self.variables()[site]
         served = [base["id"] for base in variables["vllm_base_models"]]
-        served += [adapter["name"] for adapter in variables["vllm_lora_adapters"]]
+        served += [adapter["name"] for adapter in variables["vllm_served_adapters"]]
         if model not in served:
             raise LookupError(model)
         url, limit = variables["vllm_base_url"], {"model": model, "max_tokens": _TOKENS}

@@ -49,7 +49,7 @@ options:
     default: true
   prune_exclude:
     description: Names that may be served without a declaration, as globs. Used with O(declared), for hosts without their own variable
-      C(drift_report_prune_exclude). If empty, the names in C(lora_adapters_prune_exclude) of each host.
+      C(drift_report_prune_exclude). If empty, the names in C(lora_prune_exclude) of each host.
     type: list
     elements: str
     default: []
@@ -78,7 +78,7 @@ EXAMPLES = r"""
 - name: Report the state in the inventory, and ask no site again
   ansible.builtin.set_fact:
     fleet: "{{ hostvars | sovereign.vllm.drift_report(groups.vllm, generated_at=now(utc=true).isoformat(),
-      declared='lora_adapters_adapters') }}"
+      declared='lora_adapters') }}"
   run_once: true
   delegate_to: localhost
 """
@@ -171,8 +171,8 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report impor
 )
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 
-_INVENTORY_VARIABLES = ("vllm_base_url", "vllm_version", "vllm_observed_at")
-_DECLARED = "lora_adapters_adapters"
+_INVENTORY_VARIABLES = ("vllm_base_url", "vllm_server_version", "vllm_observed_at")
+_DECLARED = "lora_adapters"
 _NAMES = {"type": "list", "elements": "str", "required": True}
 _VALIDATOR = ArgumentSpecValidator(
     {"sites": _NAMES, "awaited": _NAMES, "fail_on": dict(_NAMES, choices=list(VERDICTS))},
@@ -206,7 +206,7 @@ def drift_report(
         pruning = {
             "prune": variables.get("drift_report_prune", prune),
             "prune_exclude": variables.get(
-                "drift_report_prune_exclude", prune_exclude or variables.get("lora_adapters_prune_exclude", ())
+                "drift_report_prune_exclude", prune_exclude or variables.get("lora_prune_exclude", ())
             ),
         }
         return drift_from(declared, variables, _declared(variables, declared), pruning)
@@ -227,7 +227,7 @@ def drift_report(
     def site(name: str) -> dict:
         variables = hostvars[name]
         seen = {key: text_of(variables, key) for key in _INVENTORY_VARIABLES}
-        seen["vllm_base_url"] = seen["vllm_base_url"] or text_of(variables, "lora_adapters_base_url")
+        seen["vllm_base_url"] = seen["vllm_base_url"] or text_of(variables, "lora_base_url")
         return {
             "name": to_text(name),
             "result": audited(variables, seen["vllm_base_url"]),

@@ -10,7 +10,7 @@ short_description: Declare the adapters of a node at the paths of their staged a
 version_added: 1.0.0
 description:
   - Combines the adapters of a node, the paths of their staged artifacts, and the adapters that the server already serves.
-    The role P(sovereign.vllm.lora_adapters#role) uses this filter.
+    The role P(sovereign.vllm.lora#role) uses this filter.
 positional: staged, served, versioned_names
 options:
   _input:
@@ -33,7 +33,7 @@ options:
     type: bool
     default: false
 seealso:
-  - plugin: sovereign.vllm.lora_adapters
+  - plugin: sovereign.vllm.lora
     plugin_type: role
 author:
   - sovereign.vllm contributors (@sovereign-vllm)

@@ -27,7 +27,7 @@ options:
   desired:
     description:
       - The declared adapters, as M(sovereign.vllm.vllm_lora_adapters) or the role
-        P(sovereign.vllm.lora_adapters#role) takes them.
+        P(sovereign.vllm.lora#role) takes them.
       - An adapter with C(src) is refused, since only the role knows its path on the node. The role audits such an adapter in
         check mode.
     type: list
@@ -49,14 +49,14 @@ EXAMPLES = r"""
     msg: "{{ audit.msg or audit.adapters | rejectattr('drift', 'eq', 'none') }}"
   vars:
     edge: "{{ hostvars['edge001'] }}"
-    audit: "{{ edge | sovereign.vllm.lora_drift(edge.lora_adapters_adapters, prune=true) }}"
+    audit: "{{ edge | sovereign.vllm.lora_drift(edge.lora_adapters, prune=true) }}"
 
 - name: Fail if this host has drifted or cannot meet the declaration, but not if the host is offline
   ansible.builtin.assert:
     that: audit is not changed and audit is not failed
     fail_msg: "{{ audit.msg or 'It has drifted.' }}"
   vars:
-    audit: "{{ hostvars[inventory_hostname] | sovereign.vllm.lora_drift(lora_adapters_adapters) }}"
+    audit: "{{ hostvars[inventory_hostname] | sovereign.vllm.lora_drift(lora_adapters) }}"
 
 # The filter sovereign.vllm.drift_report compares a fleet in one task.
 """
@@ -183,7 +183,7 @@ def _observed(given: object) -> Observed:
     """
     if isinstance(given, Mapping) and "vllm_reachable" in given:
         error, unseen = given.get("vllm_error"), not given["vllm_reachable"]
-        url, lists = given.get("vllm_base_url"), ("vllm_base_models", "vllm_lora_adapters")
+        url, lists = given.get("vllm_base_url"), ("vllm_base_models", "vllm_served_adapters")
     elif isinstance(given, Mapping):
         error, unseen = given.get("error"), bool(given.get("failed") or given.get("unreachable"))
         url, lists = "the server", ("base_models", "adapters")

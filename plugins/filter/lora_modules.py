@@ -20,7 +20,7 @@ options:
     elements: dict
     required: true
 seealso:
-  - plugin: sovereign.vllm.lora_adapters
+  - plugin: sovereign.vllm.lora
     plugin_type: role
 author:
   - sovereign.vllm contributors (@sovereign-vllm)

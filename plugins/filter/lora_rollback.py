@@ -10,7 +10,7 @@ short_description: Decide what to load and to unload, so that a server serves it
 version_added: 1.0.0
 description:
   - Compares the adapters that a server served before a rollout with the rollout's declaration and with the adapters that it serves now.
-    The role P(sovereign.vllm.lora_adapters#role) uses it with C(tasks_from=restore).
+    The role P(sovereign.vllm.lora#role) uses it with C(tasks_from=restore).
 positional: now, declaration, declared
 options:
   _input:
@@ -36,7 +36,7 @@ options:
 seealso:
   - plugin: sovereign.vllm.lora_declaration
     plugin_type: filter
-  - plugin: sovereign.vllm.lora_adapters
+  - plugin: sovereign.vllm.lora
     plugin_type: role
 author:
   - sovereign.vllm contributors (@sovereign-vllm)

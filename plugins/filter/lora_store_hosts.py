@@ -10,18 +10,18 @@ short_description: Find the hosts whose vLLM servers can read from the same stor
 version_added: 1.0.0
 description:
   - A version may be removed from a store only if no server that can read from the store lists it. The role
-    P(sovereign.vllm.lora_adapters#role) asks the servers that this filter names before it removes old versions.
-  - Hosts can read from the same store if they are one node, or if C(lora_adapters_store_hosts) of one names the other.
+    P(sovereign.vllm.lora#role) asks the servers that this filter names before it removes old versions.
+  - Hosts can read from the same store if they are one node, or if C(lora_store_hosts) of one names the other.
     Both rules count in both directions, and over other hosts.
   - Hosts are one node if they have the same C(ansible_host), the connection V(local), or the same host in
-    C(lora_adapters_base_url) or C(vllm_base_url). URLs of a loopback device do not count, and URLs with a path do not
+    C(lora_base_url) or C(vllm_base_url). URLs of a loopback device do not count, and URLs with a path do not
     either, since these belong to proxies.
 positional: hosts, servers, asking
 options:
   _input:
     description:
       - The variable C(hostvars).
-      - If a host has the fact C(lora_adapters_store_view), the filter takes C(connection), C(address), C(base_url) and
+      - If a host has the fact C(lora_store_view), the filter takes C(connection), C(address), C(base_url) and
         C(store_hosts) from there, since C(hostvars) does not hold the variables of a play.
     type: dict
     required: true
@@ -42,7 +42,7 @@ options:
     elements: str
     required: true
 seealso:
-  - plugin: sovereign.vllm.lora_adapters
+  - plugin: sovereign.vllm.lora
     plugin_type: role
 author:
   - sovereign.vllm contributors (@sovereign-vllm)
@@ -78,7 +78,7 @@ from ansible.errors import AnsibleError
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 
 _HERE = "localhost"
-_URLS = ("lora_adapters_base_url", "vllm_base_url")
+_URLS = ("lora_base_url", "vllm_base_url")
 
 
 @dataclass(frozen=True)
@@ -120,24 +120,24 @@ def _default_connection(hostvars: Mapping, asking: Sequence[str]) -> str:
     """Return the connection of hosts without a variable for it. It is the keyword of the play, and only facts of the hosts of
     this play hold that."""
     for host in asking:
-        view = hostvars[host].get("lora_adapters_store_view") if "ansible_connection" not in hostvars[host] else None
+        view = hostvars[host].get("lora_store_view") if "ansible_connection" not in hostvars[host] else None
         if view:
             return str(view["connection"])
     return "ssh"
 
 
 def _has_server(variables: Mapping) -> bool:
-    return any(str(name) in _URLS or str(name).startswith("lora_adapters_") for name in variables)
+    return any(str(name) in _URLS or str(name).startswith("lora_") for name in variables)
 
 
 def _view(host: str, variables: Mapping, connection: str) -> _View:
-    told = _value(variables, "lora_adapters_store_view") or {}
+    told = _value(variables, "lora_store_view") or {}
     urls = [url for url in (_value(variables, name) for name in _URLS) if url]
     connection = told.get("connection") or _value(variables, "ansible_connection") or connection
     address = _value(variables, "ansible_host") or _value(variables, "ansible_ssh_host") or told.get("address") or host
     nodes = {_HERE if str(connection) == "local" else _normalised(str(address))}
     nodes.update(filter(None, map(_node_of, [*urls, told.get("base_url")])))
-    store_hosts = told.get("store_hosts") or _value(variables, "lora_adapters_store_hosts") or []
+    store_hosts = told.get("store_hosts") or _value(variables, "lora_store_hosts") or []
     base_url = told["base_url"] if "base_url" in told else next(iter(urls), None)
     return _View(frozenset(nodes), frozenset(map(str, store_hosts)), base_url)
 
@@ -179,10 +179,10 @@ def _whom_to_ask(host: str, views: Mapping[str, _View], doubts: Sequence[str]) -
         new = {other for other in views for one in new if _share(one, other, views)} - sharing
         sharing |= new
     for name in sorted({name for one in sharing if one in views for name in views[one].store_hosts} - set(views)):
-        unsure.append(f"lora_adapters_store_hosts names {name}, which the inventory does not have as a server.")
+        unsure.append(f"lora_store_hosts names {name}, which the inventory does not have as a server.")
     for other in sorted(sharing - {host}):
         if views[other].base_url is None:
-            unsure.append(f"{other} can read from the same store, and has no lora_adapters_base_url in the inventory.")
+            unsure.append(f"{other} can read from the same store, and has no lora_base_url in the inventory.")
     return {
         "base_urls": {one: views[one].base_url or "" for one in sorted(sharing) if one in views},
         "doubts": unsure,

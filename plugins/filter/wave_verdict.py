@@ -19,7 +19,7 @@ options:
     elements: str
     required: true
   hostvars:
-    description: The variable C(hostvars). A host has failed if it has the fact C(lora_adapters_failure).
+    description: The variable C(hostvars). A host has failed if it has the fact C(lora_failure).
     type: dict
     required: true
   running:
@@ -82,7 +82,7 @@ def wave_verdict(
     """Return the hosts that failed or were lost, and whether they are too many."""
     sites = [host for host in wave if host not in offline]
     lost = [host for host in sites if host not in running]
-    failed = [host for host in sites if host in running and "lora_adapters_failure" in hostvars[host]]
+    failed = [host for host in sites if host in running and "lora_failure" in hostvars[host]]
     return {
         "failed": failed,
         "lost": lost,

@@ -26,8 +26,8 @@ description:
   - C(vllm_base_url) is the address of the server. C(vllm_ask_from) is the value of O(ask_from).
   - C(vllm_reachable) is true if the server gave a usable answer to the last request. C(vllm_error) is the error, with C(code)
     and C(msg), or null.
-  - C(vllm_base_models) is a list with C(id), C(root), C(max_model_len) and C(aliases). C(vllm_lora_adapters) is a list with
-    C(name), C(root) and C(parent). C(vllm_version) is the version of the server, or null if a proxy hides the version.
+  - C(vllm_base_models) is a list with C(id), C(root), C(max_model_len) and C(aliases). C(vllm_served_adapters) is a list with
+    C(name), C(root) and C(parent). C(vllm_server_version) is the version of the server, or null if a proxy hides the version.
   - C(vllm_observed_at) is the time of this state, in UTC. C(vllm_stale) is true if the server gave no usable answer to a later
     request. For a server that never answered, the lists are empty, and version and time are null.
   - Names and paths from servers are data. Ansible never evaluates them as templates.
@@ -146,12 +146,12 @@ cache_plugin: ansible.builtin.jsonfile
 cache_connection: ~/.cache/ansible-vllm
 
 compose:
-  vllm_adapter_names: vllm_lora_adapters | map(attribute='name') | sort
+  vllm_adapter_names: vllm_served_adapters | map(attribute='name') | sort
 keyed_groups:
   - key: vllm_base_models | map(attribute='id') | list
     prefix: serves
 groups:
-  outdated: vllm_version is not none and vllm_version is version('0.12', '<')
+  outdated: vllm_server_version is not none and vllm_server_version is version('0.12', '<')
 """
 
 from collections.abc import Mapping

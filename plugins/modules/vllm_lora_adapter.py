@@ -25,7 +25,7 @@ extends_documentation_fragment:
   - sovereign.vllm._connection.adapter
 notes:
   - vLLM forgets adapters loaded at run time when it restarts. Run the task again, or see the role
-    P(sovereign.vllm.lora_adapters#role).
+    P(sovereign.vllm.lora#role).
   - Never change or remove a directory that a server lists as C(root), or listed a moment ago. When vLLM needs an evicted
     adapter, it reads the directory again, and crashes if the directory is gone.
   - If the artifact of an adapter changes, give the adapter a new name. If other weights get a known name, the prefix cache

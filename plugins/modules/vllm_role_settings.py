@@ -75,7 +75,7 @@ msg:
   description: "The error: the variable, the problem and the advice."
   returned: on failure
   type: str
-  sample: "lora_adapters_keep is 'few'; give a whole number."
+  sample: "lora_keep is 'few'; give a whole number."
 error:
   description: The error for playbooks, with the keys of RV(sovereign.vllm.vllm_lora_adapters#module:error).
   returned: on failure

@@ -120,7 +120,7 @@ def _site(site: Mapping) -> dict:
         "name": site["name"],
         "url": variables.get("vllm_base_url"),
         # The answer for this report comes before the state in the inventory, which may be cached.
-        "version": result.get("version") or server.get("version") or variables.get("vllm_version"),
+        "version": result.get("version") or server.get("version") or variables.get("vllm_server_version"),
         "verdict": verdict,
         "reason": _leftovers(result) if audited else _reason(result),
         "last_seen": variables.get("vllm_observed_at"),

@@ -21,8 +21,8 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._sites import Site
 
 _NEVER_SEEN: dict = {
     "vllm_base_models": [],
-    "vllm_lora_adapters": [],
-    "vllm_version": None,
+    "vllm_served_adapters": [],
+    "vllm_server_version": None,
     "vllm_observed_at": None,
     "vllm_stale": False,
 }
@@ -48,8 +48,8 @@ def host_variables(
         error = None
         seen = {
             "vllm_base_models": [base_model.as_dict() for base_model in found.observed.base_models],
-            "vllm_lora_adapters": [adapter.as_dict() for adapter in found.observed.adapters_of_users],
-            "vllm_version": found.version,
+            "vllm_served_adapters": [adapter.as_dict() for adapter in found.observed.adapters_of_users],
+            "vllm_server_version": found.version,
             "vllm_observed_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
             "vllm_stale": False,
         }
@@ -160,5 +160,5 @@ def remember(cache: MutableMapping, key: str, states: Mapping[str, CachedState])
 def _recalled(asked_at: float, variables: Mapping) -> CachedState:
     if set(variables) != NAMES:
         raise ValueError()
-    observed_from(variables["vllm_base_url"], variables["vllm_base_models"], variables["vllm_lora_adapters"])
+    observed_from(variables["vllm_base_url"], variables["vllm_base_models"], variables["vllm_served_adapters"])
     return CachedState(float(asked_at), variables)

@@ -46,7 +46,10 @@ def _fleet(count: int) -> dict:
             }
             for name, drift in zip(NAMES, drifts, strict=True)
         ]
-        variables = {"vllm_base_url": f"http://10.1.{number // 250}.{number % 250}:8000", "vllm_version": "0.32.0"}
+        variables = {
+            "vllm_base_url": f"http://10.1.{number // 250}.{number % 250}:8000",
+            "vllm_server_version": "0.32.0",
+        }
         variables["vllm_observed_at"] = "2026-11-22T07:14:00Z"
         result = (
             UNREACHABLE if number == 0 else {"adapters": entries, "changed": any(drift != "none" for drift in drifts)}

@@ -39,7 +39,7 @@ def test_what_is_shown(carry: Path, examples: Path, tmp_path: Path) -> None:
         assert "OK" in shell(check, tmp_path)
         installed = {"ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections")}
         install = guide.take("ansible-galaxy collection install --offline")
-        assert "lora_adapters_store" in shell(install, tmp_path, environment=installed)
+        assert "lora_store" in shell(install, tmp_path, environment=installed)
 
         shutil.copytree(examples / "first", tmp_path / "adapters" / "sql")
         guide.write("digest.yml", tmp_path)

@@ -49,12 +49,12 @@ def test_what_is_shown(examples: Path, tmp_path: Path) -> None:
         assert "changed=0" in shell(f"{play} --check --diff", tmp_path)
 
         variables = yaml.safe_load(site.read_text())[0]["roles"][0]["vars"]
-        for beginning in ("lora_adapters_store: ", "lora_adapters_store_hosts", "lora_adapters_boot_file"):
+        for beginning in ("lora_store: ", "lora_store_hosts", "lora_boot_file"):
             variables |= yaml.safe_load(guide.take(beginning))
-        variables["lora_adapters_adapters"][0]["src"] = "{{ inventory_dir }}/adapters/support-de.tar.gz"
-        del variables["lora_adapters_boot_unit"]  # there is no systemd here
-        variables["lora_adapters_boot_file"] = str(tmp_path / "vllm.env")
-        variables["lora_adapters_store"] = variables["lora_adapters_server_store"] = str(tmp_path / "moved")
+        variables["lora_adapters"][0]["src"] = "{{ inventory_dir }}/adapters/support-de.tar.gz"
+        del variables["lora_boot_unit"]  # there is no systemd here
+        variables["lora_boot_file"] = str(tmp_path / "vllm.env")
+        variables["lora_store"] = variables["lora_server_store"] = str(tmp_path / "moved")
         (tmp_path / "group_vars").mkdir()
         (tmp_path / "group_vars" / "vllm.yml").write_text(json.dumps(variables))
         shell(guide.take("ansible-playbook -i sites.yml sovereign.vllm.converge"), tmp_path)

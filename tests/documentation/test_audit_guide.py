@@ -20,7 +20,7 @@ OFF = {
     "server": ("unreachable", "the connection was refused"),
     "misspelled": (
         "not_declared",
-        "its variable lora_adapters_adapters is not defined, but lora_adapter_adapters is",
+        "its variable lora_adapters is not defined, but lora_adaptors is",
     ),
 }
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"
@@ -34,7 +34,7 @@ def test_what_is_shown(examples: Path, tmp_path: Path) -> None:
         variables = {
             "ansible_connection": "local",
             "ansible_python_interpreter": "{{ ansible_playbook_python }}",
-            "lora_adapters_adapters": declared,
+            "lora_adapters": declared,
         }
         (tmp_path / "group_vars").mkdir()
         (tmp_path / "group_vars" / "vllm.yml").write_text(json.dumps(variables))
@@ -50,7 +50,7 @@ def test_what_is_shown(examples: Path, tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / "drift_report")
         role = yaml.safe_load((tmp_path / "group_vars" / "vllm.yml").read_text())
         artifact = {"name": "second", "src": str(examples / "second")}
-        role |= {"lora_adapters_adapters": [declared[0], artifact], "lora_adapters_store": str(tmp_path / "store")}
+        role |= {"lora_adapters": [declared[0], artifact], "lora_store": str(tmp_path / "store")}
         (tmp_path / "group_vars" / "vllm.yml").write_text(json.dumps(role))
         guide.write("artifacts.yml", tmp_path)
         _add_sites_that_are_off(tmp_path)
@@ -85,7 +85,7 @@ def _add_sites_that_are_off(directory: Path) -> None:
         },
     }
     local = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
-    other = {**local, "vllm_base_url": "http://127.0.0.1:9", "lora_adapter_adapters": []}
+    other = {**local, "vllm_base_url": "http://127.0.0.1:9", "lora_adaptors": []}
     # Not in the group vllm, whose variables declare adapters.
     inventory = {"vllm": {"hosts": hosts}, "others": {"hosts": {"misspelled": other}}}
     (directory / "off.json").write_text(json.dumps(inventory))

@@ -76,7 +76,7 @@ def test_the_rescue_shown_passes_over_what_may_pass_by_itself(key: str, rc: int,
         for sentence, _text in SHOWN.values():
             guide.take(sentence[:20])
     site = new_site(api_key="sk-right")
-    variables = {"vllm_base_url": site.watched.url, "lora_adapters_adapters": [{"name": "sql", "path": "/srv/sql"}]}
+    variables = {"vllm_base_url": site.watched.url, "lora_adapters": [{"name": "sql", "path": "/srv/sql"}]}
     if rc == 0:
         site.watched.kill()
     site.run(tasks, rc=rc, variables=variables, environment={"VLLM_API_KEY": key}, defaults={"retries": 0})

@@ -51,7 +51,7 @@ def test_declaration(tmp_path):
 def test_declaration_from_an_inventory(tmp_path):
     adapters = [{"name": "sql", "path": "/srv/adapters/sql"}]
     hosts = {
-        name: {"vllm_base_url": f"http://{name}:8000", "lora_adapters_adapters": adapters}
+        name: {"vllm_base_url": f"http://{name}:8000", "lora_adapters": adapters}
         for name in ("edge1", "edge2", "edge3")
     }
     (tmp_path / "inventory.json").write_text(json.dumps({"vllm": {"hosts": hosts}}))

@@ -81,7 +81,7 @@ def test_audit_job(awx: Awx, fleet: Fleet) -> None:
 
 def test_converge_jobs_in_slices_then_an_audit_without_drift(awx: Awx, fleet: Fleet) -> None:
     # Values of a survey are text.
-    survey = {"lora_adapters_serial": "50%", "lora_adapters_prune": "true"}
+    survey = {"lora_serial": "50%", "lora_prune": "true"}
     first = awx.run("converge.yml", part=(1, 2), **survey)
     assert (first.status, first.rc) == ("successful", 0), first.stdout
     assert fleet.written() == ["edge03"]
@@ -97,7 +97,7 @@ def test_converge_jobs_in_slices_then_an_audit_without_drift(awx: Awx, fleet: Fl
     }
     for site in ("edge01", "edge02", "edge03"):
         assert fleet.served(site) == fleet.declared
-    assert first.artifacts["lora_adapters_served_names"]["edge03"] == {name: name for name in DECLARED}
+    assert first.artifacts["lora_served_names"]["edge03"] == {name: name for name in DECLARED}
 
     audit = awx.run("audit.yml", check=True, **audit_variables())
     assert (audit.status, audit.rc) == ("successful", 0), audit.stdout

@@ -65,4 +65,4 @@ def test_the_commands_shown(tmp_path: Path, examples: Path) -> None:
         time.sleep(yaml.safe_load(cache)["cache_timeout"])
         last_seen = json.loads(run(host))
         assert (last_seen["vllm_reachable"], last_seen["vllm_stale"]) == (False, True)
-        assert "4f2a9c01d7be" in json.dumps(last_seen["vllm_lora_adapters"])
+        assert "4f2a9c01d7be" in json.dumps(last_seen["vllm_served_adapters"])

@@ -34,5 +34,5 @@ def list_cells(artifacts: Path, directory: Path) -> dict[Cell, Seen]:
 
 
 def _outcome(listing: Listing, host: str) -> str:
-    unreachable = host in listing.members("vllm_unreachable") and listing[host]["vllm_lora_adapters"] == []
+    unreachable = host in listing.members("vllm_unreachable") and listing[host]["vllm_served_adapters"] == []
     return "unreachable" if unreachable else "ok"

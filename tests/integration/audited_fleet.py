@@ -35,7 +35,7 @@ class Fleet:
         drifted = dict.fromkeys(HOSTILE, str(examples / "first"))
         self.drifted = StandIn(api_key=KEY, static={"sql": str(examples / "second"), **drifted})
         self.declared = [{"name": "sql", "path": str(examples / "first")}]
-        self.declared_in = "lora_adapters_adapters"
+        self.declared_in = "lora_adapters"
         self.options: dict[str, Any] = {}  # of the plugin, besides
         self.more: list[dict] = []  # endpoints beside the three
         self.plain: dict[str, dict] = {}  # hosts that do not come from the plugin, and variables of those that do

@@ -61,7 +61,7 @@ def test_a_version_that_is_staged_needs_no_source(new_site: NewSite) -> None:
     assert site.server.served() == served, "it heals itself"
 
     # What has changed since is checked in the store.
-    refused = converge(site, *adapters, lora_adapters_max_rank=1, rc=2)
+    refused = converge(site, *adapters, lora_max_rank=1, rc=2)
     assert refused.output.count("max_rank is 1") >= len(adapters)
     for name in ("on-controller", "on-node"):
         (store(site) / name / INDEX).write_bytes(b'{"sha256:\xff')

@@ -18,8 +18,8 @@ from .audited_fleet import REPORT, Fleet, verdicts
 @pytest.mark.parametrize("source", ["live", "inventory"])
 def test_a_site_for_which_nothing_is_declared_is_not_audited(fleet: Fleet, source: str) -> None:
     """A name that is misspelled declares nothing, and null is a mistake; but an empty list is a declaration."""
-    fleet.declared_in = "lora_adapter_adapters"
-    fleet.plain = {"edge1": {"lora_adapters_adapters": []}, "edge2": {"lora_adapters_adapters": None}}
+    fleet.declared_in = "lora_adaptors"
+    fleet.plain = {"edge1": {"lora_adapters": []}, "edge2": {"lora_adapters": None}}
     run = fleet.audit(drift_audit_source=source, drift_report_fail_on="drifted,not_declared")
     sites = {site["name"]: site for site in fleet.report()["sites"]}
     assert {name: site["verdict"] for name, site in sites.items()} == {
@@ -27,14 +27,14 @@ def test_a_site_for_which_nothing_is_declared_is_not_audited(fleet: Fleet, sourc
         "edge2": "failed",
         "edge3": "not_declared",
     }
-    assert "lora_adapters_adapters is null; give a list" in sites["edge2"]["reason"]
-    assert "variable lora_adapters_adapters is not defined, but lora_adapter_adapters is" in sites["edge3"]["reason"]
+    assert "lora_adapters is null; give a list" in sites["edge2"]["reason"]
+    assert "variable lora_adapters is not defined, but lora_adaptors is" in sites["edge3"]["reason"]
     assert sites["edge3"]["reason"] in html.unescape(fleet.page())
     assert sites["edge2"]["adapters"] == sites["edge3"]["adapters"] == []
     assert run.returncode == 2
     assert re.search(r'"drift_report_not_declared": \[\s*"edge3"\s*\]', run.stdout)
 
-    fleet.plain["edge1"]["lora_adapters_adapters"] = None
+    fleet.plain["edge1"]["lora_adapters"] = None
     run = fleet.audit(drift_audit_source=source)
     assert run.returncode == 2, "an audit that audited nothing fails unasked"
     assert "No site was audited. 3 sites: " in " ".join(run.stdout.split())
@@ -46,7 +46,7 @@ def test_the_report_is_not_about_hosts_that_are_still_to_come(fleet: Fleet) -> N
         "name": "Compare",
         "sovereign.vllm.vllm_lora_adapters": {
             "base_url": "{{ vllm_base_url }}",
-            "adapters": "{{ lora_adapters_adapters }}",
+            "adapters": "{{ lora_adapters }}",
             "prune": True,
         },
         "check_mode": True,

@@ -19,7 +19,7 @@ from .audited_fleet import HOSTILE, KEY, REPORT, Fleet, verdicts
 @pytest.mark.parametrize("source", ["live", "inventory"])
 def test_every_site_gets_its_verdict(fleet: Fleet, source: str) -> None:
     fleet.in_sync.load("extra", fleet.declared[0]["path"])
-    fleet.plain = {"edge1": {"lora_adapters_prune_exclude": ["ext*"]}}
+    fleet.plain = {"edge1": {"lora_prune_exclude": ["ext*"]}}
     # As in an ansible.cfg for other work, under which a host would not wait for the others.
     run = fleet.audit(drift_audit_source=source, settings={"ANSIBLE_STRATEGY": "free"})
     assert run.returncode == 0, run.stdout + run.stderr
@@ -104,7 +104,7 @@ def test_the_job_fails_on_what_it_is_asked_to(fleet: Fleet, fail_on: list[str], 
 def test_what_cannot_be_audited_from_here_is_said_to_be_so(fleet: Fleet) -> None:
     fleet.declared = [{"name": "sql", "src": "sql.tar.gz"}]
     # To its node an address of its own, and here the address of somebody else.
-    fleet.plain = {"node": {"lora_adapters_base_url": fleet.in_sync.url, "lora_adapters_adapters": []}}
+    fleet.plain = {"node": {"lora_base_url": fleet.in_sync.url, "lora_adapters": []}}
     run = fleet.audit(drift_report_fail_on=["failed"])
     reasons = {site["name"]: site["reason"] for site in fleet.report()["sites"] if site["verdict"] == "failed"}
     assert set(reasons) == {"edge1", "edge2", "edge3", "node"} and run.returncode == 2
@@ -130,8 +130,8 @@ def test_an_answer_that_is_no_model_list_is_neither_drift_nor_sync(fleet: Fleet)
 def test_what_one_site_has_of_its_own_is_no_matter_of_the_others(fleet: Fleet, examples: Path) -> None:
     """Its options for pruning, and a declaration that cannot be used."""
     fleet.in_sync.load("extra", examples / "first")
-    undefined = {"lora_adapters_adapters": "{{ [{'name': 'sql', 'path': nowhere}] }}"}
-    staged = {"lora_adapters_adapters": [{"name": "sql", "src": "sql.tar.gz"}]}
+    undefined = {"lora_adapters": "{{ [{'name': 'sql', 'path': nowhere}] }}"}
+    staged = {"lora_adapters": [{"name": "sql", "src": "sql.tar.gz"}]}
     fleet.plain = {"edge1": {"drift_report_prune": False}, "edge7": {"vllm_base_url": "http://{{ nowhere }}:8000"}}
     fleet.more = [
         {

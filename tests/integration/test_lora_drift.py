@@ -151,7 +151,7 @@ LAST_SEEN = {
     "vllm_reachable": False,
     "vllm_error": {"code": "unauthorized", "msg": "Refused."},
     "vllm_base_models": [{"id": "tiny", "root": None, "max_model_len": 256, "aliases": []}],
-    "vllm_lora_adapters": [],
+    "vllm_served_adapters": [],
     "vllm_stale": True,
 }
 

@@ -47,10 +47,10 @@ def test_it_fails_and_says_why(tmp_path: Path, given: str, told: tuple[str, ...]
 
 def test_localhost_is_a_host_like_any_other(tmp_path: Path) -> None:
     """Also the one that Ansible thinks of itself, with and without --limit."""
-    declared = "-e drift_audit_hosts=localhost -e vllm_base_url=http://127.0.0.1:9 -e lora_adapters_retries=0"
+    declared = "-e drift_audit_hosts=localhost -e vllm_base_url=http://127.0.0.1:9 -e lora_retries=0"
     for limit in ("", "--limit localhost"):
         output = shell(
-            f"ansible-playbook sovereign.vllm.drift_audit {declared} {limit} -e '{{\"lora_adapters_adapters\": []}}'",
+            f"ansible-playbook sovereign.vllm.drift_audit {declared} {limit} -e '{{\"lora_adapters\": []}}'",
             tmp_path,
         )
         assert "localhost is at" in output or "1 sites: " in output

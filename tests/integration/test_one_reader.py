@@ -59,11 +59,9 @@ def test_everything_reads_a_declaration_in_the_same_way(new_site: NewSite, tmp_p
         "vllm_reachable": True,
         "vllm_base_url": site.watched.url,
         "vllm_base_models": [{"id": "tiny", "root": None, "max_model_len": 256, "aliases": []}],
-        "vllm_lora_adapters": [{"name": "sql", "root": path, "parent": "tiny"}],
+        "vllm_served_adapters": [{"name": "sql", "root": path, "parent": "tiny"}],
     }
-    hosts = {
-        name: {**IN_WORKER, **seen, "lora_adapters_adapters": declared} for name, declared in {**good, **bad}.items()
-    }
+    hosts = {name: {**IN_WORKER, **seen, "lora_adapters": declared} for name, declared in {**good, **bad}.items()}
     (tmp_path / "sites.json").write_text(json.dumps({"vllm": {"hosts": hosts}}))
 
     told: dict[str, dict[str, tuple[str, str]]] = {}
@@ -72,7 +70,7 @@ def test_everything_reads_a_declaration_in_the_same_way(new_site: NewSite, tmp_p
         report = json.loads((tmp_path / "drift_report" / "drift.json").read_text())
         told[source] = {found["name"]: (found["verdict"], found["reason"]) for found in report["sites"]}
 
-    given = {"lora_adapters_store": str(tmp_path / "store")}
+    given = {"lora_store": str(tmp_path / "store")}
     run = run_playbook(ROLE, hosts, tmp_path / "role", rc=2, variables=given)
     refused, served = run.of(READ), run.of(SERVE)
     told["role"] = {
@@ -94,11 +92,11 @@ def test_everything_reads_a_declaration_in_the_same_way(new_site: NewSite, tmp_p
             sentence = re.sub(r"^Could not use the declaration file '.*?': ", "", error.message)
             told["events"][name] = (
                 "failed",
-                sentence.replace("the declaration of endpoint 1", "lora_adapters_adapters"),
+                sentence.replace("the declaration of endpoint 1", "lora_adapters"),
             )
 
     for name in good:
         assert dict.fromkeys(told, ("in_sync", "")) == {how: verdicts[name] for how, verdicts in told.items()}, name
     for name in bad:
-        assert told["role"][name][0] == "failed" and "lora_adapters_adapters" in told["role"][name][1], name
+        assert told["role"][name][0] == "failed" and "lora_adapters" in told["role"][name][1], name
         assert dict.fromkeys(told, told["role"][name]) == {how: verdicts[name] for how, verdicts in told.items()}, name

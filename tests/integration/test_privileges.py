@@ -40,9 +40,9 @@ def test_nothing_is_asked_for_privileges(examples: Path, tmp_path: Path, form: s
         far = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
         hosts = {
             "canary": {**IN_WORKER, "vllm_base_url": canary.url},
-            "mute": {**far, "vllm_base_url": mute.url, "lora_adapters_delegate_to": "localhost"},
+            "mute": {**far, "vllm_base_url": mute.url, "lora_delegate_to": "localhost"},
         }
-        common = {**variables, "lora_adapters_retries": 0, "lora_adapters_adapters": declared}
+        common = {**variables, "lora_retries": 0, "lora_adapters": declared}
         inventory = {"all": {"vars": common}, "vllm": {"hosts": hosts}}
         (tmp_path / "sites.json").write_text(json.dumps(inventory))
         lost.load("gone", examples / "first")

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role lora_adapters where a server, a node or an operator does what a real one does not do on request."""
+"""The role lora where a server, a node or an operator does what a real one does not do on request."""
 
 from __future__ import annotations
 
@@ -56,18 +56,18 @@ def test_the_server_sees_the_store_under_another_path(new_site: NewSite, tmp_pat
     store(site).mkdir(parents=True)
     inside = tmp_path / "inside-the-container"
     inside.symlink_to(store(site))
-    converge(site, {"name": "sql", "src": site.artifact("sql")}, lora_adapters_server_store=str(inside))
+    converge(site, {"name": "sql", "src": site.artifact("sql")}, lora_server_store=str(inside))
     (version,) = versions(site)
     assert site.server.served() == {"sql": f"{inside}/sql/{Path(version).name}"}
     site.artifact("sql", "second")
     run = converge(
         site,
         {"name": "sql", "src": f"{site.artifacts}/sql"},
-        lora_adapters_server_store=str(inside),
-        lora_adapters_keep=0,
+        lora_server_store=str(inside),
+        lora_keep=0,
     )
     assert run[KEEP]["removed"] == []
-    run = converge(site, {"name": "sql", "path": site.server.served()["sql"]}, lora_adapters_keep=0)
+    run = converge(site, {"name": "sql", "path": site.server.served()["sql"]}, lora_keep=0)
     assert not run.of(KEEP) and version in versions(site), "what is declared by path is not the role's to remove"
 
 
@@ -76,7 +76,7 @@ def test_nothing_is_removed_while_a_server_of_the_same_node_is_silent(new_site: 
     adapter = {"name": "sql", "src": site.artifact("sql")}
     hosts = {"site": site.host, "other": other.host}
     # Nothing says that both read from one store: they are one node, this machine.
-    given = variables(site, (adapter,), {"lora_adapters_keep": 0, "lora_adapters_retries": 0})
+    given = variables(site, (adapter,), {"lora_keep": 0, "lora_retries": 0})
 
     def run_on_site() -> list[str]:
         run = run_playbook(ROLE, hosts, tmp_path / "shared", options=["--limit", "site"], variables=given)
@@ -112,9 +112,9 @@ def test_a_reboot_without_a_controller(new_site: NewSite, tmp_path: Path) -> Non
     site = new_site()
     boot, units = tmp_path / "etc" / "lora.env", tmp_path / "units"
     options = {
-        "lora_adapters_boot_file": str(boot),
-        "lora_adapters_boot_unit": "vllm.service",
-        "lora_adapters_boot_unit_directory": str(units),
+        "lora_boot_file": str(boot),
+        "lora_boot_unit": "vllm.service",
+        "lora_boot_unit_directory": str(units),
     }
     names = ["sql", "acme/tickets", "with space", "a=b,c", "$HOME `id` größe"]
     source = site.artifact("sql")
@@ -141,7 +141,7 @@ def test_a_name_that_cannot_be_an_argument(new_site: NewSite, tmp_path: Path) ->
     run = converge(
         site,
         {"name": "it's", "src": site.artifact("sql")},
-        lora_adapters_boot_file=str(tmp_path / "lora.env"),
+        lora_boot_file=str(tmp_path / "lora.env"),
         rc=2,
     )
     assert "cannot be put into arguments" in run.output
@@ -170,12 +170,12 @@ def test_an_offline_server_is_unreachable_before_anything_is_written(new_site: N
     site = new_site()
     source = site.artifact("sql")
     site.watched.kill()
-    run = converge(site, {"name": "sql", "src": source}, lora_adapters_retries=0, rc=4)
+    run = converge(site, {"name": "sql", "src": source}, lora_retries=0, rc=4)
     assert run.recap["site"]["unreachable"] == 1
     assert not store(site).exists()
     site.watched.restart()
     nobody = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
-    off = {**nobody, "lora_adapters_delegate_to": "localhost"}
+    off = {**nobody, "lora_delegate_to": "localhost"}
     given = variables(site, ({"name": "sql", "src": source},), {})
     run = run_playbook(ROLE, {"site": {**site.host, **off}}, tmp_path, variables=given, rc=4)
     assert run.of(STAGE)["site"].status == "unreachable", "a node that ssh does not reach is no bad artifact"
@@ -191,10 +191,10 @@ def test_the_gateway_switches_while_both_names_are_served(new_site: NewSite, tmp
   register: meanwhile
 - name: Point the gateway to the new name
   ansible.builtin.assert:
-    that: lora_adapters_declaration.served_names.sql in gateway_takes
+    that: lora_declaration.served_names.sql in gateway_takes
 """
     )
-    versioned = {"lora_adapters_versioned_names": True, "lora_adapters_switch_tasks": str(switch)}
+    versioned = {"lora_versioned_names": True, "lora_switch_tasks": str(switch)}
     adapter = {"name": "sql", "src": site.artifact("sql")}
     first = converge(site, adapter, **versioned)
     assert not first.of("Ask what is served meanwhile"), "there was no old name to switch from"
@@ -203,7 +203,7 @@ def test_the_gateway_switches_while_both_names_are_served(new_site: NewSite, tmp
 
     def switched(takes: list[str], rc: int) -> Run:
         play = {**site.host, "gateway_takes": takes}
-        given = variables(site, (adapter,), {**versioned, "lora_adapters_grace_period": 1})
+        given = variables(site, (adapter,), {**versioned, "lora_grace_period": 1})
         return run_playbook(ROLE, {"site": play}, tmp_path / f"takes-{len(takes)}", rc=rc, variables=given)
 
     refused = switched([], rc=2)

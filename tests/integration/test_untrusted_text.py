@@ -85,9 +85,9 @@ def test_role_takes_names_and_roots_for_data(new_site: NewSite, host: dict[str, 
     run = converge(
         site,
         {"name": "sql", "src": source},
-        lora_adapters_versioned_names=True,
-        lora_adapters_prune=True,
-        lora_adapters_grace_period=0,
+        lora_versioned_names=True,
+        lora_prune=True,
+        lora_grace_period=0,
         options=["--diff", "-vvvv"],
     )
     assert not ran.exists()

@@ -23,7 +23,7 @@ ROLES = Path(__file__).parents[2] / "roles"
 ADAPTERS = [{"name": "2024", "path": "/srv/a", "is_3d_lora_weight": False}]
 # Variable: its text, and what it means.
 GIVEN: dict[str, dict[str, tuple[str, Any]]] = {
-    "lora_adapters": {
+    "lora": {
         "adapters": ('[{"name":2024,"path":"/srv/a","is_3d_lora_weight":"no"}]', ADAPTERS),
         "store": ("/srv/l", "/srv/l"),
         "server_store": ("/adapters", "/adapters"),
@@ -92,13 +92,13 @@ def test_each_variable_of_each_role_as_text(tmp_path: Path, way: str) -> None:
         (tmp_path / "given.ini").write_text(f"[all:vars]\n{lines}\n")
         options = ["-i", "given.ini"]
     else:
-        survey = text if way == "survey" else {**dict.fromkeys(text, ""), "lora_adapters_adapters": "[]"}
+        survey = text if way == "survey" else {**dict.fromkeys(text, ""), "lora_adapters": "[]"}
     run = run_playbook(READ, {"site": IN_WORKER}, tmp_path, options=options, variables=survey)
     for role, given in GIVEN.items():
         spec = yaml.safe_load((ROLES / role / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"][
             "options"
         ]
-        assert {f"{role}_{name}" for name in given} == set(spec) - {"lora_adapters_api_key"}
+        assert {f"{role}_{name}" for name in given} == set(spec) - {"lora_api_key"}
         meant = {name: meant for name, (_written, meant) in given.items()}
         if way == "nothing in a survey":
             # Empty text stays only where any text would do.
@@ -118,7 +118,7 @@ def test_the_role_and_the_report_do_what_text_means(new_site: NewSite, tmp_path:
 
     def text(**given: str) -> dict[str, Any]:
         common = {"keep": "0", "prune": "no", "smoke": "yes", "boot_file": str(boot), "grace_period": "0"}
-        return {f"lora_adapters_{name}": value for name, value in {**common, **given}.items()}
+        return {f"lora_{name}": value for name, value in {**common, **given}.items()}
 
     converge(site, *adapters, **text(versioned_names="false"))
     (path,) = site.server.served().values()
@@ -135,9 +135,7 @@ def test_the_role_and_the_report_do_what_text_means(new_site: NewSite, tmp_path:
     assert refused["Read the variables of the role"].code == "invalid_request"
     assert site.asked == []
 
-    sites = {
-        "vllm": {"hosts": {"edge": {**IN_WORKER, "vllm_base_url": site.watched.url, "lora_adapters_adapters": []}}}
-    }
+    sites = {"vllm": {"hosts": {"edge": {**IN_WORKER, "vllm_base_url": site.watched.url, "lora_adapters": []}}}}
     (tmp_path / "sites.json").write_text(json.dumps(sites))
     site.watched.clear_log()
     printed = shell(
@@ -149,25 +147,25 @@ def test_the_role_and_the_report_do_what_text_means(new_site: NewSite, tmp_path:
     assert "1 sites: 0 in sync, 1 drifted" in " ".join(printed.split())
     assert "skipping: [edge]" in printed, "findings were not asked for"
     for given, sentence in {
-        "lora_adapters_max_fail_percentage=half": "lora_adapters_max_fail_percentage is 'half'; give a number.",
-        "lora_adapters_serial=few": "lora_adapters_serial is few; give the sizes of waves",
+        "lora_max_fail_percentage=half": "lora_max_fail_percentage is 'half'; give a number.",
+        "lora_serial=few": "lora_serial is few; give the sizes of waves",
     }.items():
         assert sentence in shell(f"! ansible-playbook -i sites.json sovereign.vllm.converge -e {given}", tmp_path)
-    shell("ansible-playbook -i sites.json sovereign.vllm.converge -e lora_adapters_serial=1,25%", tmp_path)
+    shell("ansible-playbook -i sites.json sovereign.vllm.converge -e lora_serial=1,25%", tmp_path)
 
 
 LOOP = """
 - name: Converge two servers of one node
   ansible.builtin.include_role:
-    name: sovereign.vllm.lora_adapters
+    name: sovereign.vllm.lora
   loop: "{{ servers }}"
   vars:
-    lora_adapters_base_url: "{{ item.url }}"
-    lora_adapters_api_key: "{{ item.key }}"
-    lora_adapters_store: "{{ item.store }}"
-    lora_adapters_boot_file: "{{ item.store }}.env"
-    lora_adapters_keep: 0
-    lora_adapters_adapters: [{name: "{{ item.name }}", src: "{{ item.src }}"}]
+    lora_base_url: "{{ item.url }}"
+    lora_api_key: "{{ item.key }}"
+    lora_store: "{{ item.store }}"
+    lora_boot_file: "{{ item.store }}.env"
+    lora_keep: 0
+    lora_adapters: [{name: "{{ item.name }}", src: "{{ item.src }}"}]
 """
 
 
@@ -205,16 +203,16 @@ def test_a_variable_that_cannot_be_resolved_asks_no_other_server(new_site: NewSi
         "vllm_reachable": True,
         "vllm_base_models": [{"id": "tiny", "root": None, "max_model_len": 1, "aliases": []}],
     }
-    url = {"vllm_base_url": "http://127.0.0.1:9", "vllm_lora_adapters": []}
+    url = {"vllm_base_url": "http://127.0.0.1:9", "vllm_served_adapters": []}
     hosts = {
-        "lora_adapters_base_url": {"lora_adapters_adapters": [], "lora_adapters_base_url": nowhere},
-        "vllm_base_url": {"lora_adapters_adapters": [], "vllm_base_url": nowhere},
-        "lora_adapters_adapters": {"lora_adapters_adapters": [{"name": "a", "path": f"/srv/{nowhere}"}], **seen, **url},
+        "lora_base_url": {"lora_adapters": [], "lora_base_url": nowhere},
+        "vllm_base_url": {"lora_adapters": [], "vllm_base_url": nowhere},
+        "lora_adapters": {"lora_adapters": [{"name": "a", "path": f"/srv/{nowhere}"}], **seen, **url},
     }
     sites = {"vllm": {"hosts": {name: {**IN_WORKER, **host} for name, host in hosts.items()}}}
     (tmp_path / "sites.json").write_text(json.dumps(sites))
     environment = {"VLLM_BASE_URL": other.watched.url}
-    for source, names in {"live": list(hosts), "inventory": ["lora_adapters_adapters"]}.items():
+    for source, names in {"live": list(hosts), "inventory": ["lora_adapters"]}.items():
         command = f"ansible-playbook -i sites.json sovereign.vllm.drift_audit -e drift_audit_source={source}"
         shell(command, tmp_path, rc=2, environment=environment)
         report = json.loads((tmp_path / "drift_report" / "drift.json").read_text())
@@ -225,7 +223,7 @@ def test_a_variable_that_cannot_be_resolved_asks_no_other_server(new_site: NewSi
             assert "undefined" in found[name]["reason"] and found[name]["reason"].endswith(
                 "; define the variables that it uses."
             )
-    site = {**IN_WORKER, **hosts["lora_adapters_base_url"]}
+    site = {**IN_WORKER, **hosts["lora_base_url"]}
     run = run_playbook(ROLE, {"site": site}, tmp_path / "role", rc=2, environment=environment)
     assert "'nowhere' is undefined" in run.output
     assert other.watched.log == []
@@ -235,12 +233,12 @@ def test_an_encrypted_key(new_site: NewSite, tmp_path: Path) -> None:
     site = new_site(api_key="sk-encrypted-7731")
     encrypted = VaultLib([("default", VaultSecret(b"hunter2"))]).encrypt("sk-encrypted-7731").decode()
     lines = "\n".join("  " + line for line in encrypted.splitlines())
-    (tmp_path / "key.yml").write_text(f"lora_adapters_api_key: !vault |\n{lines}\n")
+    (tmp_path / "key.yml").write_text(f"lora_api_key: !vault |\n{lines}\n")
     (tmp_path / "password").write_text("hunter2")
     given = {
-        "lora_adapters_base_url": site.watched.url,
-        "lora_adapters_store": str(store(site)),
-        "lora_adapters_adapters": [{"name": "sql", "src": site.artifact("sql")}],
+        "lora_base_url": site.watched.url,
+        "lora_store": str(store(site)),
+        "lora_adapters": [{"name": "sql", "src": site.artifact("sql")}],
     }
     options = ["-e", "@key.yml", "--vault-password-file", "password", "-vv"]
     run = run_playbook(ROLE, {"site": IN_WORKER}, tmp_path, options=options, variables=given)

@@ -33,7 +33,7 @@ def roll_out(
     directory: Path, sites: Mapping[str, Mapping[str, Any]], strategy: str = "linear", **variables: Any
 ) -> str:
     """Converge these hosts in this order, and return what was printed; strategy: the one that ansible.cfg names."""
-    everywhere = {"lora_adapters_retries": 0, "lora_adapters_grace_period": 0, "lora_adapters_timeout": 20}
+    everywhere = {"lora_retries": 0, "lora_grace_period": 0, "lora_timeout": 20}
     inventory = {"vllm": {"hosts": {name: {**IN_WORKER, **host} for name, host in sites.items()}, "vars": everywhere}}
     (directory / "sites.json").write_text(json.dumps(inventory))
     (directory / "given.json").write_text(json.dumps(variables))
@@ -46,8 +46,8 @@ def roll_out(
 
 
 def node(site: Site, **variables: Any) -> dict[str, Any]:
-    place = {"vllm_base_url": site.watched.url, "lora_adapters_store": f"{site.artifacts}/store"}
-    return {**place, "lora_adapters_boot_file": f"{site.artifacts}/etc/vllm/lora.env", **variables}
+    place = {"vllm_base_url": site.watched.url, "lora_store": f"{site.artifacts}/store"}
+    return {**place, "lora_boot_file": f"{site.artifacts}/etc/vllm/lora.env", **variables}
 
 
 def boot_file(site: Site) -> Path:
@@ -73,7 +73,7 @@ def test_a_wave_that_fails_gives_names_gateway_and_statistic_back(new_site: NewS
         {
             "name": "Tell the gateway",
             "ansible.builtin.copy": {
-                "content": "{{ lora_adapters_declaration.served_names | to_json }}",
+                "content": "{{ lora_declaration.served_names | to_json }}",
                 "dest": str(tmp_path / "gateway-of-{{ inventory_hostname }}"),
             },
         }
@@ -82,8 +82,8 @@ def test_a_wave_that_fails_gives_names_gateway_and_statistic_back(new_site: NewS
     declared = [{"name": name, "src": source, "is_3d_lora_weight": True} for name in ("sql", "more")]
     sites = {
         "away": {"vllm_base_url": "http://127.0.0.1:9"},
-        "ssh_down": {**node(ssh_down), **OVER_SSH, "lora_adapters_delegate_to": "localhost"},
-        "canary": node(canary, lora_adapters_smoke=False),
+        "ssh_down": {**node(ssh_down), **OVER_SSH, "lora_delegate_to": "localhost"},
+        "canary": node(canary, lora_smoke=False),
         "one": node(one),
         "broken": node(broken),
     }
@@ -91,11 +91,11 @@ def test_a_wave_that_fails_gives_names_gateway_and_statistic_back(new_site: NewS
         tmp_path,
         {"localhost": {}, **sites},
         strategy="free",  # sites of a wave would not wait for one another
-        lora_adapters_hosts="vllm:!localhost",
-        lora_adapters_adapters=declared,
-        lora_adapters_serial=[1, 2],
-        lora_adapters_versioned_names=True,
-        lora_adapters_switch_tasks=str(tmp_path / "switch.yml"),
+        lora_hosts="vllm:!localhost",
+        lora_adapters=declared,
+        lora_serial=[1, 2],
+        lora_versioned_names=True,
+        lora_switch_tasks=str(tmp_path / "switch.yml"),
     )
     # The first wave is not one that is away, and the inventory decides whether adapters are asked.
     served = canary.server.served()
@@ -116,7 +116,7 @@ def test_a_wave_that_fails_gives_names_gateway_and_statistic_back(new_site: NewS
     paths = [(write.path, write.body.get("lora_name")) for write in one.watched.writes]
     assert paths.index(("/v1/load_lora_adapter", old)) < paths.index(("/v1/unload_lora_adapter", new))
     assert json.loads((tmp_path / "gateway-of-one").read_text()) == {"sql": old}
-    statistic = json.loads(re.search(r"RUN: (\{.*\})", output).group(1))["lora_adapters_served_names"]
+    statistic = json.loads(re.search(r"RUN: (\{.*\})", output).group(1))["lora_served_names"]
     assert statistic["one"] == statistic["broken"] == {"sql": old}
     assert statistic["canary"]["sql"] == new
 
@@ -143,14 +143,14 @@ def test_each_site_says_why_it_failed_and_whether_it_is_back(
     output = roll_out(
         tmp_path,
         {
-            "stuck": node(stuck, lora_adapters_adapters=[{"name": "sql", "src": good}]),
-            "unread": node(unread, lora_adapters_adapters=[{"name": "sql", "src": good}]),
-            "refused": node(refused, lora_adapters_adapters=[{"name": "sql", "src": bad}]),
-            "keyed": node(keyed, lora_adapters_adapters=[], lora_adapters_api_key="{{ nowhere }}"),
+            "stuck": node(stuck, lora_adapters=[{"name": "sql", "src": good}]),
+            "unread": node(unread, lora_adapters=[{"name": "sql", "src": good}]),
+            "refused": node(refused, lora_adapters=[{"name": "sql", "src": bad}]),
+            "keyed": node(keyed, lora_adapters=[], lora_api_key="{{ nowhere }}"),
         },
         strategy="host_pinned",
-        lora_adapters_serial=4,
-        lora_adapters_max_fail_percentage=100,
+        lora_serial=4,
+        lora_max_fail_percentage=100,
     )
     assert "Could not ask" in said(output, "stuck") and "EngineCore is gone" in said(output, "stuck")
     assert "The site could not be restored to what it served before. Check it by hand: " in said(output, "stuck")
@@ -180,8 +180,8 @@ def test_a_wave_in_which_nobody_is_left_ends_the_rollout(new_site: NewSite, tmp_
             "away": {"vllm_base_url": away.watched.url},
             "last": {"vllm_base_url": last.watched.url},
         },
-        lora_adapters_adapters=declared,
-        lora_adapters_serial=[2, 1],
+        lora_adapters=declared,
+        lora_serial=[2, 1],
     )
     assert list(lost.server.served()) == ["sql"], "it was lost after it had begun"
     assert not last.watched.writes

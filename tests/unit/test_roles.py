@@ -19,7 +19,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declarati
 PROJECT = Path(__file__).parents[2]
 ROLES = sorted(path.name for path in (PROJECT / "roles").iterdir())
 # A key stays where it is: what a task returns can be printed.
-SECRETS = {"lora_adapters_api_key"}
+SECRETS = {"lora_api_key"}
 FILES = [
     file
     for folder in ("roles", "playbooks", "extensions", "examples")
@@ -69,7 +69,7 @@ def test_tasks_read_typed_settings_alone(role: str) -> None:
     ]:
         # But for the name of a variable that is looked up in other hosts, or handed to the action.
         text = re.sub(
-            r"hostvars\[\w+\](?!\.lora_adapters_store)[.\w]*|'\w+' in hostvars|^ +\w+: \[.*\]$",
+            r"hostvars\[\w+\](?!\.lora_store)[.\w]*|'\w+' in hostvars|^ +\w+: \[.*\]$",
             "",
             file.read_text(),
             flags=re.MULTILINE,
@@ -90,7 +90,7 @@ def test_defaults_are_those_of_the_specification(role: str) -> None:
 
 
 def test_adapters_of_the_role_are_what_the_reader_reads() -> None:
-    documented = options("lora_adapters")["lora_adapters_adapters"]["options"]
+    documented = options("lora")["lora_adapters"]["options"]
     kept = ("type", "required", "default", "choices")
     read = {**ADAPTER_OPTIONS, **ARTIFACT_OPTIONS}
     assert {name: {key: spec[key] for key in kept if key in spec} for name, spec in documented.items()} == {

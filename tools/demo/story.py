@@ -160,7 +160,7 @@ class Story:
         inventory = yaml.safe_load((QUICKSTART / "inventory.yml").read_text())
         (site,) = inventory["vllm"]["hosts"].values()
         site["vllm_base_url"] = url
-        site["lora_adapters_adapters"] = [
+        site["lora_adapters"] = [
             {"name": name, "path": path} if path else {"name": name, "state": "absent"}
             for name, path in adapters.items()
         ]

@@ -75,7 +75,7 @@ CORRUPT = {
 def test_corrupt_cache_is_ignored(inventory: Inventory, server: StandIn) -> None:
     inventory.list()
     mistyped_list = json.loads(CacheFile(inventory).read())
-    mistyped_list["edge"]["variables"]["vllm_lora_adapters"] = [{"name": "sql"}]
+    mistyped_list["edge"]["variables"]["vllm_served_adapters"] = [{"name": "sql"}]
     for how, text in {**CORRUPT, "mistyped list": json.dumps(mistyped_list)}.items():
         CacheFile(inventory).write(text)
         server.clear_log()

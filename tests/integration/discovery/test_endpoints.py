@@ -37,12 +37,12 @@ def test_hosts_tell_what_their_servers_serve(
         "vllm_base_models": [
             {"id": "tiny", "root": "/models/tiny", "max_model_len": 256, "aliases": ["alias"]},
         ],
-        "vllm_lora_adapters": [
+        "vllm_served_adapters": [
             {"name": name, "root": root, "parent": "tiny"}
             for name, root in served(server.url).items()
             if name not in ("tiny", "alias", rehearsal)
         ],
-        "vllm_version": server.profile.version,
+        "vllm_server_version": server.profile.version,
         "vllm_stale": False,
         "vllm_ask_from": "controller",
     }

@@ -21,12 +21,12 @@ TASKS = """
   ansible.builtin.debug:
     msg:
       model: "{{ hostvars.edge.vllm_base_models[0].id }}"
-      adapters: "{{ hostvars.edge.vllm_lora_adapters | map(attribute='name') | list }}"
+      adapters: "{{ hostvars.edge.vllm_served_adapters | map(attribute='name') | list }}"
       all: "{{ hostvars.edge.vllm_base_models }}"
       composed: "{{ hostvars.edge.first_model }}"
       listed: "{{ hostvars.edge.every_name }}"
       joined: "{{ hostvars.edge.joined }}"
-      version: "{{ hostvars.edge.vllm_version }}"
+      version: "{{ hostvars.edge.vllm_server_version }}"
       error: "{{ hostvars.edge.vllm_error }}"
       templated: "{{ hostvars.edge.own }}"
       groups: "{{ groups.keys() | list }}"
@@ -52,12 +52,12 @@ def inventory(new_inventory: NewInventory, server: StandIn) -> Inventory:
         endpoints=[{"name": "edge", "base_url": server.url, "vars": {"own": "{{ 6 * 7 }}"}}],
         compose={
             "first_model": "vllm_base_models[0].id",
-            "every_name": "vllm_lora_adapters | map(attribute='name') | list",
+            "every_name": "vllm_served_adapters | map(attribute='name') | list",
             "joined": "vllm_base_models[0].id[:2] ~ vllm_base_models[0].id[2:]",
         },
         keyed_groups=[
             {"key": "vllm_base_models | map(attribute='id') | list", "prefix": "model"},
-            {"key": "vllm_version", "prefix": "release", "parent_group": "releases"},
+            {"key": "vllm_server_version", "prefix": "release", "parent_group": "releases"},
         ],
         groups={"named_so": "vllm_base_models[0].id is search('lookup')"},
         strict=True,
@@ -95,7 +95,7 @@ def test_refusals_are_data(new_inventory: NewInventory, server: StandIn, jinja: 
 
 def test_listing_is_json(inventory: Inventory, names: list[str], ran: Path) -> None:
     listing = inventory.list()
-    assert [adapter["name"] for adapter in listing["edge"]["vllm_lora_adapters"]] == names[1:]
+    assert [adapter["name"] for adapter in listing["edge"]["vllm_served_adapters"]] == names[1:]
     assert json.loads(listing.text)
     assert inventory.run("--graph").returncode == 0
     assert not ran.exists()

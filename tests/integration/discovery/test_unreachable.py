@@ -16,7 +16,7 @@ from tests.support.playbook import IN_WORKER, run_playbook
 from .cache_file import CACHE, list_after_a_day
 from .conftest import CLOSED, NewInventory, NewServer
 
-SEEN = ("vllm_base_models", "vllm_lora_adapters", "vllm_version", "vllm_observed_at")
+SEEN = ("vllm_base_models", "vllm_served_adapters", "vllm_server_version", "vllm_observed_at")
 
 
 def seen(listing: Listing, host: str = "edge") -> dict[str, Any]:
@@ -46,8 +46,8 @@ def test_never_seen(new_inventory: NewInventory) -> None:
         "vllm_base_url": CLOSED,
         "vllm_reachable": False,
         "vllm_base_models": [],
-        "vllm_lora_adapters": [],
-        "vllm_version": None,
+        "vllm_served_adapters": [],
+        "vllm_server_version": None,
         "vllm_observed_at": None,
         "vllm_stale": False,
         "vllm_ask_from": "controller",
@@ -77,7 +77,7 @@ def test_last_state_is_kept(new_server: NewServer, new_inventory: NewInventory, 
     inventory = new_inventory(endpoints=endpoints, timeout=3, **CACHE)
     before = inventory.list()
     for name, server in servers.items():
-        assert [adapter["name"] for adapter in before[name]["vllm_lora_adapters"]] == ["sql"], name
+        assert [adapter["name"] for adapter in before[name]["vllm_served_adapters"]] == ["sql"], name
         server.faults.add(UNUSABLE[name])
     for _twice in range(2):
         listing = list_after_a_day(inventory)
@@ -93,7 +93,7 @@ def test_last_state_is_kept(new_server: NewServer, new_inventory: NewInventory, 
     for name in servers:
         told = [after[name][variable] for variable in ("vllm_reachable", "vllm_stale", "vllm_error")]
         assert told == [True, False, None], name
-        assert after[name]["vllm_lora_adapters"] == [], name
+        assert after[name]["vllm_served_adapters"] == [], name
 
 
 @pytest.mark.parametrize(

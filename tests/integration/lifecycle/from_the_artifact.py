@@ -15,7 +15,7 @@ from tests.support.site import Site
 ROLE = """
 - name: role
   ansible.builtin.include_role:
-    name: sovereign.vllm.lora_adapters
+    name: sovereign.vllm.lora
 """
 STAGE, SERVE = "Stage the artifacts", "Serve the declared adapters"
 BOOT = "Write the boot file"
@@ -23,22 +23,22 @@ SMOKE, KEEP = "Ask each adapter for a token", "Remove the versions that no serve
 
 
 def converge(site: Site, *adapters: dict[str, Any], **how: Any) -> Run:
-    """Run the role on the site with these adapters; `lora_adapters_*` are its variables, the rest is for `run`."""
+    """Run the role on the site with these adapters; `lora_*` are its variables, the rest is for `run`."""
     return site.run(ROLE, variables=variables(site, adapters, how), **how)
 
 
 def variables(site: Site, adapters: tuple[dict[str, Any], ...], how: dict[str, Any]) -> dict[str, Any]:
-    own = {name: how.pop(name) for name in list(how) if name.startswith("lora_adapters_")}
+    own = {name: how.pop(name) for name in list(how) if name.startswith("lora_")}
     # The first token of a real server can take long, on a busy machine.
     connection = {
-        "lora_adapters_base_url": "{{ url }}",
-        "lora_adapters_retry_delay": 0.05,
-        "lora_adapters_timeout": 200,
+        "lora_base_url": "{{ url }}",
+        "lora_retry_delay": 0.05,
+        "lora_timeout": 200,
     }
     if site.server.api_key:
-        connection["lora_adapters_api_key"] = site.server.api_key
-    place = {"lora_adapters_store": str(store(site)), "lora_adapters_smoke": True}
-    return {"lora_adapters_adapters": list(adapters), **connection, **place, **own}
+        connection["lora_api_key"] = site.server.api_key
+    place = {"lora_store": str(store(site)), "lora_smoke": True}
+    return {"lora_adapters": list(adapters), **connection, **place, **own}
 
 
 def store(site: Site) -> Path:
@@ -95,20 +95,20 @@ class FromTheArtifact:
             ({"name": "sql", "src": source}, {"name": "tickets", "src": source}),
             site.artifacts / "etc/lora.env",
         )
-        audit = converge(site, *both, lora_adapters_boot_file=str(boot), options=["--check", "--diff"])
+        audit = converge(site, *both, lora_boot_file=str(boot), options=["--check", "--diff"])
         assert {STAGE, BOOT} <= set(changed(audit))
         assert [adapter["drift"] for adapter in audit[SERVE]["adapters"]] == ["path", "missing"]
         assert {request.split()[0] for request in site.asked} == {"GET"}
         assert everything(site.artifacts) == before
         assert site.server.served() == {"sql": old}
 
-        run = converge(site, {"name": "sql", "src": source}, lora_adapters_keep=0)
+        run = converge(site, {"name": "sql", "src": source}, lora_keep=0)
         new = site.server.served()["sql"]
         assert new == audit[SERVE]["adapters"][0]["path"] == run[SERVE]["adapters"][0]["path"] != old
         assert site.server.complete("sql") != said
         assert versions(site) == sorted([old, new]), "what was listed a moment ago stays"
 
-        later = converge(site, {"name": "sql", "src": source}, lora_adapters_keep=0)
+        later = converge(site, {"name": "sql", "src": source}, lora_keep=0)
         assert later[KEEP]["removed"] == [old]
         assert versions(site) == [new]
         assert site.server.complete("sql")
@@ -129,7 +129,7 @@ class FromTheArtifact:
 
     def test_what_vllm_could_not_serve_does_not_reach_it(self, site: Site) -> None:
         source = site.artifact("large", "rank64")
-        run = converge(site, {"name": "large", "src": source}, lora_adapters_max_rank=16, rc=2)
+        run = converge(site, {"name": "large", "src": source}, lora_max_rank=16, rc=2)
         assert "sets the rank 64" in run.output
         assert not store(site).exists()
         assert site.server.served() == {}
@@ -156,7 +156,7 @@ class FromTheArtifact:
         assert changed(converge(site, *adapters)) == []
 
     def test_a_new_name_for_a_new_artifact(self, site: Site) -> None:
-        versioned = {"lora_adapters_versioned_names": True, "lora_adapters_grace_period": 0}
+        versioned = {"lora_versioned_names": True, "lora_grace_period": 0}
         source = site.artifact("sql", "first")
         site.server.load("stranger", site.artifact("stranger", "second"))
         converge(site, {"name": "sql", "src": source}, **versioned)
@@ -181,5 +181,5 @@ class FromTheArtifact:
         source = site.artifact("sql", "first")
         converge(site, {"name": "sql", "src": source}, {"name": "tickets", "src": source})
         site.server.load("stranger", site.artifact("stranger", "second"))
-        converge(site, {"name": "sql", "src": source}, {"name": "tickets", "state": "absent"}, lora_adapters_prune=True)
+        converge(site, {"name": "sql", "src": source}, {"name": "tickets", "state": "absent"}, lora_prune=True)
         assert sorted(site.server.served()) == ["sql"]

@@ -15,7 +15,7 @@ lora_store_hosts = pytest.importorskip(
 
 
 def server(port: int = 8000, **variables: Any) -> dict[str, Any]:
-    return {"lora_adapters_base_url": f"http://127.0.0.1:{port}", **variables}
+    return {"lora_base_url": f"http://127.0.0.1:{port}", **variables}
 
 
 class Broken(Mapping):
@@ -47,8 +47,8 @@ SAME = {
     "controller": ({"ansible_connection": "local"}, {"ansible_host": "127.0.0.1"}),
     "server": ({"vllm_base_url": "http://edge:1"}, {"vllm_base_url": "http://edge:2/v1"}),
     "server and address": ({"vllm_base_url": "http://edge:1"}, {"ansible_host": "edge"}),
-    "named by it": ({"lora_adapters_store_hosts": ["a", "b"]}, {}),
-    "named by the other": ({}, {"lora_adapters_store_hosts": ["a", "b"]}),
+    "named by it": ({"lora_store_hosts": ["a", "b"]}, {}),
+    "named by the other": ({}, {"lora_store_hosts": ["a", "b"]}),
     "ports of ssh": ({"ansible_host": "nat", "ansible_port": 1}, {"ansible_host": "nat", "ansible_port": 2}),
 }
 
@@ -74,7 +74,7 @@ def test_a_host_of_another_node_is_not(one: dict, other: dict) -> None:
 
 def test_sharing_goes_over_other_hosts() -> None:
     hostvars = {
-        "a": server(1, lora_adapters_store_hosts=["b"]),
+        "a": server(1, lora_store_hosts=["b"]),
         "b": server(2, ansible_host="edge"),
         "c": server(3, ansible_host="edge"),
     }
@@ -91,7 +91,7 @@ def test_only_servers_are_asked() -> None:
 def test_what_a_play_knows_comes_from_the_facts() -> None:
     def view(**told: Any) -> dict[str, Any]:
         told = {"connection": "ssh", "address": "edge", "base_url": "", "store_hosts": ["a"], **told}
-        return {"ansible_host": "edge", "lora_adapters_store_view": told}
+        return {"ansible_host": "edge", "lora_store_view": told}
 
     found = lora_store_hosts({"a": view(), "b": view(base_url="http://b")}, ["a", "b"], ["a", "b"], ["a"])
     assert found["a"] == {"base_urls": {"a": "", "b": "http://b"}, "doubts": []}
@@ -106,7 +106,7 @@ def test_what_a_play_knows_comes_from_the_facts() -> None:
     [
         (Broken(), "The variables of b cannot be read"),
         (server(ansible_host="{{ missing }}"), "ansible_host is '{{ missing }}', which cannot be evaluated"),
-        (server(lora_adapters_store_hosts=["a", "typo"]), "lora_adapters_store_hosts names typo"),
+        (server(lora_store_hosts=["a", "typo"]), "lora_store_hosts names typo"),
     ],
     ids=["not resolved", "template", "unknown host"],
 )

@@ -8,7 +8,7 @@ import pytest
 
 wave_verdict = pytest.importorskip("ansible_collections.sovereign.vllm.plugins.filter.wave_verdict").wave_verdict
 
-FAILED = {"lora_adapters_failure": "It does not answer."}
+FAILED = {"lora_failure": "It does not answer."}
 HOSTVARS: dict[str, dict] = {"good": {}, "failed": FAILED, "lost": {}, "offline": FAILED}
 
 
