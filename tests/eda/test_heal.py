@@ -32,6 +32,7 @@ class Sites:
     lost: StandIn
     restarted: StandIn
     keyed: StandIn
+    pinned: StandIn
 
     def await_(self, condition, what: str) -> None:
         end = time.monotonic() + PATIENCE
@@ -45,7 +46,7 @@ class Sites:
 def sites(tmp_path_factory: pytest.TempPathFactory, artifacts: dict[str, Path]) -> Iterator[Sites]:
     directory = tmp_path_factory.mktemp("heal")
     adapters = [{"name": "sql", "path": str(artifacts["first"])}, {"name": "notes", "path": str(artifacts["second"])}]
-    with StandIn() as lost, StandIn() as restarted, StandIn(api_key=KEY) as keyed:
+    with StandIn() as lost, StandIn() as restarted, StandIn(api_key=KEY) as keyed, StandIn() as pinned:
         for server in (lost, restarted, keyed):
             server.load("sql", artifacts["first"])
             server.load("notes", artifacts["second"])
@@ -54,11 +55,12 @@ def sites(tmp_path_factory: pytest.TempPathFactory, artifacts: dict[str, Path]) 
             {"name": "lost", "base_url": lost.url},
             {"name": "restarted", "base_url": restarted.url},
             {"name": "keyed", "base_url": keyed.url, "api_key_env": "EDGE_KEY", "prune": True},
+            {"name": "pinned", "base_url": pinned.url, "requires": {"version": "<0.30"}},
             adapters=adapters,
         )
         variables = {"VLLM_DECLARATION_FILE": str(file), "VLLM_DRIFT_INTERVAL": str(INTERVAL)}
         with Rulebook("sovereign.vllm.heal", directory, variables, {"EDGE_KEY": KEY}) as rulebook:
-            sites = Sites(rulebook, lost, restarted, keyed)
+            sites = Sites(rulebook, lost, restarted, keyed, pinned)
             sites.await_(lambda: lost.log and restarted.log and keyed.log, "all to be asked")
             yield sites
 
@@ -108,3 +110,9 @@ def test_hostile_name_is_pruned_and_not_run_and_the_key_appears_nowhere(sites, t
     assert not trace.exists()
     assert "drifted" in sites.rulebook.log
     assert KEY not in sites.rulebook.log
+
+
+def test_another_server_than_required_is_told_and_not_healed(sites):
+    """All others have been healed by now."""
+    sites.await_(lambda: "Endpoint 'pinned' is another server than" in sites.rulebook.log, "the requirement to be told")
+    assert sites.pinned.writes == []
