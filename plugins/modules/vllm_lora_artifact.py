@@ -116,6 +116,7 @@ EXAMPLES = r"""
     max_rank: 32
   register: staged
 
+# The host has the variable vllm_base_url.
 - name: Serve the adapter
   sovereign.vllm.vllm_lora_adapters:
     adapters:
