@@ -19,8 +19,8 @@ from .conftest import NewSite
 
 pytestmark = pytest.mark.timeout(300)
 CONVERGE = "ansible-playbook -i sites.json sovereign.vllm.converge"
-# No node answers by ssh. The controller asks the server.
-ENDPOINT = {"vllm_ask_from": "controller", "ansible_host": "nowhere.invalid"}
+# As from the inventory plugin. No node answers by ssh, and the controller asks the server.
+ENDPOINT = {"vllm_ask_from": "controller", "vllm_reachable": True, "ansible_host": "nowhere.invalid"}
 SHOWN = {"ANSIBLE_SHOW_CUSTOM_STATS": "1"}
 
 
