@@ -29,11 +29,18 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operati
     ServerOperation,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import is_loopback
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import ServerHost, asked_url, completed
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import (
+    HOST_OPTIONS,
+    ServerHost,
+    asked_url,
+    completed,
+)
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import option_error, plain
 
 # A module that runs on a host has no use for these.
 _OF_THE_ACTION = ("api_key_env", "ask_from", "server_of")
+# Options for which null means that the task does not set them.
+_NULLABLE = HOST_OPTIONS | {"server_of"}
 # A server that misses a key, or a client certificate.
 _OF_CREDENTIALS = ("unauthorized", "tls")
 
@@ -121,15 +128,15 @@ class WorkerAction(ActionBase):
     def _given_options(self) -> dict:
         """Return the options of the task and of module_defaults. Null is no option of a connection."""
         args = plain(self._task.args)
-        return {name: value for name, value in args.items() if value is not None or name not in SERVER_OPTIONS}
+        return {name: value for name, value in args.items() if value is not None or name not in _NULLABLE}
 
     def _server(self, given: dict, environment: dict, task_vars: dict) -> ServerHost:
         """Return the host whose server is asked: the one of the task, or the one that ``server_of`` names."""
-        own, name = task_vars.get("inventory_hostname"), given.get("server_of")
+        own = task_vars.get("inventory_hostname")
+        name = read_option("option server_of", given.get("server_of"), SERVER_OPTIONS["server_of"])
         if name is None or name == own:
             return ServerHost(str(own), task_vars, self._templar.template)
         hosts = task_vars["hostvars"]
-        name = read_option("option server_of", name, SERVER_OPTIONS["server_of"])
         if name not in hosts:
             raise invalid_option("server_of", f"names {quoted(name)}, which is no host of the inventory", "correct it")
         # Rendered as for that host, and without the variables of the play, as in `hostvars`. `hostvars` itself would hide an
