@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible.utils.unsafe_proxy import AnsibleUnsafe
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import (
     declare_all,
-    read_adapters,
-    without_artifacts,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import Observed
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import DRIFTS, Plan, plan, verdict_of
@@ -30,6 +29,12 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.requirements 
 )
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import failed_over_variable, not_declared
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import observed_from
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import (
+    Resolved,
+    artifacts_below,
+    resolved,
+    settings_of,
+)
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 
 try:
@@ -44,6 +49,7 @@ except ImportError:  # before ansible-core 2.19
 OPTIONS = {**PRUNE_OPTIONS, **REQUIRE_OPTIONS}
 #: The variables of a host with these options have this prefix.
 PREFIX = "lora_"
+_VARIABLES = {f"{PREFIX}{name}": spec for name, spec in OPTIONS.items()}
 _DECLARED = "lora_adapters"
 _SHOWN = ("vllm_base_url", "vllm_server_version", "vllm_observed_at")
 # The result of a module names no address.
@@ -53,23 +59,29 @@ _NO_ADDRESS = "the server"
 class NotObservedError(Exception):
     """The input is neither a host of the inventory nor the result of a module."""
 
+    def __str__(self) -> str:
+        return (
+            "the input is neither the variables of a host of the inventory sovereign.vllm.vllm nor the result of "
+            "sovereign.vllm.vllm_base_model_info"
+        )
 
-def compare(where: str, observed: Mapping, desired: object, options: Mapping, prefix: str = "") -> dict:
+
+def compare(observed: Mapping, declared: Resolved, options: Mapping, prefix: str = "") -> dict:
     """Return the result that ``vllm_lora_adapters`` would have in check mode, or the reason why it is not known.
 
-    :param where: the name of the declaration in messages.
     :param observed: the variables of a host of the inventory, or the result of ``vllm_base_model_info``, plain data.
-    :param desired: the declared adapters, plain data.
     :param options: has those of :data:`OPTIONS` that are given, under their names after the prefix, plain data.
-    :raises VllmError: ``invalid_request`` if the declaration or an option cannot be used.
+    :raises VllmError: ``invalid_request`` if an option cannot be used.
     :raises NotObservedError: if ``observed`` is something else.
     """
-    declared = declare_all(without_artifacts(where, read_adapters(where, desired)))
+    adapters = declare_all(declared.adapters)
     pruning, requirements = read_pruning(options, prefix), read_requirements(options, prefix)
     try:
-        seen = _observed(observed)
+        seen = observed_in(observed)
+        old = declared.superseded_globs([card.as_dict() for card in seen.adapters_of_users])
+        pruning = replace(pruning, prune_exclude=[*pruning.prune_exclude, *old])
         version = observed.get("vllm_server_version") or observed.get("version")
-        return _result(plan(declared, seen, pruning, requirements.differences(seen, version and str(version))))
+        return _result(plan(adapters, seen, pruning, requirements.differences(seen, version and str(version))))
     except VllmError as error:
         return no_result(error)
 
@@ -104,9 +116,11 @@ def no_result(error: VllmError) -> dict:
     }
 
 
-def _observed(given: Mapping) -> Observed:
+def observed_in(given: Mapping) -> Observed:
     """Return the list of models in the input.
 
+    :param given: what :func:`observation_in` returns.
+    :raises NotObservedError: if the input is no observation.
     :raises VllmError: the reason why the input has no list.
     """
     if "vllm_reachable" in given:
@@ -163,7 +177,7 @@ def observation_in(given: object) -> dict:
     return {name: plain(given[name]) for name in names if name in given}
 
 
-class _Host:
+class _Host(Mapping):
     """The variables of one host. Only a variable that is read is rendered, and only if it holds a template."""
 
     def __init__(self, hostvars: Mapping, name: str) -> None:
@@ -175,10 +189,13 @@ class _Host:
     def __contains__(self, variable: str) -> bool:
         return variable in self._raw
 
-    def names(self) -> list[str]:
-        return list(self._raw)
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._raw)
 
-    def get(self, variable: str) -> Any:
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    def get(self, variable: str, _default: object = None) -> Any:
         """Return the value as plain data, or None if the host does not have it.
 
         :raises VllmError: ``invalid_request`` if a template in it cannot be rendered.
@@ -199,6 +216,8 @@ class _Host:
                 raise ValueError("a variable in it is undefined")
         # In a dictionary, from which `plain` removes an omitted value.
         return plain({"value": value}).get("value")
+
+    __getitem__ = get
 
     def text(self, variable: str) -> str | None:
         """Return the value as text, or None if the host does not have it or it cannot be rendered."""
@@ -223,6 +242,10 @@ def _holds_template(value: object) -> bool:
 
 def _unresolved(variable: str, why: str) -> VllmError:
     return refused(f"{variable} cannot be resolved ({why})", "define the variables that it uses")
+
+
+def _unchanged(value: object) -> object:
+    return value
 
 
 def audited_sites(
@@ -259,7 +282,7 @@ def _site(name: str, host: _Host, result: str, findings: str, declared: str | No
 def _audited(host: _Host, result: str, declared: str | None, url: str | None) -> Any:
     variable = declared or _DECLARED
     if declared and declared not in host:
-        return not_declared(declared, host.names())
+        return not_declared(declared, list(host))
     error = host.get("vllm_error") if url is None else None
     if error:
         # The inventory knows why the host has no address. It was not asked.
@@ -267,9 +290,11 @@ def _audited(host: _Host, result: str, declared: str | None, url: str | None) ->
     if not declared:
         found = host.get(result)
         is_undeclared = variable not in host and failed_over_variable(variable, found)
-        return not_declared(variable, host.names()) if is_undeclared else found
-    options = {f"{PREFIX}{name}": host.get(f"{PREFIX}{name}") for name in OPTIONS}
+        return not_declared(variable, list(host)) if is_undeclared else found
+    settings = settings_of(host, _unchanged, _VARIABLES, declared)
+    options = {f"{PREFIX}{name}": settings.get(name) for name in OPTIONS}
+    adapters = resolved(settings, artifacts_below(host.text("playbook_dir") or "."), where=declared)
     try:
-        return compare(declared, host.observation(), host.get(declared), options, PREFIX)
+        return compare(host.observation(), adapters, options, PREFIX)
     except NotObservedError:
         raise refused("the inventory sovereign.vllm.vllm did not see this host", "add it to the inventory") from None
