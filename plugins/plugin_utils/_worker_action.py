@@ -1,10 +1,11 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The action of all modules that talk to a server. If the task runs on the controller, Ansible's worker does the work.
+"""The action of all modules that talk to a server. It completes the options by the variables of the host, and decides where
+the work is done.
 
-A module starts a Python process, which takes ten times as long as its request. If the task runs on another host, Ansible
-runs the module as usual, with the key of the controller's environment.
+If the controller is to ask, Ansible's worker does the work: a module starts a Python process, which takes ten times as long
+as its request. If the host is to ask, Ansible runs the module there as usual.
 """
 
 from __future__ import annotations
@@ -21,10 +22,19 @@ from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator, Va
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import RequiredError
 from ansible.plugins.action import ActionBase
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import read_option, refused
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure, invalid_option, quoted
 from ansible_collections.sovereign.vllm.plugins.module_utils._http.transport import REQUESTS_IMPORT_ERROR
-from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import ServerOperation
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import KEY_VARIABLE, key_in, option_error, plain
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import (
+    SERVER_OPTIONS,
+    ServerOperation,
+)
+from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import is_loopback
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import ServerHost, completed
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import option_error, plain
+
+# A module that runs on a host has no use for these.
+_OF_THE_ACTION = ("api_key_env", "ask_from", "server_of")
 
 
 def runs_in_worker(action: ActionBase, task_vars: dict) -> bool:
@@ -77,26 +87,81 @@ class WorkerAction(ActionBase):
         task_vars = task_vars or {}
         environment: dict = {}
         self._compute_environment_string(environment)
-        in_worker = runs_in_worker(self, task_vars)
         try:
-            args = {**self._key_of_site(environment, task_vars), **self._task.args}
+            given = self._given_options()
+            server = self._server(given, environment, task_vars)
+            options = completed(given, environment, server, self.operation.options)
+            in_worker = self._is_asked_by_controller(options) or runs_in_worker(self, task_vars)
             # As in a module, the keyword `environment` sets options and the variables of proxies and certificates.
             with _set(environment):
-                validation = ModuleArgumentSpecValidator(self.operation.argument_spec).validate(plain(args))
+                validation = ModuleArgumentSpecValidator(self.operation.argument_spec).validate(options)
                 self._refuse(validation, in_worker)
+                self._refuse_loopback(validation.validated_parameters.get("base_url"), in_worker, server, task_vars)
                 if in_worker:
                     done = self.operation.result(validation.validated_parameters, self._task.check_mode)
                     return {**result, **remove_values(done, validation._no_log_values)}
         except VllmError as error:
             return {**result, **failure(error), "failed": True}
-        return {**result, **self._run_module(args, environment, task_vars)}
+        return {**result, **self._run_module(options, environment, task_vars)}
 
-    def _key_of_site(self, environment: dict, task_vars: dict) -> dict:
-        """Return the option with the host's own key, if it has one and the task does not give one."""
-        variable = self._templar.template(task_vars.get(KEY_VARIABLE))
-        if not variable or "api_key" in self._task.args or "VLLM_API_KEY" in environment:
-            return {}
-        return {"api_key": key_in(variable)}
+    def _given_options(self) -> dict:
+        """Return the options of the task and of module_defaults. Null is no option of a connection."""
+        args = plain(self._task.args)
+        return {name: value for name, value in args.items() if value is not None or name not in SERVER_OPTIONS}
+
+    def _server(self, given: dict, environment: dict, task_vars: dict) -> ServerHost:
+        """Return the host whose server is asked: the one of the task, or the one that ``server_of`` names."""
+        own, name = task_vars.get("inventory_hostname"), given.get("server_of")
+        if name is None or name == own:
+            return ServerHost(str(own), task_vars, self._templar.template)
+        hosts = task_vars["hostvars"]
+        name = read_option("option server_of", name, SERVER_OPTIONS["server_of"])
+        if name not in hosts:
+            raise invalid_option("server_of", f"names {quoted(name)}, which is no host of the inventory", "correct it")
+        # Rendered as for that host, and without the variables of the play, as in `hostvars`. `hostvars` itself would hide an
+        # undefined variable before ansible-core 2.19.
+        variables = {**hosts.raw_get(name), "hostvars": hosts}
+        render = self._templar.copy_with_new_env(available_variables=variables).template
+        server = ServerHost(str(name), variables, render, is_of_task=False)
+        if "base_url" in given or "VLLM_BASE_URL" in environment:
+            raise invalid_option("server_of", "is given together with an address", "remove base_url and VLLM_BASE_URL")
+        return server
+
+    def _is_asked_by_controller(self, options: dict) -> bool:
+        """Return whether ``ask_from`` has the worker ask, whatever the connection, the user and the Python of the host."""
+        if options.get("ask_from") != "controller" or self._task.delegate_to:
+            return False
+        if not self._task.async_val:
+            return True
+        if self._connection.transport == "local":
+            return False
+        problem = (
+            f"is controller, but async starts the module on the host, by the connection {self._connection.transport}"
+        )
+        raise invalid_option("ask_from", problem, "remove async, or delegate the task to localhost")
+
+    def _refuse_loopback(self, url: str | None, in_worker: bool, server: ServerHost, task_vars: dict) -> None:
+        """Raise VllmError if another machine than the server's own would ask at a loopback address. It would ask the wrong
+        server."""
+        is_local = self._connection.transport == "local"
+        if self._task.delegate_to or (server.is_of_task and (is_local or not in_worker)):
+            return
+        if not url or not is_loopback(url):
+            return
+        if in_worker or is_local:
+            if server.is_controller(self._task.connection):
+                return
+            asker = "the controller"
+        else:
+            own = ServerHost(str(task_vars.get("inventory_hostname")), task_vars, self._templar.template)
+            if own.address == server.address:
+                return
+            asker = own.name
+        raise refused(
+            f"The server of {server.name} is at {url} as its node sees it, but {asker} would ask",
+            f"set vllm_base_url to an address that {asker} can reach, or ansible_connection to local if the server runs on "
+            "the controller",
+        )
 
     def _refuse(self, validation: ValidationResult, in_worker: bool) -> None:
         """Raise VllmError for options that the module would refuse. A missing option may be in the host's environment."""
@@ -104,7 +169,8 @@ class WorkerAction(ActionBase):
         if problems:
             raise option_error(self._task, problems[0])
 
-    def _run_module(self, args: dict, environment: dict, task_vars: dict) -> dict:
+    def _run_module(self, options: dict, environment: dict, task_vars: dict) -> dict:
+        args = {name: value for name, value in options.items() if name not in _OF_THE_ACTION}
         for option, spec in self.operation.options.items():
             variable = spec.get("env", "")
             if option not in args and variable not in environment and os.environ.get(variable):

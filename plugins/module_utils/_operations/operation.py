@@ -23,6 +23,10 @@ from .._vllm.endpoint import CONNECTION_OPTIONS, endpoint_of
 SERVER_OPTIONS: dict[str, dict] = {
     **CONNECTION_OPTIONS,
     "unreachable_as": {"type": "str", "choices": ["unreachable", "failed"], "default": "unreachable"},
+    # The action on the controller reads these. A module gets the key itself.
+    "api_key_env": {"type": "str", "no_log": False},
+    "ask_from": {"type": "str", "choices": ["controller", "host"], "default": "host"},
+    "server_of": {"type": "str"},
 }
 _MISSING_HINT = "install requests for this Python, or have a host that has it speak to the server with delegate_to"
 

@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from urllib.parse import urlsplit
 
-from .._errors import invalid_option, quoted
+from .._errors import VllmError, invalid_option, quoted
 
 _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f]")
 # Seconds. A longer time is a slip of the pen, and threads cannot wait much longer.
 _LONGEST = 24 * 3600
+_PORTS = {"http": 80, "https": 443}
 
 #: The options that describe a server, as in an argument spec; ``env`` names the variable of the environment that an option
 #: falls back to.
@@ -76,12 +77,7 @@ class Endpoint:
     def is_unencrypted_remote(self) -> bool:
         """True if requests, with the key, cross a network unencrypted."""
         url = urlsplit(self.base_url)
-        if url.scheme == "https" or url.hostname == "localhost":
-            return False
-        try:
-            return not ipaddress.ip_address(url.hostname or "").is_loopback
-        except ValueError:
-            return True
+        return url.scheme != "https" and not is_loopback_host(url.hostname or "")
 
 
 def endpoint_of(options: Mapping) -> Endpoint:
@@ -116,6 +112,45 @@ def _checked_url(url: str) -> str:
     if path.endswith("/v1"):
         path = path[: -len("/v1")].rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def is_same_server(url: str, other: str) -> bool:
+    """Return whether two addresses are spellings of one, which need no look into the name service to tell.
+
+    :raises VllmError: ``invalid_request`` when ``url`` cannot be used. If ``other`` cannot be used, they differ.
+    """
+    server = _server(url)
+    try:
+        return _server(other) == server
+    except VllmError:
+        return False
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether the address leads each machine to itself. An address that cannot be used does not."""
+    try:
+        return is_loopback_host(_server(url)[1])
+    except VllmError:
+        return False
+
+
+def is_loopback_host(host: str) -> bool:
+    """Return whether the name or the address of a host is the machine that uses it."""
+    # A short form such as 127.1 is no address for Python, but for the network.
+    if host == "localhost" or host.startswith("127."):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_unspecified
+
+
+def _server(url: str) -> tuple:
+    parts = urlsplit(_checked_url(url))
+    port = parts.port or _PORTS[parts.scheme]
+    return parts.scheme, (parts.hostname or "").rstrip("."), port, parts.path
 
 
 @dataclass(frozen=True)
