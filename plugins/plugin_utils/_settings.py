@@ -118,7 +118,7 @@ class SettingsReader:
         for variable in sources:
             if variable not in variables:
                 continue
-            value = _resolved(variable, variables[variable], render)
+            value = _resolved(variable, variables[variable], render, bool(spec.get("no_log")))
             if name == self.declaration:
                 # Null is a mistake here, and must not be read as an empty declaration.
                 return None if value is _OMITTED else read_adapters(variable, value)
@@ -129,15 +129,20 @@ class SettingsReader:
 
 
 _OMITTED = object()
+_BEFORE_TEMPLATE = " String: "
 
 
-def _resolved(variable: str, value: object, render: Callable[[object], object]) -> object:
+def _resolved(variable: str, value: object, render: Callable[[object], object], is_secret: bool) -> object:
     """Return the rendered value. A template that cannot be rendered is an error, never an unset variable."""
     try:
         # In a dictionary, from which `plain` removes an omitted value.
         return plain(render({"value": value})).get("value", _OMITTED)
     except Exception as error:
         # A template can raise anything.
+        reason = printable(error)
+        if is_secret:
+            # Before ansible-core 2.19, a message can end in the template, and the template can hold the secret.
+            reason = reason.partition(_BEFORE_TEMPLATE)[0]
         raise refused(
-            f"{variable} cannot be resolved ({printable(error).rstrip('.')})", "define the variables that it uses"
+            f"{variable} cannot be resolved ({reason.rstrip('.')})", "define the variables that it uses"
         ) from None

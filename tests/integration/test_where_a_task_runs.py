@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Inside the worker exactly where the task would run on the controller anyway; elsewhere the module, with its key.
+"""Inside the worker where the controller is to ask, or the task would run there anyway; elsewhere the module, with its key.
 
 A host that is local without more is in test_worker_and_module.py.
 """
@@ -18,6 +18,15 @@ from tests.stand_in import StandIn
 from tests.support.playbook import IN_WORKER, run_playbook
 
 KEY = "sk-40d1aa"
+# Nothing listens there for ssh.
+BEHIND_SSH = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+# No such Python, and no such user: the worker needs neither.
+OF_THE_NODE = {
+    **BEHIND_SSH,
+    "ansible_python_interpreter": "/opt/node/bin/python3",
+    "ansible_become": True,
+    "ansible_become_user": "vllm",
+}
 
 
 @pytest.fixture
@@ -47,10 +56,11 @@ def _run(directory: Path, task: dict, host: dict, url: str) -> str:
     ("task", "host"),
     [
         ({}, {"ansible_python_interpreter": "auto_silent"}),
-        ({"delegate_to": "localhost"}, {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}),
+        ({"delegate_to": "localhost"}, BEHIND_SSH),
         ({"become": True, "become_user": getpass.getuser()}, {}),
+        ({}, {**OF_THE_NODE, "vllm_ask_from": "controller"}),
     ],
-    ids=["discovered", "delegated", "becomes-nobody-else"],
+    ids=["discovered", "delegated", "becomes-nobody-else", "asked-from-the-controller"],
 )
 def test_in_the_worker(tmp_path: Path, task: dict, host: dict) -> None:
     with StandIn(api_key=KEY) as server:
@@ -73,8 +83,7 @@ def test_as_a_module_that_gets_the_key_of_the_controller(tmp_path: Path, bare_py
 
 def test_not_in_the_worker_for_a_host_behind_ssh(tmp_path: Path) -> None:
     with StandIn(api_key=KEY) as server:
-        behind_ssh = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
-        output = _run(tmp_path, {}, behind_ssh, server.url)
+        output = _run(tmp_path, {}, BEHIND_SSH, server.url)
         # Nothing listens there: the task is UNREACHABLE by ssh, and nobody asked the server in its stead.
         assert "unreachable=1" in output, output[-2000:]
         assert not server.log
