@@ -18,6 +18,7 @@ description:
 positional: desired
 extends_documentation_fragment:
   - sovereign.vllm._pruning
+  - sovereign.vllm._requirements
 options:
   _input:
     description: Variables of a host of the inventory P(sovereign.vllm.vllm#inventory), or the result of
@@ -78,8 +79,23 @@ _value:
       description: V(true) if the answer was no list of models, or if the server cannot meet the declaration.
       type: bool
       sample: false
+    verdict:
+      description: Verdict on the server, as RV(sovereign.vllm.vllm_lora_adapters#module:verdict).
+      type: str
+      choices: [drifted, unreachable, failed, undeclared, in_sync]
+      sample: drifted
+    plan_id:
+      description: Identity of the plan, for O(sovereign.vllm.vllm_lora_adapters#module:expect_plan). Null if nothing is known, or if
+        the input has no address.
+      type: str
+      sample: sha256:6f4d1ab5a0d5c4b8c9f1a63ae9de0c5f2c74f3b8dd0c4ffb7a1f4ff3d3b0a9e7
+    server:
+      description: One sentence for each part of O(requires) that the server does not meet.
+      type: list
+      elements: str
+      sample: []
     adapters:
-      description: One entry for each adapter that is declared or would be pruned, with the keys that
+      description: One entry for each adapter that is declared or served, with the keys that
         M(sovereign.vllm.vllm_lora_adapters) returns in check mode. Empty if nothing is known.
       type: list
       elements: dict
@@ -87,6 +103,8 @@ _value:
         - name: sql
           action: reload
           drift: path
+          declared: true
+          excluded: false
           path: /srv/adapters/sql/4f2a9c01d7be
           root: /srv/adapters/sql/4f2a9c01d7be
           parent: tiny
@@ -95,7 +113,7 @@ _value:
     summary:
       description: Number of adapters by drift.
       type: dict
-      sample: {none: 18, missing: 0, path: 1, base_model: 0, unexpected: 1}
+      sample: {none: 18, missing: 0, path: 1, base_model: 0, unexpected: 1, server: 0}
     msg:
       description: Reason why nothing is known, or an empty string.
       type: str
@@ -114,10 +132,18 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declarati
     without_artifacts,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import Observed
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import DRIFTS, Plan, plan
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import DRIFTS, Plan, plan, verdict_of
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.pruning import PRUNE_OPTIONS, read_pruning
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.results import entry_result, planned
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.results import (
+    entry_result,
+    planned,
+    verdict_result,
+)
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import CompleteError, VllmError
+from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.requirements import (
+    REQUIRE_OPTIONS,
+    read_requirements,
+)
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import observed_from
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 from jinja2 import Undefined
@@ -128,51 +154,76 @@ _NOT_OBSERVED = (
 )
 
 
+# The result of a module names no address.
+_NO_ADDRESS = "the server"
+#: As in an argument spec.
+OPTIONS = {**PRUNE_OPTIONS, **REQUIRE_OPTIONS}
+
+
 class FilterModule:
     def filters(self) -> dict:
         return {"lora_drift": lora_drift}
 
 
-def lora_drift(observed: object, desired: object, **pruning: object) -> dict:
+def lora_drift(observed: object, desired: object, **options: object) -> dict:
     """Return the result that the module would have in check mode, or the reason why it is not known."""
     # Before ansible-core 2.19, Ansible also calls a filter with an undefined value.
     if isinstance(desired, Undefined):
         raise _refusal("no adapters are declared; give a list, an empty one if the server is to serve none")
-    unknown = [option for option in pruning if option not in PRUNE_OPTIONS]
+    unknown = [option for option in options if option not in OPTIONS]
     if unknown:
-        raise _refusal(f"it has no option {unknown[0]}; use {', '.join(PRUNE_OPTIONS)}")
+        raise _refusal(f"it has no option {unknown[0]}; use {', '.join(OPTIONS)}")
     try:
-        return drift_from("the declaration", observed, desired, pruning)
+        # The pure layer is slow with the lazy containers of ansible-core 2.19, and does not know omitted values.
+        return wrap_var(drift_from("the declaration", observed, plain(desired), plain(options)))
     except VllmError as error:
         raise _refusal(error.message) from None
 
 
-def drift_from(where: str, observed: object, desired: object, pruning: Mapping) -> dict:
-    """Return the same for other filters.
+def drift_from(where: str, observed: object, desired: object, options: Mapping) -> dict:
+    """Return the same for other filters, not yet marked as untrusted.
 
     :param where: the name of the declaration in messages.
-    :raises VllmError: ``invalid_request`` if the declaration cannot be used.
+    :param desired: plain data.
+    :param options: those of :data:`OPTIONS` that are given, plain data.
+    :raises VllmError: ``invalid_request`` if the declaration or an option cannot be used.
     """
-    # The pure layer is slow with the lazy containers of ansible-core 2.19, and does not know omitted values.
-    declared = declare_all(without_artifacts(where, read_adapters(where, plain(desired))))
-    options = read_pruning(plain(pruning))
+    declared = declare_all(without_artifacts(where, read_adapters(where, desired)))
+    pruning, requirements = read_pruning(options), read_requirements(options)
     try:
-        result = _result(plan(declared, _observed(observed), options))
+        seen = _observed(observed)
+        differences = requirements.differences(seen, _version_in(observed))
+        return _result(plan(declared, seen, pruning, differences))
     except VllmError as error:
-        result = _result(None, error)
-    return wrap_var(result)
+        return _no_result(error)
 
 
-def _result(decided: Plan | None, error: VllmError | None = None) -> dict:
-    after = planned(decided) if decided else {}
+def _result(decided: Plan) -> dict:
+    after, verdict = planned(decided), verdict_result(decided)
     return {
-        "changed": decided is not None and decided.changed,
-        "unreachable": error is not None and error.is_unreachable,
-        "failed": error is not None and not error.is_unreachable,
-        "adapters": [entry_result(entry, after[entry.name]) for entry in decided.entries] if decided else [],
-        "summary": decided.summary if decided else dict.fromkeys(DRIFTS, 0),
-        "msg": error.message if error else "",
-        "error": error.as_dict() if error else None,
+        "changed": decided.changed,
+        "unreachable": False,
+        "failed": False,
+        **verdict,
+        "plan_id": None if decided.observed.url == _NO_ADDRESS else verdict["plan_id"],
+        "adapters": [entry_result(entry, after[entry.name]) for entry in decided.entries],
+        "msg": "",
+        "error": None,
+    }
+
+
+def _no_result(error: VllmError) -> dict:
+    return {
+        "changed": False,
+        "unreachable": error.is_unreachable,
+        "failed": not error.is_unreachable,
+        "verdict": verdict_of(error.code),
+        "plan_id": None,
+        "server": [],
+        "adapters": [],
+        "summary": dict.fromkeys(DRIFTS, 0),
+        "msg": error.message,
+        "error": error.as_dict(),
     }
 
 
@@ -186,7 +237,7 @@ def _observed(given: object) -> Observed:
         url, lists = given.get("vllm_base_url"), ("vllm_base_models", "vllm_served_adapters")
     elif isinstance(given, Mapping):
         error, unseen = given.get("error"), bool(given.get("failed") or given.get("unreachable"))
-        url, lists = "the server", ("base_models", "adapters")
+        url, lists = _NO_ADDRESS, ("base_models", "adapters")
     else:
         raise _refusal(_NOT_OBSERVED)
     if unseen:
@@ -199,6 +250,11 @@ def _observed(given: object) -> Observed:
         # A list without a base model may not be complete.
         raise _refusal(_NOT_OBSERVED)
     return observed
+
+
+def _version_in(given: object) -> str | None:
+    version = given.get("vllm_version") or given.get("version") if isinstance(given, Mapping) else None
+    return None if version is None else str(version)
 
 
 def _reason(error: object, given: Mapping) -> VllmError:

@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - sovereign.vllm._attributes.actiongroup
   - sovereign.vllm._connection
   - sovereign.vllm._pruning
+  - sovereign.vllm._requirements
   - sovereign.vllm._connection.shared
   - sovereign.vllm._connection.write
 options:
@@ -64,6 +65,12 @@ options:
         type: str
         choices: [present, absent, reloaded]
         default: present
+  expect_plan:
+    description:
+      - The only plan to carry out, as RV(plan_id) of an audit. If the server or the declaration has changed since, the plan is
+        another one. Then the task fails with the code V(plan_changed) before anything is written, in check mode too.
+      - A plan is of one server. It depends on the models and adapters that the server lists, and on the decision for each adapter.
+    type: str
 notes:
   - Never change or remove a directory that a server lists as C(root), or listed a moment ago. When vLLM needs an evicted
     adapter, it reads the directory again, and crashes if the directory is gone.
@@ -98,11 +105,42 @@ EXAMPLES = r"""
   check_mode: true
   diff: true
   register: audit
+
+- name: Carry out the plan that the audit reported, and no other
+  sovereign.vllm.vllm_lora_adapters:
+    base_url: http://127.0.0.1:8000
+    adapters:
+      - name: sql
+        path: /srv/adapters/sql/4f2a9c01d7be
+    prune: true
+    expect_plan: "{{ audit.plan_id }}"
 """
 
 RETURN = r"""
+verdict:
+  description:
+    - Verdict on the server as the task found it.
+    - V(in_sync) if the server serves every declared adapter and no other, but for those in O(prune_exclude).
+    - V(undeclared) if the server also serves adapters that are not declared, and O(prune=false).
+    - V(drifted) if an adapter has a RV(adapters[].drift), or if the server does not meet O(requires).
+    - V(unreachable) if there was no usable HTTP answer. V(failed) if the server could not be compared for another reason.
+  returned: always, unless an option is refused before the module runs
+  type: str
+  choices: [drifted, unreachable, failed, undeclared, in_sync]
+  sample: in_sync
+plan_id:
+  description: Identity of the plan, for O(expect_plan).
+  returned: always, unless nothing could be tried or the server went away
+  type: str
+  sample: sha256:6f4d1ab5a0d5c4b8c9f1a63ae9de0c5f2c74f3b8dd0c4ffb7a1f4ff3d3b0a9e7
+server:
+  description: One sentence for each part of O(requires) that the server does not meet.
+  returned: always, unless nothing could be tried or the server went away
+  type: list
+  elements: str
+  sample: []
 adapters:
-  description: One entry for each adapter that is listed or pruned.
+  description: One entry for each adapter that is declared or served. A served adapter with the name of a base model has none.
   returned: always, unless nothing could be tried or the server went away
   type: list
   elements: dict
@@ -118,10 +156,19 @@ adapters:
       choices: [none, load, reload, replace, unload]
       sample: load
     drift:
-      description: The difference between the server and the declaration.
+      description: The difference between the server and the declaration. V(server) for each declared adapter if the server does not
+        meet O(requires).
       type: str
-      choices: [none, missing, path, base_model, unexpected]
+      choices: [none, missing, path, base_model, unexpected, server]
       sample: missing
+    declared:
+      description: V(true) if the adapter is declared.
+      type: bool
+      sample: true
+    excluded:
+      description: V(true) if the adapter is not declared and O(prune_exclude) has its name.
+      type: bool
+      sample: false
     path:
       description: Directory of the adapter after the task, normalised, or in check mode the predicted one. Null if the adapter
         is not served.
@@ -149,10 +196,10 @@ summary:
   description: Number of adapters by drift.
   returned: always, unless nothing could be tried or the server went away
   type: dict
-  sample: {none: 18, missing: 1, path: 1, base_model: 0, unexpected: 0}
+  sample: {none: 18, missing: 1, path: 1, base_model: 0, unexpected: 0, server: 0}
 version:
-  description: Version of the server. Null if a proxy hides the version, or if nothing has to change, since the module then does not
-    ask for the version.
+  description: Version of the server. Null if a proxy hides the version. The module asks for the version only if something has to
+    change or O(requires.version) is set, so it is null otherwise.
   returned: always, unless nothing could be tried or the server went away
   type: str
   sample: 0.32.0

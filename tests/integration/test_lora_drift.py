@@ -15,7 +15,7 @@ from tests.stand_in import Fault, StandIn, write_adapter
 from tests.support.inventory import Inventory
 from tests.support.playbook import IN_WORKER, Run, TaskResult, run_playbook
 
-KEYS = ("changed", "adapters", "summary")
+KEYS = ("changed", "verdict", "server", "adapters", "summary")
 SQL = {"name": "sql", "path": "/srv/sql"}
 Cases = Mapping[str, tuple[list[dict[str, Any]], dict[str, Any]]]  # adapters, and what is said of pruning
 
@@ -82,6 +82,13 @@ DECLARATIONS = {
     "prune": ([{"name": "sql", "path": SERVED}], {"prune": True}),
     "prune some": ([SQL], {"prune": True, "prune_exclude": ["tenant-*"]}),
     "prune within the limit": ([], {"prune": True, "prune_limit": 3}),
+    "undeclared": ([{"name": "sql", "path": SERVED}], {}),
+    "undeclared and excluded": ([{"name": "sql", "path": SERVED}], {"prune_exclude": ["[st]*"]}),
+    "required and met": ([], {"requires": {"base_models": [{"id": "alias"}]}}),
+    "required and not met": (
+        [SQL, SQL | {"name": "alias"}],
+        {"prune": True, "requires": {"base_models": [{"id": "huge", "root": "/models/huge"}]}},
+    ),
     "as the role takes them": (
         [
             {"name": "sql", "path": SERVED, "trained_for": "tiny"},
@@ -113,6 +120,7 @@ def test_same_as_the_module_in_check_mode(audit: Audit, tmp_path: Path) -> None:
         for told in both:
             assert {key: told[key] for key in KEYS} == {key: module[key] for key in KEYS}, case
             assert (told["unreachable"], told["failed"], told["msg"], told["error"]) == (False, False, "", None), case
+        assert [told["plan_id"] for told in both] == [module["plan_id"], None], "a result names no address"
 
 
 def test_what_the_module_refuses_is_told(audit: Audit) -> None:
@@ -122,6 +130,7 @@ def test_what_the_module_refuses_is_told(audit: Audit) -> None:
         for told in both:
             assert (told["error"]["code"], told["failed"], told["unreachable"]) == (code, True, False)
             assert (told["changed"], told["adapters"]) == (False, [])
+            assert (told["verdict"], told["plan_id"]) == (module["verdict"], None) == ("failed", None)
 
 
 UNSEEN = """
@@ -163,6 +172,7 @@ def test_nothing_is_planned_for_what_was_not_seen(audit: Audit) -> None:
         told = run[task].msg
         assert (told["unreachable"], told["failed"], told["changed"], told["adapters"]) == (True, False, False, [])
         assert set(told["summary"].values()) == {0}
+        assert told["verdict"] == "unreachable"
         assert told["error"]["code"] == "unreachable"
         assert "the connection was refused" in told["msg"]
     otherwise = run["of a task that failed otherwise"].msg
@@ -171,7 +181,24 @@ def test_nothing_is_planned_for_what_was_not_seen(audit: Audit) -> None:
     assert (by_ssh["unreachable"], by_ssh["changed"], by_ssh["msg"]) == (True, False, "No route.")
     told = run["of what was last seen"].msg
     assert (told["changed"], told["adapters"], told["failed"], told["unreachable"]) == (False, [], True, False)
-    assert (told["error"]["code"], told["msg"]) == ("unauthorized", "Refused.")
+    assert (told["error"]["code"], told["msg"], told["verdict"]) == ("unauthorized", "Refused.", "failed")
+
+
+def test_the_release_is_what_the_inventory_saw(audit: Audit) -> None:
+    """And not known where a result of a module does not tell it."""
+    template = "{{ edge | sovereign.vllm.lora_drift([], requires={'version': '>=0.32'}) }}"
+    tasks = f"""
+    - name: inventory
+      ansible.builtin.debug: {{msg: "{template.replace("edge", "hostvars['edge']")}"}}
+    - sovereign.vllm.vllm_base_model_info: {{base_url: "{{{{ url }}}}"}}
+      register: info
+    - name: result
+      ansible.builtin.debug: {{msg: "{template.replace("edge", "info")}"}}
+    """
+    run = audit.run(tasks)
+    assert (run["inventory"].msg["verdict"], run["inventory"].msg["server"]) == ("undeclared", [])
+    assert run["result"].msg["verdict"] == "drifted"
+    assert "the version of the server is not known" in run["result"].msg["server"][0]
 
 
 def test_a_fleet_in_one_template_without_a_request(audit: Audit, tmp_path: Path) -> None:
@@ -182,7 +209,14 @@ def test_a_fleet_in_one_template_without_a_request(audit: Audit, tmp_path: Path)
           | map('sovereign.vllm.lora_drift', adapters, prune=true))) }}"
     """
     run = audit.run(fleet, adapters=[{"name": "sql", "path": str(tmp_path / "sql")}])
-    assert run["fleet"].msg["edge"]["summary"] == {"none": 1, "missing": 0, "path": 0, "base_model": 0, "unexpected": 2}
+    assert run["fleet"].msg["edge"]["summary"] == {
+        "none": 1,
+        "missing": 0,
+        "path": 0,
+        "base_model": 0,
+        "unexpected": 2,
+        "server": 0,
+    }
     assert [request.path for request in audit.server.log] == ["/v1/models", "/version"]
 
 
@@ -226,6 +260,12 @@ MISTAKES = {
     "prune is a word": ("hostvars['edge'] | sovereign.vllm.lora_drift([], prune='perhaps')", "prune is 'perhaps'"),
     "limit is a word": ("hostvars['edge'] | sovereign.vllm.lora_drift([], prune_limit='few')", "prune_limit is 'few'"),
     "limit is negative": ("hostvars['edge'] | sovereign.vllm.lora_drift([], prune_limit=-1)", "must not be negative"),
+    "requires is a list": ("hostvars['edge'] | sovereign.vllm.lora_drift([], requires=['x'])", "requires is a list"),
+    "a release is mistyped": (
+        "hostvars['edge'] | sovereign.vllm.lora_drift([], requires={'version': '0.31+'})",
+        "version of requires is '0.31+'",
+    ),
+    "unknown option": ("hostvars['edge'] | sovereign.vllm.lora_drift([], pruned=true)", "it has no option pruned"),
     "another host": ("hostvars['localhost'] | sovereign.vllm.lora_drift([])", "neither the variables of a host"),
     "a string": ("'edge' | sovereign.vllm.lora_drift([])", "neither the variables of a host"),
     "error is a string": ("{'failed': false, 'error': 'x'} | sovereign.vllm.lora_drift([])", "neither"),

@@ -56,6 +56,8 @@ EXPECTED: dict[str, tuple[str, dict[str, Any]]] = {
                     "name": "b",
                     "action": "load",
                     "drift": "missing",
+                    "declared": True,
+                    "excluded": False,
                     **NOT_SERVED,
                     "before": None,
                     "error": {**NOT_FOUND, "msg": SENTENCE},
@@ -64,12 +66,17 @@ EXPECTED: dict[str, tuple[str, dict[str, Any]]] = {
                     "name": "sql",
                     "action": "unload",
                     "drift": "unexpected",
+                    "declared": False,
+                    "excluded": False,
                     **NOT_SERVED,
                     "before": BEFORE,
                     "error": None,
                 },
             ],
-            summary={"none": 0, "missing": 1, "path": 0, "base_model": 0, "unexpected": 1},
+            summary={"none": 0, "missing": 1, "path": 0, "base_model": 0, "unexpected": 1, "server": 0},
+            verdict="drifted",
+            plan_id="PLAN",
+            server=[],
             version="0.32.0",
             error=NOT_FOUND,
             msg=f"1 of 2 adapters failed: {SENTENCE}",
@@ -167,5 +174,6 @@ def replaced(value: Any, places: dict[str, str]) -> Any:
     if isinstance(value, list):
         return [replaced(inner, places) for inner in value]
     if isinstance(value, str):
+        value = re.sub("sha256:[0-9a-f]{64}", "PLAN", value)
         return re.sub("|".join(map(re.escape, places)), lambda found: places[found.group()], value)
     return value

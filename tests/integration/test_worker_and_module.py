@@ -81,4 +81,5 @@ def test_a_task_comes_out_alike_both_ways(new_site: NewSite, tmp_path: Path) -> 
     assert worker["mistyped"].code == worker["mischosen"].code == "invalid_request"
     assert worker["environment wins"].code == "unauthorized"
     assert worker["tried again"]["attempts"] == 1
-    assert [entry["name"] for entry in worker["pruned"]["adapters"]] == ["first"]
+    pruned = {entry["name"]: (entry["action"], entry["excluded"]) for entry in worker["pruned"]["adapters"]}
+    assert pruned == {"first": ("unload", False), "second": ("none", True)}

@@ -5,19 +5,33 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
-from .._errors import quoted, request_error
+from .._errors import UNREACHABLE_CODES, quoted, request_error
 from .models import REHEARSAL_SUFFIX, Card, DeclaredAdapter, Observed, normalised, shown_name
-from .pruning import NO_PRUNING, Pruning
+from .pruning import Pruning
 
-DRIFTS = ("none", "missing", "path", "base_model", "unexpected")
+DRIFTS = ("none", "missing", "path", "base_model", "unexpected", "server")
+#: The verdicts on a site, the worst first. A plan gives ``drifted``, ``undeclared`` or ``in_sync``.
+VERDICTS = ("drifted", "unreachable", "failed", "not_declared", "undeclared", "in_sync")
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+def verdict_of(code: str) -> str:
+    """Return the verdict on a site that could not be compared with its declaration, by the code of the error."""
+    return "unreachable" if code in UNREACHABLE_CODES else "failed"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """The decision for one adapter: it is served as ``before`` and is to be served as ``after``; None if not at all."""
+    """The decision for one adapter: it is served as ``before`` and is to be served as ``after``; None if not at all.
+
+    ``declared`` is False for an adapter that is only served; ``excluded`` is True if such an adapter may stay.
+    """
 
     name: str
     action: str
@@ -26,6 +40,13 @@ class Entry:
     after: Card | None
     is_3d_lora_weight: bool = False
     base_model: str | None = None
+    declared: bool = True
+    excluded: bool = False
+
+    @property
+    def is_left_alone(self) -> bool:
+        """True if the adapter is somebody else's: it may come and go."""
+        return not self.declared and self.action == "none"
 
     @property
     def path(self) -> str:
@@ -52,11 +73,47 @@ class Entry:
 
 @dataclass(frozen=True)
 class Plan:
-    """The decisions for one node; ``leftovers`` are the temporary names that an interrupted run left, to be removed."""
+    """The decisions for one node.
+
+    ``leftovers`` are the temporary names that an interrupted run left, to be removed. ``server`` has one sentence for each
+    requirement that the server does not meet. If there is one, nothing is to be done.
+    """
 
     observed: Observed
     entries: tuple[Entry, ...]
     leftovers: tuple[Card, ...] = ()
+    server: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """``drifted``, ``undeclared`` or ``in_sync``: every declared adapter is served and no other."""
+        if self.server or any(entry.drift != "none" for entry in self.entries):
+            return "drifted"
+        return "in_sync" if all(entry.declared or entry.excluded for entry in self.entries) else "undeclared"
+
+    @property
+    def plan_id(self) -> str:
+        """The identity of the plan: equal if the server, its list and the decisions are equal.
+
+        The order of the list and of the declaration, leftovers, the release and the strategy do not count.
+        """
+        observed = self.observed
+        meaning = {
+            "url": _address(observed.url),
+            "base_models": sorted(
+                [sorted(base.names), base.root or "", base.max_model_len] for base in observed.base_models
+            ),
+            "adapters": sorted(_shape(card) for card in observed.adapters_of_users),
+            "entries": sorted(_identity(entry) for entry in self.entries),
+            "requirements_met": not self.server,
+        }
+        canonical = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
+        return f"sha256:{hashlib.sha256(canonical.encode('ascii')).hexdigest()}"
+
+    @property
+    def managed(self) -> tuple[Entry, ...]:
+        """The entries that a run answers for."""
+        return tuple(entry for entry in self.entries if not entry.is_left_alone)
 
     @property
     def changed(self) -> bool:
@@ -86,17 +143,55 @@ class Plan:
 def plan(
     declared: Sequence[DeclaredAdapter],
     observed: Observed,
-    pruning: Pruning = NO_PRUNING,
+    pruning: Pruning | None = None,
+    server: Sequence[str] = (),
 ) -> Plan:
     """Decide what is to be done on the node.
 
     :param declared: each name once.
+    :param pruning: None if the declaration says nothing about other adapters, so that the plan has no entry for them.
+    :param server: one sentence for each requirement that the server does not meet.
     :raises VllmError: ``name_conflict`` or ``base_model_mismatch``, or as :meth:`Pruning.select`.
     """
+    if server:
+        return _nothing_to_do(declared, observed, pruning, server)
     entries = [_decide(adapter, observed) for adapter in declared]
     names = {adapter.name for adapter in declared}
-    entries += [Entry(card.name, "unload", "unexpected", card, None) for card in pruning.select(observed, names)]
-    return Plan(observed, tuple(entries), pruning.select_leftovers(observed, names))
+    if pruning:
+        others = _undeclared(observed, names)
+        to_prune = pruning.select(others, observed.url)
+        entries += [_prune(card) if card.name in to_prune else _leave(card, pruning) for card in others]
+    return Plan(observed, tuple(entries), (pruning or Pruning()).select_leftovers(observed, names))
+
+
+def _nothing_to_do(
+    declared: Sequence[DeclaredAdapter], observed: Observed, pruning: Pruning | None, server: Sequence[str]
+) -> Plan:
+    """Nothing is written to a server that is another one than required."""
+    entries = []
+    for adapter in declared:
+        card = observed.adapter(adapter.name)
+        entries.append(Entry(adapter.name, "none", "server", card, card, adapter.is_3d_lora_weight, adapter.base_model))
+    if pruning:
+        entries += [_leave(card, pruning) for card in _undeclared(observed, {adapter.name for adapter in declared})]
+    return Plan(observed, tuple(entries), (), tuple(server))
+
+
+def _undeclared(observed: Observed, declared: set[str]) -> list[Card]:
+    """A name that a base model has too is left out: the user did not load it."""
+    found: dict[str, Card] = {}
+    for card in observed.adapters_of_users:
+        if card.name not in declared and not observed.base_model(card.name):
+            found.setdefault(card.name, card)
+    return list(found.values())
+
+
+def _prune(card: Card) -> Entry:
+    return Entry(card.name, "unload", "unexpected", card, None, declared=False)
+
+
+def _leave(card: Card, pruning: Pruning) -> Entry:
+    return Entry(card.name, "none", "none", card, card, declared=False, excluded=pruning.excludes(card.name))
 
 
 def _decide(adapter: DeclaredAdapter, observed: Observed) -> Entry:
@@ -151,3 +246,27 @@ def _refuse_impossible(adapter: DeclaredAdapter, observed: Observed) -> None:
             f"option base_model is {quoted(adapter.base_model)}, but the node serves {served}",
             "name a base model that the node serves, or address another node",
         )
+
+
+def _shape(card: Card | None) -> list:
+    return [card.name, card.root, card.parent or ""] if card else []
+
+
+def _identity(entry: Entry) -> list:
+    """The parent of an adapter that is to be loaded depends on the order of the list, and is left out."""
+    decision = [entry.name, entry.action, entry.drift, entry.declared, entry.excluded]
+    return [*decision, _shape(entry.before), entry.path, entry.base_model or "", entry.is_3d_lora_weight]
+
+
+def _address(url: str) -> str:
+    """Return one spelling for all addresses of one server."""
+    try:
+        parts = urlsplit(url.rstrip("/"))
+    except ValueError:
+        return url
+    place = parts.netloc.lower()
+    port = _DEFAULT_PORTS.get(parts.scheme, "")
+    if port and place.endswith(port):
+        place = place[: -len(port)]
+    path = parts.path[: -len("/v1")] if parts.path.endswith("/v1") else parts.path
+    return f"{parts.scheme}://{place}{path.rstrip('/')}"

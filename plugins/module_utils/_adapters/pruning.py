@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -36,30 +36,29 @@ class Pruning:
         if self.prune_limit is not None and self.prune_limit < 0:
             raise invalid_option("prune_limit", "must not be negative", "give 0 or more, or leave it out for no limit")
 
-    def select(self, observed: Observed, declared: set[str]) -> list[Card]:
-        """Return the adapters to unload. A name that a base model has too is left alone: the user did not load it.
+    def select(self, undeclared: Sequence[Card], url: str) -> set[str]:
+        """Return the names of the adapters to unload.
 
-        :param declared: names of the adapters that stay or are decided by their declaration.
+        :param undeclared: the adapters that are served and not declared.
+        :param url: the address of the server, for the error.
         :raises VllmError: ``prune_limit`` if there are more than that.
         """
-        to_prune: dict[str, Card] = {}
-        for adapter in observed.adapters_of_users:
-            if adapter.name not in declared and self._may_go(adapter.name) and not observed.base_model(adapter.name):
-                to_prune.setdefault(adapter.name, adapter)
+        to_prune = [card.name for card in undeclared if self.prune and not self.excludes(card.name)]
         if self.prune_limit is not None and len(to_prune) > self.prune_limit:
-            raise self._above_limit(to_prune, observed.url)
-        return list(to_prune.values())
+            raise self._above_limit(to_prune, url)
+        return set(to_prune)
 
     def select_leftovers(self, observed: Observed, declared: set[str]) -> tuple[Card, ...]:
         """Return the temporary names to unload: those of declared adapters, and of those that may be pruned."""
         return tuple(
             left
             for left in observed.rehearsals
-            if shown_name(left.name) in declared or self._may_go(shown_name(left.name))
+            if shown_name(left.name) in declared or (self.prune and not self.excludes(shown_name(left.name)))
         )
 
-    def _may_go(self, name: str) -> bool:
-        return self.prune and not any(fnmatchcase(name, glob) for glob in self.prune_exclude)
+    def excludes(self, name: str) -> bool:
+        """Return True if the name may be served without a declaration."""
+        return any(fnmatchcase(name, glob) for glob in self.prune_exclude)
 
     def _above_limit(self, names: Iterable[str], url: str) -> VllmError:
         listed = [quoted(name) for name in names]
@@ -71,9 +70,6 @@ class Pruning:
             "prune",
             url,
         )
-
-
-NO_PRUNING = Pruning()
 
 
 def read_pruning(given: Mapping) -> Pruning:

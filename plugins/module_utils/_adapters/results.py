@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from .._errors import CompleteError, VllmError, printable, quoted
+from .._errors import CompleteError, VllmError, printable, quoted, request_error
 from .models import Card, Observed, normalised
 from .plan import Entry, Plan
 
@@ -68,12 +68,41 @@ def entry_result(entry: Entry, adapter: Card | None, failure: VllmError | None =
         "name": entry.name,
         "action": entry.action,
         "drift": entry.drift,
+        "declared": entry.declared,
+        "excluded": entry.excluded,
         "path": normalised(adapter.root) if adapter else None,
         "root": adapter.root if adapter else None,
         "parent": adapter.parent if adapter else None,
         "before": _place(entry.before) if entry.before else None,
         "error": dict(failure.as_dict(), msg=failure.message) if failure else None,
     }
+
+
+def verdict_result(plan: Plan) -> dict:
+    """Return the verdict on the site and what it rests on, as results show it."""
+    return {
+        "verdict": plan.verdict,
+        "plan_id": plan.plan_id,
+        "server": list(plan.server),
+        "summary": plan.summary,
+    }
+
+
+def plan_changed(plan: Plan) -> VllmError:
+    """Return the error of a plan that is another one than expected."""
+    steps = [f"{entry.action} {quoted(entry.name)}" for entry in plan.entries if entry.action != "none"]
+    steps = steps if len(steps) <= _SHOWN_STEPS else [*steps[:_SHOWN_STEPS], f"{len(steps) - _SHOWN_STEPS} more"]
+    now = ", ".join(steps) or ("write nothing, since the server differs" if plan.server else "write nothing")
+    return request_error(
+        "plan_changed",
+        "converge the adapters",
+        plan.observed.url,
+        f"the server or the declaration changed since this plan was made; it is {plan.plan_id} now: {now}",
+        "nothing was written; audit the site again, and approve the new plan",
+    )
+
+
+_SHOWN_STEPS = 10
 
 
 def _place(adapter: Card) -> dict:

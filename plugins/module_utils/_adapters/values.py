@@ -51,13 +51,20 @@ def typed(value: object, spec: Mapping) -> object:
 def read_option(name: str, value: object, spec: Mapping) -> object:
     """Return the value in the type that the option has, or None if nothing is given.
 
+    :param spec: the option as in an argument spec. The options in it (``options``) are read as well.
     :raises VllmError: ``invalid_request``, with a sentence that names the option.
     """
     try:
-        return typed(value, spec)
+        meant = typed(value, spec)
     except ValueError as error:
         problem, hint = error.args
         raise refused(f"{name} is {problem}", hint) from None
+    inner = spec.get("options")
+    if not inner or meant is None:
+        return meant
+    if isinstance(meant, list):
+        return [read_options(f"item {number} of {name}", item, inner) for number, item in enumerate(meant, 1)]
+    return read_options(name, meant, inner)
 
 
 def read_options(where: str, given: object, specs: Mapping) -> dict:

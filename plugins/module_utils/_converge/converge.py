@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .._adapters.models import Card, DeclaredAdapter, Observed, shown_name
 from .._adapters.plan import Entry, Plan, plan
-from .._adapters.pruning import NO_PRUNING, Pruning
-from .._adapters.results import diff, joined_failure, leftover_sentence, planned, served
+from .._adapters.pruning import Pruning
+from .._adapters.results import diff, joined_failure, leftover_sentence, plan_changed, planned, served
 from .._errors import VllmError, also_report, failure, quoted, request_error
 from .._http.client import Client
 from .._vllm.releases import cache_risk, load_in_place_sticks, require_load_in_place, require_loading, require_supported
+from .._vllm.requirements import NO_REQUIREMENTS, Requirements, server_differs
 from .steps import NOT_CONVERGED_HINT, load, restore_after, swap, swap_in_place, tidy, unload
 
 #: The options of the modules that converge, beside those of the connection and of the adapters.
@@ -48,7 +49,7 @@ def apply(plan: Plan, client: Client, reload_strategy: str) -> Applied:
 def _carry_out_all(plan: Plan, client: Client, reload_strategy: str, failures: dict[str, VllmError]) -> Observed:
     for leftover in plan.leftovers:
         tidy(client, leftover.name)
-    for entry in plan.entries:
+    for entry in plan.managed:
         try:
             _carry_out(entry, client, reload_strategy)
         except VllmError as error:
@@ -56,10 +57,10 @@ def _carry_out_all(plan: Plan, client: Client, reload_strategy: str, failures: d
             if error.is_unreachable:
                 _require_answer(client, error)
     observed = client.observe()
-    for entry in plan.entries:
+    for entry in plan.managed:
         if entry.name not in failures and not _is_in_effect(entry, observed):
             failures[entry.name] = _not_converged(entry, observed)
-    lost = [entry for entry in plan.entries if _is_lost(entry, observed)]
+    lost = [entry for entry in plan.managed if _is_lost(entry, observed)]
     for entry in lost:
         restore_after(failures[entry.name], client, entry)
     return client.observe() if lost else observed
@@ -124,6 +125,7 @@ class Converged:
     """The plan and the adapters that are served now, or would be in check mode; None stands for a name that is not served.
 
     ``version`` is None where the server was not asked for it, since nothing has to change, or did not name one.
+    ``refusal`` is the reason why nothing was written.
     """
 
     plan: Plan
@@ -133,17 +135,18 @@ class Converged:
     warnings: tuple[str, ...] = ()
     tidied: bool = False
     version: str | None = None
+    refusal: VllmError | None = None
 
     @property
     def changed(self) -> bool:
         """As planned; after a failure, True if anything was changed all the same. ``tidied``: rehearsals of killed runs are gone."""
         if self.failures:
-            return self.tidied or any(entry.before != self.after[entry.name] for entry in self.plan.entries)
+            return self.tidied or any(entry.before != self.after[entry.name] for entry in self.plan.managed)
         return self.tidied or any(entry.action != "none" for entry in self.plan.entries)
 
     def result(self) -> dict:
         """Return the part of a result that all modules have that converge."""
-        error = joined_failure(self.failures, len(self.plan.entries)) if self.failures else None
+        error = joined_failure(self.failures, len(self.plan.managed)) if self.failures else self.refusal
         warnings = [*self.warnings, *filter(None, [self.cache_risk])]
         return {
             **(failure(error) if error else {}),
@@ -160,17 +163,35 @@ def converge(
     declared: Sequence[DeclaredAdapter],
     reload_strategy: str,
     check_mode: bool,
-    pruning: Pruning = NO_PRUNING,
+    pruning: Pruning | None = None,
+    requirements: Requirements = NO_REQUIREMENTS,
+    expect_plan: str | None = None,
 ) -> Converged:
-    """Converge the node to the declared adapters. If nothing has to change, this costs one GET.
+    """Converge the node to the declared adapters. If nothing has to change, this costs one GET, and one more if the
+    requirements name a version.
 
-    :raises VllmError: when nothing could be tried, or when the server went away.
+    :param pruning: None if the declaration says nothing about other adapters.
+    :param expect_plan: the only plan to carry out, as ``Plan.plan_id``; None for any.
+    :raises VllmError: when nothing could be tried, or when the server went away; ``plan_changed`` if the plan is another one.
     """
-    decided = plan(declared, client.observe(), pruning)
+    observed = client.observe()
+    version = client.version() if requirements.version else None
+    decided = plan(declared, observed, pruning, requirements.differences(observed, version))
+    if expect_plan is not None and expect_plan != decided.plan_id:
+        raise plan_changed(decided)
+    unchanged = Converged(decided, planned(decided), version=version)
+    if decided.server:
+        refusal = server_differs(decided.server, observed.url)
+        return replace(unchanged, warnings=decided.server) if check_mode else replace(unchanged, refusal=refusal)
     if not decided.changed:
-        return Converged(decided, planned(decided))
+        return unchanged
+    return _converge(
+        client, decided, reload_strategy, check_mode, version if requirements.version else client.version()
+    )
+
+
+def _converge(client: Client, decided: Plan, reload_strategy: str, check_mode: bool, version: str | None) -> Converged:
     url = decided.observed.url
-    version = client.version()
     require_supported(version, url)
     if decided.loads:
         require_loading(version, decided.observed.rust_front_end, url)
@@ -197,7 +218,7 @@ def _warnings(decided: Plan, reload_strategy: str, version: str | None) -> tuple
 
 
 def _warnings_of_what_is_left(decided: Plan, observed: Observed) -> tuple[str, ...]:
-    names = {entry.name for entry in decided.entries} | set(decided.leftover_names)
+    names = {entry.name for entry in decided.managed} | set(decided.leftover_names)
     return tuple(
         f"A rehearsal of adapter {quoted(shown_name(left.name))} could not be unloaded; the next run tries again."
         for left in observed.rehearsals

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from operator import eq, ge, gt, le, lt, ne
 
 from .._errors import quoted, request_error
 
@@ -29,6 +31,65 @@ def parse_version(text: str | None) -> tuple[int, int, int] | None:
     if not found or (text or "").startswith("0.1.dev"):
         return None
     return int(found.group(1)), int(found.group(2)), int(found.group(3) or 0)
+
+
+# A release, and what makes it an earlier or a later build: 0.34.0rc1, 0.33.1.dev7+g0a1b2c3, 0.8.5.post1+cu128.
+_BUILD = re.compile(
+    r"(\d{1,9}(?:\.\d{1,9}){1,3})(?:(a|b|rc)(\d{1,9}))?(?:\.?(post)(\d{1,9}))?(?:\.?(dev)(\d{1,9}))?(?:\+.*)?\Z",
+    re.DOTALL,
+)
+_COMPARISON = re.compile(r"\s*(>=|<=|==|!=|>|<)\s*(\S+)\s*\Z")
+_OPERATORS: dict[str, Callable[[tuple, tuple], bool]] = {">=": ge, "<=": le, "==": eq, "!=": ne, ">": gt, "<": lt}
+# Where a build stands beside its release: before it, at it, after it.
+_STAGES = {"a": -3, "b": -2, "rc": -1, None: 0}
+
+
+def parse_comparisons(text: str) -> tuple[tuple[str, str], ...] | None:
+    """Return the operators and releases of a text like ``>=0.31,<0.34``, or None if it is no such text."""
+    found = [_COMPARISON.match(part) for part in text.split(",")]
+    pairs = [(match.group(1), match.group(2)) for match in found if match]
+    return tuple(pairs) if len(pairs) == len(found) and all(_BUILD.match(one) for _sign, one in pairs) else None
+
+
+def satisfies(version: str, comparisons: tuple[tuple[str, str], ...]) -> bool:
+    """Return whether a version meets all comparisons.
+
+    A candidate or development build comes before its release, and a post-release after it. As for Python packages, ``<0.34``
+    leaves out the candidates of 0.34, and ``>0.33`` the post-releases of 0.33.
+
+    :param version: one that :func:`parse_version` can read.
+    """
+    return all(_holds(_place_of(version), sign, _place_of(bound)) for sign, bound in comparisons)
+
+
+def _holds(place: tuple, sign: str, bound: tuple) -> bool:
+    (release, build), (limit, limit_build) = place, bound
+    if (
+        release == limit
+        and limit_build == _AT_RELEASE
+        and ((sign == "<" and build < limit_build) or (sign == ">" and build > limit_build))
+    ):
+        return False
+    return _OPERATORS[sign](place, bound)
+
+
+def _place_of(version: str) -> tuple[tuple[int, ...], tuple]:
+    """Return the release, and the build beside it, so that builds compare in the order in which they were made."""
+    match = _BUILD.match(version)
+    if not match:
+        # A distributor's own suffix: the release is meant.
+        return (*(parse_version(version) or (0, 0, 0)), 0), _AT_RELEASE
+    numbers = [int(number) for number in match.group(1).split(".")]
+    pre, pre_number, post, post_number, dev, dev_number = match.groups()[1:]
+    stage = -4 if dev and not pre and not post else _STAGES[pre]
+    after = int(post_number) + 1 if post else 0
+    build = (stage, int(pre_number or 0), after, int(dev_number) if dev else _NO_DEVELOPMENT)
+    return (*numbers, *[0] * (4 - len(numbers))), build
+
+
+# Above any number of a development build.
+_NO_DEVELOPMENT = 10**9
+_AT_RELEASE = (0, 0, 0, _NO_DEVELOPMENT)
 
 
 def require_supported(version: str | None, url: str) -> None:

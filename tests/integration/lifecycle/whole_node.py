@@ -32,7 +32,14 @@ class WholeNode:
         )
         assert site.asked == site.server.reading
         assert not run["converge"].changed
-        assert run["converge"]["summary"] == {"none": 3, "missing": 0, "path": 0, "base_model": 0, "unexpected": 0}
+        assert run["converge"]["summary"] == {
+            "none": 3,
+            "missing": 0,
+            "path": 0,
+            "base_model": 0,
+            "unexpected": 0,
+            "server": 0,
+        }
 
     def test_changes_cost_two_reads_the_release_and_the_writes(self, site: Site) -> None:
         for name in ("sql", "summaries", "stray"):
@@ -63,7 +70,14 @@ class WholeNode:
         }
         for result in (audit["converge"], run["converge"]):
             assert result.changed
-            assert result["summary"] == {"none": 1, "missing": 1, "path": 1, "base_model": 0, "unexpected": 1}
+            assert result["summary"] == {
+                "none": 1,
+                "missing": 1,
+                "path": 1,
+                "base_model": 0,
+                "unexpected": 1,
+                "server": 0,
+            }
             assert decided(result["adapters"]) == {
                 "sql": ("reload", "path"),
                 "summaries": ("none", "none"),

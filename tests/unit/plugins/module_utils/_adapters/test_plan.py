@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import (
     REHEARSAL_SUFFIX,
@@ -12,7 +14,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models im
     DeclaredAdapter,
     Observed,
 )
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import plan
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import DRIFTS, plan
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.pruning import Pruning
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 
@@ -123,11 +125,30 @@ class TestPrune:
     def test_what_is_served_but_not_declared(self, exclude: list, pruned: list) -> None:
         made = plan(self.declared, self.served, Pruning(True, prune_exclude=exclude))
         assert [entry.name for entry in made.entries if entry.action == "unload"] == pruned
-        assert made.summary == {"none": 1, "missing": 0, "path": 0, "base_model": 0, "unexpected": len(pruned)}
+        left = {entry.name: (entry.drift, entry.excluded) for entry in made.entries if entry.is_left_alone}
+        assert left == {name: ("none", True) for name in ("tenant-a", "Tenant-b") if name not in pruned}
+        assert made.summary == {**dict.fromkeys(DRIFTS, 0), "none": 1 + len(left), "unexpected": len(pruned)}
+        assert made.verdict == ("drifted" if pruned else "in_sync")
 
-    def test_nothing_without_being_told_to(self) -> None:
+    @pytest.mark.parametrize(
+        ("exclude", "verdict"), [([], "undeclared"), (["tenant-*"], "undeclared"), (["?enant-?"], "in_sync")]
+    )
+    def test_shows_others_and_leaves_them_without_being_told_to(self, exclude: list, verdict: str) -> None:
+        made = plan(self.declared, self.served, Pruning(prune_exclude=exclude))
+        assert made.verdict == verdict
+        assert [(entry.name, entry.declared) for entry in made.entries] == [
+            ("sql", True),
+            ("tenant-a", False),
+            ("Tenant-b", False),
+        ]
+        assert {entry.drift for entry in made.entries} == {entry.action for entry in made.entries} == {"none"}
+        assert [entry.name for entry in made.managed] == ["sql"]
+        assert [left.name for left in made.leftovers] == ["sql" + REHEARSAL_SUFFIX]
+
+    def test_a_declaration_of_one_adapter_says_nothing_about_others(self) -> None:
         made = plan(self.declared, self.served)
         assert [entry.name for entry in made.entries] == ["sql"]
+        assert made.verdict == "in_sync"
 
     def test_limit(self) -> None:
         assert plan(self.declared, self.served, Pruning(True, prune_limit=2)).changed
@@ -147,3 +168,71 @@ class TestPrune:
         assert [left.name for left in spared] == [own]
         assert plan(self.declared, self.served).changed
         assert not plan([DeclaredAdapter("tenant-a", "/t/a")], self.served).changed
+
+
+class TestServerThatDiffers:
+    """Nothing is written to a server that is another one than required, so that no entry has an action."""
+
+    server = ("The declaration requires another server.",)
+    served = observed(SQL, Card("old", "/a/old", "tiny"), Card("sql" + REHEARSAL_SUFFIX, "/a/new", "tiny"))
+
+    @pytest.mark.parametrize("prune", [True, False])
+    def test_nothing_is_to_be_done(self, prune: bool) -> None:
+        declared = [
+            DeclaredAdapter("sql", "/b/sql"),
+            DeclaredAdapter("new", "/a/new", base_model="not served"),
+            DeclaredAdapter("tiny", "/a/tiny"),
+        ]
+        made = plan(declared, self.served, Pruning(prune, prune_limit=0), self.server)
+        assert (made.verdict, made.changed, made.leftovers, made.server) == ("drifted", False, (), self.server)
+        assert [(entry.name, entry.action, entry.drift, entry.before == entry.after) for entry in made.entries] == [
+            ("sql", "none", "server", True),
+            ("new", "none", "server", True),
+            ("tiny", "none", "server", True),
+            ("old", "none", "none", True),
+        ]
+        assert made.summary == {**dict.fromkeys(DRIFTS, 0), "server": 3, "none": 1}
+
+    def test_an_empty_declaration_drifts_as_well(self) -> None:
+        assert plan([], observed(), Pruning(), self.server).verdict == "drifted"
+
+
+class TestIdentity:
+    declared = (DeclaredAdapter("sql", "/a/sql"), DeclaredAdapter("new", "/a/new"))
+
+    def test_is_of_the_same_server_however_it_is_written(self) -> None:
+        ids = {
+            plan(self.declared, replace(observed(SQL), url=url)).plan_id
+            for url in ("http://node:80", "http://NODE/", "http://node", "http://node/v1/", "http://node:80/v1")
+        }
+        assert len(ids) == 1
+        others = ("http://node:8000", "https://node", "http://node/a")
+        ids |= {plan(self.declared, replace(observed(SQL), url=url)).plan_id for url in others}
+        assert len(ids) == 4
+
+    @pytest.mark.parametrize(
+        ("declared", "seen", "pruning"),
+        [
+            (declared[:1], observed(SQL), Pruning()),
+            ((replace(declared[0], path="/b"), declared[1]), observed(SQL), Pruning()),
+            ((replace(declared[0], state="reloaded"), declared[1]), observed(SQL), Pruning()),
+            ((declared[0], replace(declared[1], is_3d_lora_weight=True)), observed(SQL), Pruning()),
+            ((declared[0], replace(declared[1], base_model="other")), observed(SQL), Pruning()),
+            (declared, observed(), Pruning()),
+            (declared, observed(SQL, Card("old", "/a/old", "tiny")), Pruning()),
+            (declared, observed(SQL, Card("old", "/a/old", "tiny")), Pruning(True)),
+            (declared, observed(SQL, Card("old", "/a/old", "tiny")), Pruning(True, ["old"])),
+            (declared, observed(Card("sql", "/a/sql", "other")), Pruning()),
+            (declared, replace(observed(SQL), base_models=(TINY,)), Pruning()),
+            (declared, replace(observed(SQL), base_models=(TINY, replace(OTHER, root="/models/new"))), Pruning()),
+        ],
+    )
+    def test_is_another_one_for_another_decision(self, declared: tuple, seen: Observed, pruning: Pruning) -> None:
+        made = plan(declared, seen, pruning).plan_id
+        assert made != plan(self.declared, observed(SQL), Pruning()).plan_id
+        assert made != plan(declared, seen, pruning, ("It differs.",)).plan_id
+
+    def test_leftovers_and_the_front_end_do_not_count(self) -> None:
+        seen = observed(SQL, Card("sql" + REHEARSAL_SUFFIX, "/a/new", "tiny"))
+        made = plan(self.declared, replace(seen, rust_front_end=True), Pruning())
+        assert made.plan_id == plan(self.declared, observed(SQL), Pruning()).plan_id

@@ -64,7 +64,11 @@ def carried_out(made: Plan) -> Observed:
 def test_what_was_carried_out_is_as_declared(declared: list, served: list, pruning: dict) -> None:
     first = plan(declared, observed(served), Pruning(**pruning))
     after = carried_out(first)
-    assert not plan(declared, after, Pruning(**pruning)).changed
+    second = plan(declared, after, Pruning(**pruning))
+    assert not second.changed
+    assert second.verdict in ("in_sync", "undeclared")
+    assert first.changed or second.plan_id == first.plan_id
+    assert second.verdict == "in_sync" or not pruning["prune"]
     assert first.changed == (set(after.adapters) != set(served))
     for adapter in declared:
         assert (after.adapter(adapter.name) is not None) == (adapter.state == "present")
@@ -80,7 +84,10 @@ def test_prune_takes_what_is_neither_declared_nor_excluded_and_nothing_else(
     excluded = {a.name for a in served if any(fnmatchcase(a.name, glob) for glob in pruning["prune_exclude"])}
     untouchable = names | excluded | {"tiny"}
     users = {adapter.name for adapter in served if not adapter.name.endswith(REHEARSAL_SUFFIX)}
-    pruned = {entry.name for entry in made.entries} - names
+    assert {entry.name for entry in made.entries if entry.declared} == names
+    assert {entry.name for entry in made.entries} == names | (users - {"tiny"})
+    assert {entry.name for entry in made.entries if entry.excluded} == (users & excluded) - names - {"tiny"}
+    pruned = {entry.name for entry in made.entries if not entry.declared and entry.action == "unload"}
     assert pruned == (users - untouchable if pruning["prune"] else set())
     # Whoever is named by a glob and by a declaration is declared.
     assert {entry.name for entry in made.entries} >= names
@@ -96,6 +103,7 @@ def test_order_does_not_matter(data: some.DataObject, declared: list, served: li
     )
     assert set(made.entries) == set(other.entries)
     assert set(made.leftovers) == set(other.leftovers)
+    assert (made.plan_id, made.verdict) == (other.plan_id, other.verdict)
     assert (made.changed, made.summary) == (other.changed, other.summary)
     assert set(carried_out(made).adapters) == set(carried_out(other).adapters)
 
@@ -105,7 +113,7 @@ def test_limit_refuses_all_or_changes_nothing_of_the_plan(
     declared: list, served: list, globs: list, limit: int
 ) -> None:
     made = plan(declared, observed(served), Pruning(True, globs))
-    if len(made.entries) - len(declared) <= limit:
+    if sum(entry.action == "unload" and not entry.declared for entry in made.entries) <= limit:
         assert plan(declared, observed(served), Pruning(True, globs, limit)) == made
     else:
         with pytest.raises(VllmError) as refused:

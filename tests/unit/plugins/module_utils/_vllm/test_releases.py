@@ -10,10 +10,13 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.answers impor
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.releases import (
     cache_risk,
     load_in_place_sticks,
+    parse_comparisons,
     parse_version,
     require_load_in_place,
     require_supported,
+    satisfies,
 )
+from packaging.specifiers import SpecifierSet
 
 
 @pytest.mark.parametrize(
@@ -92,3 +95,44 @@ def test_cache_risk(version: str, other_path: bool, same_path: bool) -> None:
 )
 def test_version_that_is_told(status: int, body: str, version: str) -> None:
     assert read_version(Answer("http://node/version", status, body)) == version
+
+
+VERSIONS = (
+    *("0.33.0", "0.33", "0.33.1", "0.34.0", "0.33.0+cu128", "0.10.1.1", "0.10.1", "0.33.0.post1", "0.33.0.post1+cpu"),
+    *(
+        "0.33.0.dev3",
+        "0.33.1.dev7+g0a1b2c3.d20260101",
+        "0.33.0rc1",
+        "0.33.0rc2.dev5+gabc",
+        "0.33.0a1",
+        "0.33.0.post1.dev2",
+    ),
+)
+
+
+@pytest.mark.parametrize("comparison", [">=", "<=", ">", "<", "==", "!="])
+def test_compared_like_versions_of_python_packages(comparison: str) -> None:
+    wrong = []
+    # Of strict comparisons with builds, versions of the library `packaging` differ.
+    builds = () if comparison in ("<", ">") else ("0.33.0rc1", "0.33.0.post1", "0.33.1.dev2")
+    for bound in ("0.33", "0.33.0", "0.10.1", *builds):
+        comparisons = parse_comparisons(f"{comparison} {bound}")
+        expected = SpecifierSet(f"{comparison}{bound}")
+        wrong += [
+            (version, comparison, bound)
+            for version in VERSIONS
+            if satisfies(version, comparisons) != expected.contains(version, prereleases=True)
+        ]
+    assert wrong == []
+
+
+def test_all_comparisons_count() -> None:
+    comparisons = parse_comparisons(">=0.31,<0.34 , !=0.32.0")
+    assert [
+        v for v in ("0.30.9", "0.31.0", "0.32.0", "0.33.1", "0.34.0rc1", "0.34.0") if satisfies(v, comparisons)
+    ] == [
+        "0.31.0",
+        "0.33.1",
+    ]
+    # A suffix that is no version of Python packages is a distributor's, and the release counts.
+    assert satisfies("0.33.0-rocm", comparisons)
