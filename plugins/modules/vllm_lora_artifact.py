@@ -118,7 +118,6 @@ EXAMPLES = r"""
 
 - name: Serve the adapter
   sovereign.vllm.vllm_lora_adapters:
-    base_url: http://127.0.0.1:8000
     adapters:
       - name: support-de
         path: "{{ staged.server_path }}"

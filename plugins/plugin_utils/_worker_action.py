@@ -18,9 +18,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible import constants as C
-from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator, ValidationResult
+from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
-from ansible.module_utils.errors import RequiredError
 from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import read_option, refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure, invalid_option, quoted
@@ -30,11 +29,13 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operati
     ServerOperation,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import is_loopback
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import ServerHost, completed
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import ServerHost, asked_url, completed
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import option_error, plain
 
 # A module that runs on a host has no use for these.
 _OF_THE_ACTION = ("api_key_env", "ask_from", "server_of")
+# A server that misses a key, or a client certificate.
+_OF_CREDENTIALS = ("unauthorized", "tls")
 
 
 def runs_in_worker(action: ActionBase, task_vars: dict) -> bool:
@@ -95,14 +96,21 @@ class WorkerAction(ActionBase):
             # As in a module, the keyword `environment` sets options and the variables of proxies and certificates.
             with _set(environment):
                 validation = ModuleArgumentSpecValidator(self.operation.argument_spec).validate(options)
-                self._refuse(validation, in_worker)
+                if validation.errors.errors:
+                    raise option_error(self._task, validation.errors.errors[0])
                 self._refuse_loopback(validation.validated_parameters.get("base_url"), in_worker, server, task_vars)
                 if in_worker:
                     done = self.operation.result(validation.validated_parameters, self._task.check_mode)
-                    return {**result, **remove_values(done, validation._no_log_values)}
+                    done = remove_values(done, validation._no_log_values)
+            if not in_worker:
+                done = self._run_module(options, environment, task_vars)
+            if (done.get("error") or {}).get("code") in _OF_CREDENTIALS and not server.is_at(
+                asked_url(given, environment)
+            ):
+                done["msg"] += f" The credentials of {server.name} were not sent, since this is not its vllm_base_url."
         except VllmError as error:
             return {**result, **failure(error), "failed": True}
-        return {**result, **self._run_module(options, environment, task_vars)}
+        return {**result, **done}
 
     def _given_options(self) -> dict:
         """Return the options of the task and of module_defaults. Null is no option of a connection."""
@@ -123,7 +131,7 @@ class WorkerAction(ActionBase):
         variables = {**hosts.raw_get(name), "hostvars": hosts}
         render = self._templar.copy_with_new_env(available_variables=variables).template
         server = ServerHost(str(name), variables, render, is_of_task=False)
-        if "base_url" in given or "VLLM_BASE_URL" in environment:
+        if asked_url(given, environment) is not None:
             raise invalid_option("server_of", "is given together with an address", "remove base_url and VLLM_BASE_URL")
         return server
 
@@ -157,17 +165,10 @@ class WorkerAction(ActionBase):
             if own.address == server.address:
                 return
             asker = own.name
-        raise refused(
-            f"The server of {server.name} is at {url} as its node sees it, but {asker} would ask",
-            f"set vllm_base_url to an address that {asker} can reach, or ansible_connection to local if the server runs on "
-            "the controller",
-        )
-
-    def _refuse(self, validation: ValidationResult, in_worker: bool) -> None:
-        """Raise VllmError for options that the module would refuse. A missing option may be in the host's environment."""
-        problems = [one for one in validation.errors.errors if in_worker or not isinstance(one, RequiredError)]
-        if problems:
-            raise option_error(self._task, problems[0])
+        advice = f"set vllm_base_url to an address that {asker} can reach"
+        if asker == "the controller":
+            advice += ", or ansible_connection to local if the server runs on the controller"
+        raise refused(f"The server of {server.name} is at {url} as its node sees it, but {asker} would ask", advice)
 
     def _run_module(self, options: dict, environment: dict, task_vars: dict) -> dict:
         args = {name: value for name, value in options.items() if name not in _OF_THE_ACTION}

@@ -63,7 +63,7 @@ def _tasks(entries: list[dict[str, Any]], defaults: Mapping[str, Any]) -> Iterat
             elif keyword.count(".") == 2 and not keyword.startswith("ansible.builtin."):
                 collection = f"group/{keyword.rpartition('.')[0]}."
                 shared = [values for group, values in inherited.items() if group.startswith(collection)]
-                yield Task(entry["name"], keyword, {**(shared[0] if shared else {}), **value})
+                yield Task(entry["name"], keyword, {**(shared[0] if shared else {}), **(value or {})})
 
 
 def _specification(option: Mapping[str, Any]) -> dict[str, Any]:
