@@ -38,21 +38,12 @@ options:
     default: drift_report_server
   declared:
     description:
-      - Name of the host variable with the declared adapters.
+      - Name of the host variable with the declared adapters, usually C(lora_adapters).
       - If set, O(result) is not used. The state of each site in the inventory is compared, and no site is asked.
+      - Each host is compared with its own C(lora_prune), C(lora_prune_exclude), C(lora_prune_limit) and C(lora_requires). They are the
+        options of M(sovereign.vllm.vllm_lora_adapters) without the prefix.
       - A site whose declaration cannot be used is V(failed), with the reason. The other sites are still compared.
     type: str
-  prune:
-    description: Whether to count adapters that are served but not declared as drift. Used with O(declared), for hosts without their own variable
-      C(drift_report_prune).
-    type: bool
-    default: true
-  prune_exclude:
-    description: Names that may be served without a declaration, as globs. Used with O(declared), for hosts without their own variable
-      C(drift_report_prune_exclude). If empty, the names in C(lora_prune_exclude) of each host.
-    type: list
-    elements: str
-    default: []
   awaited:
     description: Names of hosts that the audit reaches later, such as the next batches of a play with C(serial). The report leaves out those without
       a result. Not used with O(declared).
@@ -60,10 +51,16 @@ options:
     elements: str
     default: []
   fail_on:
-    description: Verdicts that RV(_value.failure) reports.
+    description: Verdicts that RV(_value.failure) reports. RV(_value.sites[].counts_as) decides.
     type: list
     elements: str
-    choices: [drifted, unreachable, failed, not_declared, in_sync]
+    choices: [drifted, unreachable, failed, not_declared, undeclared, in_sync]
+    default: []
+  waivers:
+    description: Differences that are accepted until a time, as C(drift_report_waivers) of the role P(sovereign.vllm.drift_report#role). The time is
+      compared with O(generated_at).
+    type: list
+    elements: dict
     default: []
 seealso:
   - plugin: sovereign.vllm.drift_lines
@@ -97,9 +94,10 @@ _value:
       type: str
       choices: [live, inventory]
     summary:
-      description: Number of sites, in all and by verdict.
+      description: Number of sites, in all and by verdict. C(waived) is the number of sites that count as another verdict, since differences are
+        waived.
       type: dict
-      sample: {sites: 3, drifted: 1, unreachable: 1, failed: 0, not_declared: 0, in_sync: 1}
+      sample: {sites: 3, drifted: 1, unreachable: 1, failed: 0, not_declared: 0, undeclared: 0, in_sync: 1, waived: 0}
     awaited:
       description: Names of the hosts that the report leaves out, since the audit reaches them later.
       type: list
@@ -129,21 +127,44 @@ _value:
           description: Version of the server, or null if neither the audit nor the inventory has it.
           type: str
         verdict:
-          description: Verdict of the audit.
+          description: Verdict of the audit, as RV(sovereign.vllm.vllm_lora_adapters#module:verdict), or V(not_declared).
           type: str
-          choices: [drifted, unreachable, failed, not_declared, in_sync]
+          choices: [drifted, unreachable, failed, not_declared, undeclared, in_sync]
+        counts_as:
+          description: The same verdict without the waived differences.
+          type: str
+          choices: [drifted, unreachable, failed, not_declared, undeclared, in_sync]
+        waived:
+          description: V(true) if C(counts_as) is another verdict than C(verdict).
+          type: bool
+        plan_id:
+          description: Identity of the plan, for O(sovereign.vllm.vllm_lora_adapters#module:expect_plan). Null if the site was not compared.
+          type: str
+        server:
+          description: One sentence for each requirement that the server does not meet.
+          type: list
+          elements: str
+        waiver:
+          description: The waiver of this difference of the server, with C(until), C(reason) and C(by), or null.
+          type: dict
         reason:
           description: Reason why the site is unreachable or was not audited, or the leftovers of an interrupted run. Otherwise an empty string.
           type: str
+        error:
+          description: The error of a site that was not compared, with C(code), C(http_status), C(detail), C(hint) and C(retryable), or null. C(code)
+            is V(task_failed) if Ansible itself failed the task.
+          type: dict
         last_seen:
           description: Time of the state in the inventory, or null if there is none. If C(source) is V(inventory), the verdict is about this time.
           type: str
         adapters:
           description:
             - The adapters that are declared for the site, or served and not declared, each with its C(name).
-            - C(verdict) is V(in_sync), V(missing), V(drifted) or V(unexpected). C(drift) is the value of M(sovereign.vllm.vllm_lora_adapters).
+            - C(verdict) is V(in_sync), V(missing), V(drifted), V(unexpected), V(undeclared) or V(excluded). C(drift) is the value of
+              M(sovereign.vllm.vllm_lora_adapters).
             - C(path) and C(parent) are the declared path and base model, or null if the adapter is not declared.
             - C(served) is the served adapter of this name, with C(path) and C(parent), or null.
+            - C(waiver) is the waiver of the difference, with C(until), C(reason) and C(by), or null.
           type: list
           elements: dict
         findings:
@@ -152,27 +173,18 @@ _value:
           elements: dict
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.module_utils.common.text.converters import to_text
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.sovereign.vllm.plugins.filter.lora_drift import drift_from
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import printable
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import (
-    VERDICTS,
-    failed_over_variable,
-    not_declared,
-    report,
-    text_of,
-)
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import VERDICTS
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._audited_hosts import audited_sites
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import report
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._waivers import read_waivers
 
-_INVENTORY_VARIABLES = ("vllm_base_url", "vllm_server_version", "vllm_observed_at")
-_DECLARED = "lora_adapters"
 _NAMES = {"type": "list", "elements": "str", "required": True}
 _VALIDATOR = ArgumentSpecValidator(
     {"sites": _NAMES, "awaited": _NAMES, "fail_on": dict(_NAMES, choices=list(VERDICTS))},
@@ -191,72 +203,19 @@ def drift_report(
     result: str = "drift_report_audit",
     findings: str = "drift_report_server",
     declared: str | None = None,
-    prune: bool = True,
-    prune_exclude: Sequence[str] = (),
     awaited: Sequence[str] = (),
     fail_on: Sequence[str] = (),
+    waivers: object = (),
 ) -> dict:
     """Return the report."""
     checked = _VALIDATOR.validate(plain({"sites": sites, "awaited": awaited, "fail_on": fail_on}))
     if checked.error_messages:
         raise AnsibleFilterError(f"sovereign.vllm.drift_report: {' '.join(checked.error_messages)}")
-    lists = checked.validated_parameters
-
-    def compared(declared: str, variables: Mapping) -> dict:
-        pruning = {
-            "prune": variables.get("drift_report_prune", prune),
-            "prune_exclude": variables.get(
-                "drift_report_prune_exclude", prune_exclude or variables.get("lora_prune_exclude", ())
-            ),
-        }
-        return drift_from(declared, variables, _declared(variables, declared), pruning)
-
-    def audited(variables: Mapping, url: str | None) -> Any:
-        if declared and declared not in variables:
-            return not_declared(declared, list(variables))
-        if url is None and variables.get("vllm_error"):
-            # The inventory knows why the host has no address. It was not asked.
-            return {"failed": True, "msg": variables["vllm_error"]["msg"]}
-        if declared:
-            return _or_failure(compared, declared, variables)
-        found = variables.get(result)
-        if _DECLARED not in variables and failed_over_variable(_DECLARED, found):
-            return not_declared(_DECLARED, list(variables))
-        return found
-
-    def site(name: str) -> dict:
-        variables = hostvars[name]
-        seen = {key: text_of(variables, key) for key in _INVENTORY_VARIABLES}
-        seen["vllm_base_url"] = seen["vllm_base_url"] or text_of(variables, "lora_base_url")
-        return {
-            "name": to_text(name),
-            "result": audited(variables, seen["vllm_base_url"]),
-            "variables": seen,
-            "server": variables.get(findings),
-        }
-
-    # With `declared`, no host is awaited: the inventory has the state of all hosts.
-    come = [] if declared else [name for name in lists["awaited"] if hostvars[name].get(result) is None]
+    lists, made = checked.validated_parameters, str(generated_at)
+    try:
+        in_force = read_waivers("waivers", plain(waivers), made)
+    except VllmError as error:
+        raise AnsibleFilterError(f"sovereign.vllm.drift_report: {error.message}") from None
+    rows, come = audited_sites(hostvars, lists["sites"], lists["awaited"], result, findings, declared)
     source = "inventory" if declared else "live"
-    rows = map(site, (name for name in lists["sites"] if name not in come))
-    return wrap_var(report(rows, to_text(generated_at), source, come, lists["fail_on"]))
-
-
-def _declared(variables: Mapping, name: str) -> object:
-    try:
-        value = plain(variables[name])
-    except Exception as error:
-        why = f"{name} cannot be resolved ({printable(error).rstrip('.')})"
-        raise refused(why, "define the variables that it uses") from None
-    # Before ansible-core 2.19, `hostvars` returns a template with an undefined variable unchanged.
-    if "{{" in str(value):
-        raise refused(f"{name} cannot be resolved (a variable in it is undefined)", "define the variables that it uses")
-    return value
-
-
-# A template in the variables of a host can raise anything. Only this host fails then.
-def _or_failure(compared: Callable[[str, Mapping], dict], declared: str, variables: Mapping) -> dict:
-    try:
-        return compared(declared, variables)
-    except Exception as error:
-        return {"failed": True, "msg": printable(error)}
+    return wrap_var(report(rows, made, source, come, lists["fail_on"], in_force))

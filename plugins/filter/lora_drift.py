@@ -122,42 +122,18 @@ _value:
       type: dict
 """
 
-from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import (
-    declare_all,
-    read_adapters,
-    without_artifacts,
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._audited_hosts import (
+    OPTIONS,
+    NotObservedError,
+    compare,
+    observation_in,
 )
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import Observed
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import DRIFTS, Plan, plan, verdict_of
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.pruning import PRUNE_OPTIONS, read_pruning
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.results import (
-    entry_result,
-    planned,
-    verdict_result,
-)
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import CompleteError, VllmError
-from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.requirements import (
-    REQUIRE_OPTIONS,
-    read_requirements,
-)
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import observed_from
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 from jinja2 import Undefined
-
-_NOT_OBSERVED = (
-    "the input is neither the variables of a host of the inventory sovereign.vllm.vllm nor the result of "
-    "sovereign.vllm.vllm_base_model_info"
-)
-
-
-# The result of a module names no address.
-_NO_ADDRESS = "the server"
-#: As in an argument spec.
-OPTIONS = {**PRUNE_OPTIONS, **REQUIRE_OPTIONS}
 
 
 class FilterModule:
@@ -175,100 +151,14 @@ def lora_drift(observed: object, desired: object, **options: object) -> dict:
         raise _refusal(f"it has no option {unknown[0]}; use {', '.join(OPTIONS)}")
     try:
         # The pure layer is slow with the lazy containers of ansible-core 2.19, and does not know omitted values.
-        return wrap_var(drift_from("the declaration", observed, plain(desired), plain(options)))
+        return wrap_var(compare("the declaration", observation_in(observed), plain(desired), plain(options)))
     except VllmError as error:
         raise _refusal(error.message) from None
-
-
-def drift_from(where: str, observed: object, desired: object, options: Mapping) -> dict:
-    """Return the same for other filters, not yet marked as untrusted.
-
-    :param where: the name of the declaration in messages.
-    :param desired: plain data.
-    :param options: those of :data:`OPTIONS` that are given, plain data.
-    :raises VllmError: ``invalid_request`` if the declaration or an option cannot be used.
-    """
-    declared = declare_all(without_artifacts(where, read_adapters(where, desired)))
-    pruning, requirements = read_pruning(options), read_requirements(options)
-    try:
-        seen = _observed(observed)
-        differences = requirements.differences(seen, _version_in(observed))
-        return _result(plan(declared, seen, pruning, differences))
-    except VllmError as error:
-        return _no_result(error)
-
-
-def _result(decided: Plan) -> dict:
-    after, verdict = planned(decided), verdict_result(decided)
-    return {
-        "changed": decided.changed,
-        "unreachable": False,
-        "failed": False,
-        **verdict,
-        "plan_id": None if decided.observed.url == _NO_ADDRESS else verdict["plan_id"],
-        "adapters": [entry_result(entry, after[entry.name]) for entry in decided.entries],
-        "msg": "",
-        "error": None,
-    }
-
-
-def _no_result(error: VllmError) -> dict:
-    return {
-        "changed": False,
-        "unreachable": error.is_unreachable,
-        "failed": not error.is_unreachable,
-        "verdict": verdict_of(error.code),
-        "plan_id": None,
-        "server": [],
-        "adapters": [],
-        "summary": dict.fromkeys(DRIFTS, 0),
-        "msg": error.message,
-        "error": error.as_dict(),
-    }
-
-
-def _observed(given: object) -> Observed:
-    """Return the list of models in the input.
-
-    :raises VllmError: the reason why the input has no list.
-    """
-    if isinstance(given, Mapping) and "vllm_reachable" in given:
-        error, unseen = given.get("vllm_error"), not given["vllm_reachable"]
-        url, lists = given.get("vllm_base_url"), ("vllm_base_models", "vllm_served_adapters")
-    elif isinstance(given, Mapping):
-        error, unseen = given.get("error"), bool(given.get("failed") or given.get("unreachable"))
-        url, lists = _NO_ADDRESS, ("base_models", "adapters")
-    else:
-        raise _refusal(_NOT_OBSERVED)
-    if unseen:
-        raise _reason(error, given)
-    try:
-        observed = observed_from(url, *(given.get(name) for name in lists))
-    except ValueError:
-        raise _refusal(_NOT_OBSERVED) from None
-    if not observed.base_models:
-        # A list without a base model may not be complete.
-        raise _refusal(_NOT_OBSERVED)
-    return observed
-
-
-def _version_in(given: object) -> str | None:
-    version = given.get("vllm_version") or given.get("version") if isinstance(given, Mapping) else None
-    return None if version is None else str(version)
-
-
-def _reason(error: object, given: Mapping) -> VllmError:
-    """Return the error of the input. The inventory has the message in the error, and a result has it beside the error."""
-    error = error if isinstance(error, Mapping) else {}
-    code = error.get("code") or ("unreachable" if given.get("unreachable") else "server_error")
-    message = error.get("msg") or given.get("msg") or "The server was not seen."
-    return CompleteError(
-        code,
-        message,
-        error.get("hint") or "",
-        http_status=error.get("http_status"),
-        detail=error.get("detail") or "",
-    )
+    except NotObservedError:
+        raise _refusal(
+            "the input is neither the variables of a host of the inventory sovereign.vllm.vllm nor the result of "
+            "sovereign.vllm.vllm_base_model_info"
+        ) from None
 
 
 def _refusal(problem: str) -> AnsibleFilterError:

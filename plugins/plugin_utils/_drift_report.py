@@ -9,25 +9,25 @@ import collections
 import difflib
 import functools
 from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import jinja2
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import VERDICTS, verdict_of
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.results import leftover_sentence
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import UNREACHABLE_CODES, printable
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, printable
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._waivers import Waiver
 
-VERDICTS = ("drifted", "unreachable", "failed", "not_declared", "in_sync")
-_JUDGED = ("drifted", "in_sync")
+_JUDGED = ("drifted", "undeclared", "in_sync")
 _TEMPLATE = Path(__file__).with_name("_drift_report.html.j2")
-_CELLS = {
-    "none": "in_sync",
-    "missing": "missing",
-    "path": "drifted",
-    "base_model": "drifted",
-    "unexpected": "unexpected",
+_WORDS = {
+    "in_sync": "in sync",
+    "failed": "not audited",
+    "not_declared": "not declared",
 }
-_COUNTED = "{sites} sites: {in_sync} in sync, {drifted} drifted, {unreachable} unreachable, {failed} not audited, {not_declared} not declared"
 # A name that is at least this similar counts as a misspelling.
 _MISSPELT = 0.88
+_ERROR_KEYS = ("code", "http_status", "detail", "hint", "retryable")
 
 
 def report(
@@ -36,8 +36,9 @@ def report(
     source: str,
     awaited: Sequence[str] = (),
     fail_on: Sequence[str] = (),
+    waivers: Sequence[Waiver] = (),
 ) -> dict:
-    """Return the report of a fleet.
+    """Return the report of a fleet. The verdict on a site is that of its result; the report judges nothing itself.
 
     :param sites: each site has its ``name``, the ``result`` of its audit, its ``variables`` of the inventory, and
         ``server``, the result of ``vllm_server_info``. The result comes from the module in check mode, from the filter
@@ -46,18 +47,24 @@ def report(
     :param source: ``live`` if the sites were asked for this report, ``inventory`` if the state in the inventory was compared.
     :param awaited: names of sites that the audit reaches later. They are not in the report.
     :param fail_on: verdicts that fail the audit once all sites are audited.
+    :param waivers: those that are in force. Without the waived differences, a site counts as ``counts_as``.
     """
-    rows = [_site(site) for site in sites]
+    rows = [_site(site, waivers) for site in sites]
     names: collections.Counter[str] = collections.Counter()
     for row in rows:
-        names.update({cell["name"]: cell["verdict"] != "in_sync" for cell in row["adapters"]})
-    summary = {"sites": len(rows), **{v: sum(row["verdict"] == v for row in rows) for v in VERDICTS}}
+        names.update({cell["name"]: cell["verdict"] not in _QUIET for cell in row["adapters"]})
+    summary = {
+        "sites": len(rows),
+        **{verdict: sum(row["verdict"] == verdict for row in rows) for verdict in VERDICTS},
+        "waived": sum(row["waived"] for row in rows),
+    }
+    fails = [row for row in rows if row["counts_as"] in fail_on]
     return {
         "generated_at": generated_at,
         "source": source,
         "summary": summary,
         "awaited": sorted(awaited),
-        "failure": "" if awaited else _failure(summary, fail_on),
+        "failure": "" if awaited else _failure(summary, fails),
         # Adapters that have drifted at most sites come first.
         "adapters": sorted(names, key=lambda name: (-names[name], name)),
         "sites": sorted(rows, key=lambda row: (VERDICTS.index(row["verdict"]), row["name"])),
@@ -76,7 +83,8 @@ def not_declared(variable: str, variables: Iterable[str]) -> dict:
         f"This host was not audited: its variable {variable} is not defined{but}. Declare its adapters in {variable}; an "
         "empty list declares that it serves none."
     )
-    return {"failed": True, "msg": msg, "error": {"code": "not_declared"}}
+    error = VllmError("not_declared", msg, f"define {variable}")
+    return {"failed": True, "verdict": "not_declared", "msg": msg, "error": error.as_dict()}
 
 
 def failed_over_variable(variable: str, result: object) -> bool:
@@ -89,96 +97,151 @@ def failed_over_variable(variable: str, result: object) -> bool:
     )
 
 
-def text_of(variables: Mapping, key: str) -> str | None:
-    """Return a variable of a host as text, or None if the host does not have it or it cannot be evaluated."""
-    try:
-        value = variables.get(key)
-        # Since ansible-core 2.19, an undefined value raises only when it is made text.
-        return value if value is None else str(value)
-    except Exception:
-        return None
+def _counted(summary: Mapping) -> str:
+    waived = f" ({summary['waived']} with waived differences)" if summary["waived"] else ""
+    shown = ("in_sync", "undeclared", "drifted", "unreachable", "failed", "not_declared")
+    counts = ", ".join(f"{summary[verdict]} {_WORDS.get(verdict, verdict)}" for verdict in shown)
+    return f"{summary['sites']} sites{waived}: {counts}"
 
 
-def _failure(summary: Mapping, fail_on: Sequence[str]) -> str:
+def _failure(summary: Mapping, fails: Sequence[Mapping]) -> str:
     """Return why the audit counts as a failure, or an empty string.
 
     A fleet that is unreachable as a whole was audited, since offline is a finding. A fleet without declarations was not.
     """
-    counted = _COUNTED.format(**summary)
     judged = sum(summary[verdict] for verdict in _JUDGED)
     if not judged and (summary["unreachable"] < summary["sites"] or not summary["sites"]):
-        return f"No site was audited. {counted}."
-    return f"{counted}." if any(summary[verdict] for verdict in fail_on) else ""
+        return f"No site was audited. {_counted(summary)}."
+    return f"{_counted(summary)}." if fails else ""
 
 
-def _site(site: Mapping) -> dict:
+def _site(site: Mapping, waivers: Sequence[Waiver]) -> dict:
     result, variables, server = site["result"] or {}, site["variables"], site["server"] or {}
-    adapters = [_cell(entry) for entry in result.get("adapters") or []]
-    verdict = _verdict(result, adapters)
+    verdict = _verdict(result)
     audited = verdict in _JUDGED
+    mine = [waiver for waiver in waivers if fnmatchcase(site["name"], waiver.site)]
+    cells = [_cell(entry, site["name"], mine) for entry in result.get("adapters") or []] if audited else []
+    differs = list(result.get("server") or []) if audited else []
+    waiver = _waiver_of(site["name"], "", "server", mine) if differs else None
+    counts_as = _counts_as(verdict, cells, bool(differs) and not waiver) if audited and mine else verdict
     return {
         "name": site["name"],
         "url": variables.get("vllm_base_url"),
         # The answer for this report comes before the state in the inventory, which may be cached.
         "version": result.get("version") or server.get("version") or variables.get("vllm_server_version"),
         "verdict": verdict,
+        "counts_as": counts_as,
+        "waived": counts_as != verdict,
+        "plan_id": result.get("plan_id"),
+        "server": differs,
+        "waiver": waiver,
         "reason": _leftovers(result) if audited else _reason(result),
+        "error": None if audited else _error(result, verdict),
         "last_seen": variables.get("vllm_observed_at"),
-        "adapters": adapters if audited else [],
+        "adapters": cells,
         "findings": list(server.get("findings") or []),
     }
 
 
-def _verdict(result: Mapping, adapters: list[dict]) -> str:
-    """A site that did not answer is unreachable, even if the inventory knows its last state.
-
-    Only drift counts, not ``changed``: an adapter with ``state: reloaded`` is always a change, and has not drifted.
-    """
-    if result.get("unreachable"):
-        return "unreachable"
-    if not result or result.get("failed") or "adapters" not in result:
-        code = (result.get("error") or {}).get("code")
-        return "unreachable" if code in UNREACHABLE_CODES else code if code == "not_declared" else "failed"
-    return "drifted" if any(cell["verdict"] != "in_sync" for cell in adapters) else "in_sync"
+def _verdict(result: Mapping) -> str:
+    """Return the verdict of the result. A task that Ansible itself failed has none."""
+    verdict, failed = result.get("verdict"), bool(result.get("failed"))
+    if verdict in VERDICTS and not (failed and verdict in ("in_sync", "undeclared")):
+        return verdict
+    return "unreachable" if result.get("unreachable") else verdict_of((result.get("error") or {}).get("code", ""))
 
 
 def _reason(result: Mapping) -> str:
     """Return why there is no audit. In the result of a loop, each item has its own reason."""
-    items = [item["msg"] for item in result.get("results") or [] if item.get("failed") and item.get("msg")]
+    items = [item["msg"] for item in _failed_items(result) if item.get("msg")]
     return " ".join(items) or result.get("msg") or "The audit has no result for this site."
+
+
+def _error(result: Mapping, verdict: str) -> dict:
+    """Return the ``error`` block of the site. A task that Ansible itself failed has none."""
+    items = [item["error"] for item in _failed_items(result) if item.get("error")]
+    found = result.get("error") or next(iter(items), None)
+    if isinstance(found, Mapping) and found.get("code"):
+        unknown = VllmError(found["code"], "").as_dict()
+        return {key: found.get(key, unknown[key]) for key in _ERROR_KEYS}
+    return VllmError("unreachable" if verdict == "unreachable" else "task_failed", "").as_dict()
+
+
+def _failed_items(result: Mapping) -> list[Mapping]:
+    return [item for item in result.get("results") or [] if item.get("failed")]
 
 
 def _leftovers(result: Mapping) -> str:
     return " ".join(leftover_sentence(name) for name in result.get("leftovers") or [])
 
 
-def _cell(entry: Mapping) -> dict:
-    verdict, before = _CELLS[entry["drift"]], entry.get("before")
+# What an adapter with this drift is called in its cell.
+_CELLS = {
+    "none": "in_sync",
+    "missing": "missing",
+    "path": "drifted",
+    "base_model": "drifted",
+    "unexpected": "unexpected",
+    "server": "drifted",
+}
+_QUIET = ("in_sync", "excluded")
+
+
+def _cell(entry: Mapping, site: str, waivers: Sequence[Waiver]) -> dict:
+    drift, before = entry["drift"], entry.get("before")
+    declared = entry.get("declared", True)
+    verdict = _CELLS.get(drift, "drifted")
+    if drift == "none" and not declared:
+        verdict = "excluded" if entry.get("excluded") else "undeclared"
+    difference = "undeclared" if verdict == "undeclared" else drift
+    # The requirements of the server are one difference of the site.
+    is_waivable = verdict not in _QUIET and drift != "server"
     return {
         "name": entry["name"],
         "verdict": verdict,
-        "drift": entry["drift"],
-        "path": entry.get("path"),
-        "parent": entry.get("parent"),
+        "drift": drift,
+        # The entry of an adapter that stays as it is has what is served.
+        "path": entry.get("path") if declared and drift != "server" else None,
+        "parent": entry.get("parent") if declared and drift != "server" else None,
         "served": {"path": before["path"], "parent": before["parent"]} if before else None,
+        "waiver": _waiver_of(site, entry["name"], difference, waivers) if waivers and is_waivable else None,
     }
+
+
+def _waiver_of(site: str, adapter: str, drift: str, waivers: Sequence[Waiver]) -> dict | None:
+    return next((waiver.as_dict() for waiver in waivers if waiver.covers(site, adapter, drift)), None)
+
+
+def _counts_as(verdict: str, cells: Sequence[Mapping], server_differs: bool) -> str:
+    """Return the verdict without the waived differences."""
+    left = {cell["verdict"] for cell in cells if not cell["waiver"] and cell["drift"] != "server"}
+    if verdict == "drifted" and (server_differs or left - {*_QUIET, "undeclared"}):
+        return "drifted"
+    return "undeclared" if "undeclared" in left else "in_sync"
 
 
 def lines(fleet: Mapping) -> list[str]:
     """Return the report as lines of text: one for the fleet, and one for each site that is not in sync."""
-    first = f"{_COUNTED.format(**fleet['summary'])}."
-    return [first, *(_line(site) for site in fleet["sites"] if site["verdict"] != "in_sync")]
+    return [f"{_counted(fleet['summary'])}.", *(_line(site) for site in fleet["sites"] if site["verdict"] != "in_sync")]
 
 
 def _line(site: Mapping) -> str:
     version = f" (vLLM {site['version']})" if site["version"] else ""
-    if site["verdict"] == "drifted":
-        details = "; ".join(
-            f"{cell['name']} {_difference(cell)}" for cell in site["adapters"] if cell["verdict"] != "in_sync"
-        )
-    else:
-        details = site["reason"]
-    return printable(f"{site['name']}{version}: {site['verdict']}: {details}")
+    details = site["reason"]
+    if site["verdict"] in _JUDGED:
+        server = [f"{sentence.rstrip('.')}{_waived(site['waiver'])}" for sentence in site["server"]]
+        shown = [cell for cell in site["adapters"] if cell["verdict"] not in _QUIET and cell["drift"] != "server"]
+        cells = [f"{cell['name']} {_difference(cell)}{_waived(cell['waiver'])}" for cell in shown]
+        details = "; ".join([*server, *cells])
+    counts = f" (counts as {_WORDS.get(site['counts_as'], site['counts_as'])})" if site["waived"] else ""
+    return printable(f"{site['name']}{version}: {site['verdict']}{counts}: {details}")
+
+
+def _waived(waiver: Mapping | None) -> str:
+    if not waiver:
+        return ""
+    by = f" by {waiver['by']}" if waiver["by"] else ""
+    return f" (waived{by} until {waiver['until']}: {waiver['reason']})"
 
 
 def _difference(cell: Mapping) -> str:
@@ -189,6 +252,8 @@ def _difference(cell: Mapping) -> str:
         return f"is served from {served['path']}, and is declared at {cell['path']}"
     if cell["drift"] == "base_model":
         return f"is served for the base model {served['parent']}, and is declared for {cell['parent']}"
+    if cell["drift"] == "server":
+        return "was not compared, since the server is another one than required"
     return f"is served from {served['path']}, and is not declared"
 
 
@@ -204,4 +269,12 @@ def _template() -> jinja2.Template:
 def page(fleet: Mapping, title: str) -> str:
     """Return the report as one HTML page that needs no other file."""
     rows = [dict(row, cells={cell["name"]: cell for cell in row["adapters"]}) for row in fleet["sites"]]
-    return _template().render(title=title, fleet=fleet, rows=rows, verdicts=VERDICTS, difference=_difference)
+    return _template().render(
+        title=title,
+        fleet=fleet,
+        rows=rows,
+        verdicts=VERDICTS,
+        judged=_JUDGED,
+        difference=_difference,
+        waived=_waived,
+    )

@@ -72,11 +72,14 @@ class Pruning:
         )
 
 
-def read_pruning(given: Mapping) -> Pruning:
+def read_pruning(given: Mapping, prefix: str = "") -> Pruning:
     """Return the options for pruning that are given, in their types.
 
     :param given: can have other options as well.
-    :raises VllmError: ``invalid_request``.
+    :param prefix: begins the names of the options, such as ``lora_`` in variables of a host.
+    :raises VllmError: ``invalid_request``, with a sentence that names the option as it is given.
     """
-    found: dict = {name: read_option(name, given.get(name), spec) for name, spec in PRUNE_OPTIONS.items()}
+    found: dict = {
+        name: read_option(f"{prefix}{name}", given.get(f"{prefix}{name}"), spec) for name, spec in PRUNE_OPTIONS.items()
+    }
     return Pruning(**{name: value for name, value in found.items() if value is not None})

@@ -48,20 +48,10 @@ class Requirements:
     """The values of the option ``requires``.
 
     :ivar version: comparisons such as ``>=0.31,<0.34``.
-    :raises VllmError: ``invalid_request`` if a value makes no sense.
     """
 
     base_models: Sequence[RequiredModel] = ()
     version: str | None = None
-
-    def __post_init__(self) -> None:
-        for number, model in enumerate(self.base_models, 1):
-            if not (model.id or model.root) or "" in (model.id, model.root):
-                raise refused(f"item {number} of base_models of requires is empty", "give id, root or both")
-        if self.version is not None and parse_comparisons(self.version) is None:
-            raise refused(
-                f"option version of requires is {quoted(self.version)}", "give comparisons, such as '>=0.31,<0.34'"
-            )
 
     def differences(self, observed: Observed, version: str | None) -> tuple[str, ...]:
         """Return one sentence for each requirement that the server does not meet: required, and found.
@@ -86,17 +76,23 @@ class Requirements:
 NO_REQUIREMENTS = Requirements()
 
 
-def read_requirements(given: Mapping, name: str = "requires") -> Requirements:
+def read_requirements(given: Mapping, prefix: str = "") -> Requirements:
     """Return the requirements that are given, in their types.
 
     :param given: has the option ``requires``, or not; can have other options as well.
-    :param name: names the option in sentences.
-    :raises VllmError: ``invalid_request``.
+    :param prefix: begins the name of the option, such as ``lora_`` in variables of a host.
+    :raises VllmError: ``invalid_request``, with a sentence that names the option as it is given.
     """
-    found = read_option(name, given.get("requires"), REQUIRE_OPTIONS["requires"])
+    name = f"{prefix}requires"
+    found = read_option(name, given.get(name), REQUIRE_OPTIONS["requires"])
     options = found if isinstance(found, Mapping) else {}
-    models = [RequiredModel(**model) for model in options.get("base_models") or ()]
-    return Requirements(tuple(models), options.get("version"))
+    models, version = [RequiredModel(**model) for model in options.get("base_models") or ()], options.get("version")
+    for number, model in enumerate(models, 1):
+        if not (model.id or model.root) or "" in (model.id, model.root):
+            raise refused(f"item {number} of base_models of {name} is empty", "give id, root or both")
+    if version is not None and parse_comparisons(version) is None:
+        raise refused(f"option version of {name} is {quoted(version)}", "give comparisons, such as '>=0.31,<0.34'")
+    return Requirements(tuple(models), version)
 
 
 def server_differs(differences: Sequence[str], url: str) -> VllmError:

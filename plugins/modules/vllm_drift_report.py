@@ -1,0 +1,61 @@
+#!/usr/bin/python
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vllm_drift_report
+short_description: Write the report of the role drift_report
+version_added: 1.0.0
+description:
+  - The role P(sovereign.vllm.drift_report#role) writes its files with this module. Other playbooks should use the role, since this
+    module can change with any release.
+  - The module has no options. It reads the variables of the role, and the variables of the hosts in the report.
+  - The module runs on the controller and contacts no host. It also writes the files in check mode, since audit jobs run in check mode.
+extends_documentation_fragment:
+  - sovereign.vllm._attributes
+attributes:
+  check_mode:
+    support: none
+    details: The files are always written.
+  diff_mode:
+    support: none
+  async:
+    support: none
+  platform:
+    details: The module runs on the controller.
+seealso:
+  - plugin: sovereign.vllm.drift_report
+    plugin_type: role
+author:
+  - sovereign.vllm contributors (@sovereign-vllm)
+"""
+
+EXAMPLES = r"""
+- name: Write the report
+  sovereign.vllm.vllm_drift_report:
+  register: drift_report_written
+"""
+
+RETURN = r"""
+lines:
+  description: The report as lines of text, as P(sovereign.vllm.drift_lines#filter) returns them.
+  returned: success
+  type: list
+  elements: str
+failure:
+  description: Reason why the audit has failed, or an empty string.
+  returned: success
+  type: str
+  sample: ""
+msg:
+  description: "The error: the problem and the advice."
+  returned: on failure
+  type: str
+error:
+  description: The error for playbooks, with the keys of RV(sovereign.vllm.vllm_lora_adapters#module:error).
+  returned: on failure
+  type: dict
+"""
