@@ -14,6 +14,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspectio
 
 from tests.stand_in import StandIn
 from tests.support.guide import Guide, shell
+from tests.support.playbook import IN_WORKER
 from tests.support.server import Server
 
 CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
@@ -33,7 +34,8 @@ def test_what_is_shown(examples: Path, tmp_path: Path) -> None:
         }
         site = guide.write("site.yml", tmp_path, places)
         # This machine is the node.
-        address = {"http://10.0.0.11:8000": server.url, "ansible_host: 10.0.0.11": "ansible_connection: local"}
+        here = "\n      ".join(f'{name}: "{value}"' for name, value in IN_WORKER.items())
+        address = {"http://10.0.0.11:8000": server.url, "ansible_host: 10.0.0.11": here}
         guide.write("inventory.yml", tmp_path, address)
         look = guide.take("ansible-playbook -i inventory.yml site.yml --check").strip()
         play = look.replace(" --check --diff", "")
