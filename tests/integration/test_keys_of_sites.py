@@ -27,10 +27,10 @@ def test_the_audit_speaks_to_a_site_as_the_role_does(examples: Path, tmp_path: P
     with StandIn(api_key="sk-own", static=served) as own, StandIn() as unresolved, StandIn() as silent:
         silent.faults.add(Fault("GET", "/", "silence"))
         hosts = {
-            "own": {"lora_base_url": own.url, "lora_api_key": "sk-own"},
-            "unresolved": {"vllm_base_url": unresolved.url, "lora_api_key": "{{ nowhere }}"},
-            "silent": {"vllm_base_url": silent.url, "lora_timeout": 0.25, "lora_retries": 0},
-            "private": {"vllm_base_url": "https://127.0.0.1:9", "lora_ca_path": "/authority/of/a/site.pem"},
+            "own": {"vllm_base_url": own.url, "vllm_api_key": "sk-own"},
+            "unresolved": {"vllm_base_url": unresolved.url, "vllm_api_key": "{{ nowhere }}"},
+            "silent": {"vllm_base_url": silent.url, "vllm_timeout": 0.25, "vllm_retries": 0},
+            "private": {"vllm_base_url": "https://127.0.0.1:9", "vllm_ca_path": "/authority/of/a/site.pem"},
         }
         # Without a group vllm these are all sites.
         inventory = {"hosts": {name: {**IN_WORKER, "lora_adapters": declared, **hosts[name]} for name in hosts}}
