@@ -133,13 +133,13 @@ from typing import TYPE_CHECKING, Any
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
-from ansible.utils.unsafe_proxy import wrap_var
 from ansible.utils.vars import combine_vars
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option
 from ansible_collections.sovereign.vllm.plugins.module_utils._http.transport import REQUESTS_IMPORT_ERROR
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import CONNECTION_OPTIONS
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import (
     CachedState,
+    as_data,
     recall,
     refresh,
     remember,
@@ -245,7 +245,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             variables = states[site.name].variables
             for problem in self._hosts.put_into_groups(site.name, variables):
                 self.display.warning(problem)
-            for name, value in {**site.variables, **wrap_var(variables)}.items():
+            for name, value in {**site.variables, **as_data(variables)}.items():
                 inventory.set_variable(site.name, name, value)
             self._construct(inventory.hosts[site.name])
 
