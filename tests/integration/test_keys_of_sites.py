@@ -58,7 +58,7 @@ def test_a_site_that_the_inventory_asks_by_a_key_of_its_own_is_sent_no_other(tmp
             {"name": "unset", "base_url": unset.url, "api_key_env": "NOT_SET", "vars": how},
         ]
         (tmp_path / "sites.vllm.yml").write_text(json.dumps({"plugin": "sovereign.vllm.vllm", "endpoints": endpoints}))
-        task = {"name": "See", "sovereign.vllm.vllm_base_model_info": {"base_url": "{{ vllm_base_url }}"}}
+        task = {"name": "See", "sovereign.vllm.vllm_base_model_info": None}
         play = [{"hosts": "vllm", "gather_facts": False, "tasks": [task]}]
         (tmp_path / "see.yml").write_text(json.dumps(play))
         output = shell("ansible-playbook -i sites.vllm.yml see.yml -vvvv", tmp_path, 2, FLEET | {"OWN_KEY": "sk-own"})

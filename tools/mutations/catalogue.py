@@ -256,6 +256,20 @@ MUTATIONS = (
         _playbook("certificates.py::test_certificate_has_to_be_good"),
     ),
     Mutation(
+        "the key of a host is for its own server",
+        "_vllm/endpoint",
+        "return _server(other) == server",
+        "return True",
+        ("tests/unit/plugins/plugin_utils/test_connection.py",),
+    ),
+    Mutation(
+        "a loopback address is not asked from elsewhere",
+        "_vllm/endpoint",
+        "return is_loopback_host(_server(url)[1])",
+        "return False",
+        _playbook("ask_from.py"),
+    ),
+    Mutation(
         "the key is not repeated",
         "_vllm/answers",
         'text = text.replace(form, "********")',
