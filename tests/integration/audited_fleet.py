@@ -36,8 +36,8 @@ class Fleet:
         self.drifted = StandIn(api_key=KEY, static={"sql": str(examples / "second"), **drifted})
         self.declared = [{"name": "sql", "path": str(examples / "first")}]
         self.declared_in = "lora_adapters"
+        self.variables: dict[str, Any] = {"lora_prune": True}  # of the group, beside the declaration
         self.options: dict[str, Any] = {}  # of the plugin, besides
-        self.more_variables: dict[str, Any] = {}  # of all sites
         self.more: list[dict] = []  # endpoints beside the three
         self.plain: dict[str, dict] = {}  # hosts that do not come from the plugin, and variables of those that do
 
@@ -74,7 +74,7 @@ class Fleet:
         )
 
     def group_variables(self) -> dict:
-        return {"vllm_ask_from": "controller", self.declared_in: self.declared, **self.more_variables}
+        return {"vllm_ask_from": "controller", **self.variables, self.declared_in: self.declared}
 
     @property
     def pwned(self) -> str:
