@@ -48,6 +48,7 @@ SQL = {"name": "sql", "path": "PATH/first"}
 ONE, TWO = {"sql": "first"}, {"sql": "first", "extra": "second"}
 STAGED = {"name": "sql", "src": "SOURCES/sql"}
 GONE = {"name": "sql", "src": "SOURCES/gone"}
+UNREADABLE = ("not-declared", "mistyped-key", "null", "src-gone")
 STATES = {
     "in-sync": State("in_sync", ONE, [SQL]),
     "reloaded": State("in_sync", ONE, [{**SQL, "state": "reloaded"}]),
@@ -71,7 +72,7 @@ STATES = {
     "null": State("failed", ONE, [None]),
     "no-such-base-model": State("failed", ONE, [{**SQL, "base_model": "huge"}]),
     "other-server": State("drifted", ONE, [SQL], {"lora_requires": OTHER_BASE_MODEL}, {"sql": "server"}),
-    "other-release": State("drifted", ONE, [SQL], {"lora_requires": {"version": ">=99"}}, {"sql": "server"}),
+    "other-release": State("drifted", ONE, [SQL], {"lora_requires": {"version": ">=99.0"}}, {"sql": "server"}),
     "src-staged": State("in_sync", {"sql": "STAGED"}, [STAGED]),
     "src-not-staged": State("drifted", {}, [STAGED], drifts={"sql": "missing"}, healed="in_sync"),
     "src-gone": State("failed", {"sql": "STAGED"}, [GONE]),
