@@ -201,6 +201,8 @@ def _cell(entry: Mapping, site: str, waivers: Sequence[Waiver]) -> dict:
         "name": entry["name"],
         "verdict": verdict,
         "drift": drift,
+        "declared": declared,
+        "excluded": bool(entry.get("excluded")),
         # The entry of an adapter that stays as it is has what is served.
         "path": entry.get("path") if declared and drift != "server" else None,
         "parent": entry.get("parent") if declared and drift != "server" else None,
