@@ -18,6 +18,7 @@ from .._adapters.models import REHEARSAL_SUFFIX, Observed, shown_name
 from .._errors import VllmError, also_report, quoted
 from .._vllm.answers import (
     DEAD_ENGINE_HINT,
+    VERSION_ROUTE,
     Answer,
     common_error,
     completion_error,
@@ -88,7 +89,7 @@ class Client:
 
     def version(self) -> str | None:
         """Return the version that the server names, or None where it names none."""
-        return read_version(self._get("/version", "read the version"))
+        return read_version(self._get(VERSION_ROUTE, "read the version"))
 
     def healthy(self) -> bool:
         """Return whether the engine lives: a dead one answers 500 (up to 0.10.2) or 503. Where a proxy hides
