@@ -68,13 +68,12 @@ _value:
 """
 
 import glob
-import re
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import ADAPTER_OPTIONS, read_adapters
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.store import folder_of
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.staged import served_name, superseded
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 
 
@@ -93,14 +92,14 @@ def _declaration(adapters: list, staged: list, served: list, versioned_names: bo
     for adapter in adapters:
         entry = {option: value for option, value in adapter.items() if option in ADAPTER_OPTIONS}
         artifact = artifacts.get(adapter["name"])
-        entry["name"] = _served_name(adapter["name"], artifact if versioned_names else None)
+        entry["name"] = served_name(adapter["name"], artifact["digest"] if artifact and versioned_names else None)
         if entry.get("state") != "absent":
             if artifact:
+                _require_staged(adapter, artifact)
                 entry["path"] = artifact["server_path"]
             served_names[adapter["name"]] = entry["name"]
         declared.append(entry)
-    names = {entry["name"] for entry in declared}
-    old = [one["name"] for one in served if one["name"] not in names and _is_of_one(one, adapters)]
+    old = superseded(adapters, [entry["name"] for entry in declared], served)
     return {
         "adapters": declared,
         "served_names": served_names,
@@ -114,22 +113,13 @@ def _staged_for(result: dict) -> str:
     return read_adapters("the loop", [result[result.get("ansible_loop_var", "item")]])[0]["name"]
 
 
-def _served_name(name: str, artifact: dict | None) -> str:
-    return f"{name}-{artifact['digest'].partition(':')[2][:8]}" if artifact else name
-
-
-def can_be_served_as(declared: str, name: str) -> bool:
-    """Return whether the second name is the declared one, with or without the digits of a version."""
-    return re.fullmatch(re.escape(declared) + "(-[0-9a-f]{8})?", name) is not None
-
-
-def _is_of_one(served: dict, adapters: list) -> bool:
-    """Return whether this adapter was staged for one of the adapters, by its name and root. Others can have the name."""
-    return any(
-        can_be_served_as(adapter["name"], served["name"])
-        and re.search("/" + re.escape(folder_of(adapter["name"])) + "/[0-9a-f]{12}/*$", served["root"])
-        for adapter in adapters
-    )
+def _require_staged(adapter: dict, artifact: dict) -> None:
+    """Refuse an adapter without ``src`` that the store does not have: nothing could be staged."""
+    if "src" not in adapter and not artifact["staged"]:
+        raise AnsibleFilterError(
+            f"Adapter {quoted(adapter['name'])} is declared by its digest, and {artifact['path']} does not exist; stage the "
+            "artifact first, or declare its src as well."
+        )
 
 
 class FilterModule:

@@ -29,11 +29,20 @@ options:
     description:
       - The declared adapters, as M(sovereign.vllm.vllm_lora_adapters) or the role
         P(sovereign.vllm.lora#role) takes them.
-      - An adapter with C(src) is refused, since only the role knows its path on the node. The role audits such an adapter in
-        check mode.
+      - An adapter with C(src) has the path that follows from its digest. The filter takes the declared C(digest), the digest that
+        was read or staged before for this C(checksum), or the digest of the artifact on the controller. It never asks a node, so
+        it refuses other artifacts.
     type: list
     elements: dict
     required: true
+  server_store:
+    description: The store of staged artifacts as the server sees it.
+    type: str
+    default: /srv/lora
+  versioned_names:
+    description: Whether each staged artifact is served as C(<name>-<first 8 digits of its digest>).
+    type: bool
+    default: false
 seealso:
   - plugin: sovereign.vllm.drift_report
     plugin_type: filter
@@ -125,6 +134,8 @@ _value:
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import read_adapters
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import read_option
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._audited_hosts import (
     OPTIONS,
@@ -132,8 +143,16 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._audited_hosts impo
     compare,
     observation_in,
 )
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import artifacts_below, resolved
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 from jinja2 import Undefined
+
+# As the role has them.
+_OF_THE_STORE: dict[str, dict] = {
+    "server_store": {"type": "str", "default": "/srv/lora"},
+    "versioned_names": {"type": "bool", "default": False},
+}
+_ALL_OPTIONS = {**OPTIONS, **_OF_THE_STORE}
 
 
 class FilterModule:
@@ -146,19 +165,24 @@ def lora_drift(observed: object, desired: object, **options: object) -> dict:
     # Before ansible-core 2.19, Ansible also calls a filter with an undefined value.
     if isinstance(desired, Undefined):
         raise _refusal("no adapters are declared; give a list, an empty one if the server is to serve none")
-    unknown = [option for option in options if option not in OPTIONS]
+    unknown = [option for option in options if option not in _ALL_OPTIONS]
     if unknown:
-        raise _refusal(f"it has no option {unknown[0]}; use {', '.join(OPTIONS)}")
+        raise _refusal(f"it has no option {unknown[0]}; use {', '.join(_ALL_OPTIONS)}")
     try:
         # The pure layer is slow with the lazy containers of ansible-core 2.19, and does not know omitted values.
-        return wrap_var(compare("the declaration", observation_in(observed), plain(desired), plain(options)))
+        return wrap_var(_compared(observation_in(observed), plain(desired), plain(options)))
     except VllmError as error:
         raise _refusal(error.message) from None
-    except NotObservedError:
-        raise _refusal(
-            "the input is neither the variables of a host of the inventory sovereign.vllm.vllm nor the result of "
-            "sovereign.vllm.vllm_base_model_info"
-        ) from None
+    except NotObservedError as error:
+        raise _refusal(str(error)) from None
+
+
+def _compared(observed: dict, desired: object, options: dict) -> dict:
+    where = "the declaration"
+    stored = {name: read_option(name, options.get(name), spec) for name, spec in _OF_THE_STORE.items()}
+    settings = {name: _OF_THE_STORE[name]["default"] if value is None else value for name, value in stored.items()}
+    settings["adapters"] = read_adapters(where, desired)
+    return compare(observed, resolved(settings, artifacts_below("."), where=where), options)
 
 
 def _refusal(problem: str) -> AnsibleFilterError:

@@ -42,45 +42,19 @@ _value:
   sample: --lora-modules sql=/srv/lora/sql/4f2a9c01d7be summaries=/srv/lora/summaries/90be11c2a7d4
 """
 
-import json
-import re
-
 from ansible.errors import AnsibleFilterError
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import (
-    read_adapters,
-    without_artifacts,
-)
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import read_adapters
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._boot_file import arguments_for
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
-
-_PLAIN = re.compile(r"[\w.@%+:/-]+", re.ASCII)
-_SPECIAL = re.compile(r'(["$`])')
 
 
 def lora_modules(adapters: list) -> str:
     """Return the arguments for all adapters that are not absent."""
-    where = "the declaration"
     try:
-        read = without_artifacts(where, read_adapters(where, plain(adapters)))
+        return arguments_for(read_adapters("the declaration", plain(adapters)))
     except VllmError as error:
         raise AnsibleFilterError(f"sovereign.vllm.lora_modules: {error.message}") from None
-    values = [_value(adapter) for adapter in read if adapter.get("state") != "absent"]
-    return " ".join(["--lora-modules", *values]) if values else ""
-
-
-def _value(adapter: dict) -> str:
-    name, path = adapter["name"], adapter["path"]
-    for text in (name, path):
-        # Programs that read such files differ in how they read these.
-        if not text.isprintable() or set(text) & set("\"'\\"):
-            raise AnsibleFilterError(f"{text!r} cannot be put into arguments: use no quotes and no backslashes.")
-    if _PLAIN.fullmatch(name) and _PLAIN.fullmatch(path) and not adapter.get("is_3d_lora_weight"):
-        return f"{name}={path}"
-    module: dict[str, object] = {"name": name, "path": path}
-    if adapter.get("is_3d_lora_weight"):
-        module["is_3d_lora_weight"] = True
-    quoted = "'" + json.dumps(module, ensure_ascii=False, separators=(",", ":")) + "'"
-    return _SPECIAL.sub(r"\\\1", quoted)
 
 
 class FilterModule:

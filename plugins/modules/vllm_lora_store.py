@@ -50,6 +50,7 @@ author:
 """
 
 EXAMPLES = r"""
+# The host has the variable vllm_base_url.
 - name: Read the list of models
   sovereign.vllm.vllm_base_model_info:
   register: served

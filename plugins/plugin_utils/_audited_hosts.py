@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from ansible.utils.unsafe_proxy import AnsibleUnsafe
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import (
     declare_all,
-    read_adapters,
-    without_artifacts,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import Observed
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import DRIFTS, Plan, plan, verdict_of
@@ -23,22 +21,21 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.results i
     verdict_result,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import CompleteError, VllmError, printable
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import CompleteError, VllmError
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.requirements import (
     REQUIRE_OPTIONS,
     read_requirements,
 )
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import failed_over_variable, not_declared
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_reader import Host
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import observed_from
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import (
+    Resolved,
+    artifacts_below,
+    resolved,
+    settings_of,
+)
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
-
-try:
-    from ansible.template import is_trusted_as_template as _is_trusted
-except ImportError:  # before ansible-core 2.19
-
-    def _is_trusted(value: object) -> bool:
-        return not isinstance(value, AnsibleUnsafe)
-
 
 #: The options of a declaration beside its adapters, as in an argument spec.
 OPTIONS = {**PRUNE_OPTIONS, **REQUIRE_OPTIONS}
@@ -53,23 +50,29 @@ _NO_ADDRESS = "the server"
 class NotObservedError(Exception):
     """The input is neither a host of the inventory nor the result of a module."""
 
+    def __str__(self) -> str:
+        return (
+            "the input is neither the variables of a host of the inventory sovereign.vllm.vllm nor the result of "
+            "sovereign.vllm.vllm_base_model_info"
+        )
 
-def compare(where: str, observed: Mapping, desired: object, options: Mapping, prefix: str = "") -> dict:
+
+def compare(observed: Mapping, declared: Resolved, options: Mapping, prefix: str = "") -> dict:
     """Return the result that ``vllm_lora_adapters`` would have in check mode, or the reason why it is not known.
 
-    :param where: the name of the declaration in messages.
     :param observed: the variables of a host of the inventory, or the result of ``vllm_base_model_info``, plain data.
-    :param desired: the declared adapters, plain data.
     :param options: has those of :data:`OPTIONS` that are given, under their names after the prefix, plain data.
-    :raises VllmError: ``invalid_request`` if the declaration or an option cannot be used.
+    :raises VllmError: ``invalid_request`` if an option cannot be used.
     :raises NotObservedError: if ``observed`` is something else.
     """
-    declared = declare_all(without_artifacts(where, read_adapters(where, desired)))
+    adapters = declare_all(declared.adapters)
     pruning, requirements = read_pruning(options, prefix), read_requirements(options, prefix)
     try:
-        seen = _observed(observed)
+        seen = observed_in(observed)
+        old = declared.superseded_globs([card.as_dict() for card in seen.adapters_of_users])
+        pruning = replace(pruning, prune_exclude=[*pruning.prune_exclude, *old])
         version = observed.get("vllm_server_version") or observed.get("version")
-        return _result(plan(declared, seen, pruning, requirements.differences(seen, version and str(version))))
+        return _result(plan(adapters, seen, pruning, requirements.differences(seen, version and str(version))))
     except VllmError as error:
         return no_result(error)
 
@@ -104,9 +107,11 @@ def no_result(error: VllmError) -> dict:
     }
 
 
-def _observed(given: Mapping) -> Observed:
+def observed_in(given: Mapping) -> Observed:
     """Return the list of models in the input.
 
+    :param given: what :func:`observation_in` returns.
+    :raises NotObservedError: if the input is no observation.
     :raises VllmError: the reason why the input has no list.
     """
     if "vllm_reachable" in given:
@@ -163,66 +168,8 @@ def observation_in(given: object) -> dict:
     return {name: plain(given[name]) for name in names if name in given}
 
 
-class _Host:
-    """The variables of one host. Only a variable that is read is rendered, and only if it holds a template."""
-
-    def __init__(self, hostvars: Mapping, name: str) -> None:
-        self._hostvars, self._name = hostvars, name
-        raw_get = getattr(hostvars, "raw_get", None)
-        self._raw: Mapping = raw_get(name) if raw_get else hostvars[name]
-        self._rendered: Mapping | None = None
-
-    def __contains__(self, variable: str) -> bool:
-        return variable in self._raw
-
-    def names(self) -> list[str]:
-        return list(self._raw)
-
-    def get(self, variable: str) -> Any:
-        """Return the value as plain data, or None if the host does not have it.
-
-        :raises VllmError: ``invalid_request`` if a template in it cannot be rendered.
-        """
-        try:
-            return self._get(variable)
-        except Exception as error:
-            # A template can raise anything.
-            raise _unresolved(variable, printable(error).rstrip(".")) from None
-
-    def _get(self, variable: str) -> Any:
-        value = self._raw.get(variable)
-        if _holds_template(value):
-            self._rendered = self._rendered or self._hostvars[self._name]
-            value = self._rendered[variable]
-            # Before ansible-core 2.19, `hostvars` returns a template with an undefined variable unchanged.
-            if _holds_template(value):
-                raise ValueError("a variable in it is undefined")
-        # In a dictionary, from which `plain` removes an omitted value.
-        return plain({"value": value}).get("value")
-
-    def text(self, variable: str) -> str | None:
-        """Return the value as text, or None if the host does not have it or it cannot be rendered."""
-        try:
-            value = self.get(variable)
-        except VllmError:
-            return None
-        return value if value is None else str(value)
-
-    def observation(self) -> dict:
-        """Return the variables that the inventory set and that a comparison reads."""
-        return {name: self.get(name) for name in _OBSERVATION if name in self._raw}
-
-
-def _holds_template(value: object) -> bool:
-    if isinstance(value, str):
-        return ("{{" in value or "{%" in value or "{#" in value) and _is_trusted(value)
-    if isinstance(value, Mapping):
-        return any(map(_holds_template, value.values()))
-    return isinstance(value, (list, tuple)) and any(map(_holds_template, value))
-
-
-def _unresolved(variable: str, why: str) -> VllmError:
-    return refused(f"{variable} cannot be resolved ({why})", "define the variables that it uses")
+def _unchanged(value: object) -> object:
+    return value
 
 
 def audited_sites(
@@ -237,13 +184,13 @@ def audited_sites(
     :param declared: the variable with the declared adapters, if the state in the inventory is compared with them; then
         ``result`` is not read, and no host is awaited.
     """
-    later = [] if declared else [name for name in awaited if _Host(hostvars, name).get(result) is None]
+    later = [] if declared else [name for name in awaited if Host(hostvars, name).get(result) is None]
     left_out = set(later)
-    hosts = ((name, _Host(hostvars, name)) for name in sites if name not in left_out)
+    hosts = ((name, Host(hostvars, name)) for name in sites if name not in left_out)
     return (_site(name, host, result, findings, declared) for name, host in hosts), later
 
 
-def _site(name: str, host: _Host, result: str, findings: str, declared: str | None) -> dict:
+def _site(name: str, host: Host, result: str, findings: str, declared: str | None) -> dict:
     shown = {key: host.text(key) for key in _SHOWN}
     try:
         found = _audited(host, result, declared, shown["vllm_base_url"])
@@ -256,10 +203,10 @@ def _site(name: str, host: _Host, result: str, findings: str, declared: str | No
     return {"name": str(name), "result": found, "variables": shown, "server": server}
 
 
-def _audited(host: _Host, result: str, declared: str | None, url: str | None) -> Any:
+def _audited(host: Host, result: str, declared: str | None, url: str | None) -> Any:
     variable = declared or _DECLARED
     if declared and declared not in host:
-        return not_declared(declared, host.names())
+        return not_declared(declared, list(host))
     error = host.get("vllm_error") if url is None else None
     if error:
         # The inventory knows why the host has no address. It was not asked.
@@ -267,9 +214,11 @@ def _audited(host: _Host, result: str, declared: str | None, url: str | None) ->
     if not declared:
         found = host.get(result)
         is_undeclared = variable not in host and failed_over_variable(variable, found)
-        return not_declared(variable, host.names()) if is_undeclared else found
-    options = {f"{PREFIX}{name}": host.get(f"{PREFIX}{name}") for name in OPTIONS}
+        return not_declared(variable, list(host)) if is_undeclared else found
+    settings = settings_of(host, _unchanged, declaration=declared)
+    options = {f"{PREFIX}{name}": settings.get(name) for name in OPTIONS}
+    adapters = resolved(settings, artifacts_below(host.text("playbook_dir") or "."), where=declared)
     try:
-        return compare(declared, host.observation(), host.get(declared), options, PREFIX)
+        return compare({name: host.get(name) for name in _OBSERVATION if name in host}, adapters, options, PREFIX)
     except NotObservedError:
         raise refused("the inventory sovereign.vllm.vllm did not see this host", "add it to the inventory") from None

@@ -116,7 +116,8 @@ def _failure(summary: Mapping, fails: Sequence[Mapping]) -> str:
 
 
 def _site(site: Mapping, waivers: Sequence[Waiver]) -> dict:
-    result, variables, server = site["result"] or {}, site["variables"], site["server"] or {}
+    result, variables = site["result"] or {}, site["variables"]
+    server = result.get("server_info") or site["server"] or {}
     verdict = _verdict(result)
     audited = verdict in _JUDGED
     mine = [waiver for waiver in waivers if fnmatchcase(site["name"], waiver.site)]
@@ -139,7 +140,7 @@ def _site(site: Mapping, waivers: Sequence[Waiver]) -> dict:
         "error": None if audited else _error(result, verdict),
         "last_seen": variables.get("vllm_observed_at"),
         "adapters": cells,
-        "findings": list(server.get("findings") or []),
+        "findings": list(result.get("findings") or server.get("findings") or []),
     }
 
 

@@ -63,7 +63,8 @@ def key_in(variable: str) -> str:
     return key
 
 
-_ROLES = Path(__file__).resolve().parents[2] / "roles"
+#: The directory of the roles of this collection.
+ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 
 def specification(load: Callable[[str], object], role: str) -> dict:
@@ -71,7 +72,7 @@ def specification(load: Callable[[str], object], role: str) -> dict:
 
     :param load: reads a YAML file.
     """
-    spec = plain(load(str(_ROLES / role / "meta" / "argument_specs.yml")))
+    spec = plain(load(str(ROLES / role / "meta" / "argument_specs.yml")))
     return spec["argument_specs"]["main"]["options"]
 
 
@@ -126,6 +127,12 @@ class SettingsReader:
             if value is not None:
                 return value
         return None
+
+
+def refused_host_variable(variable: str, host: str) -> VllmError:
+    """Return the error for a variable that shapes the play, and that a host or a group sets."""
+    problem = f"{variable} is a variable of {host} or of its groups, and Ansible shapes a play before it reads those"
+    return refused(problem, f"remove it there, and give it by -e {variable}=... or by a survey")
 
 
 _OMITTED = object()

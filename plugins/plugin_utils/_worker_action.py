@@ -29,11 +29,18 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operati
     ServerOperation,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import is_loopback
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import ServerHost, asked_url, completed
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import (
+    HOST_OPTIONS,
+    ServerHost,
+    asked_url,
+    completed,
+)
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import option_error, plain
 
 # A module that runs on a host has no use for these.
 _OF_THE_ACTION = ("api_key_env", "ask_from", "server_of")
+# Options for which null means that the task does not set them.
+_NULLABLE = HOST_OPTIONS | {"server_of"}
 # A server that misses a key, or a client certificate.
 _OF_CREDENTIALS = ("unauthorized", "tls")
 
@@ -85,45 +92,51 @@ class WorkerAction(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        task_vars = task_vars or {}
-        environment: dict = {}
-        self._compute_environment_string(environment)
         try:
-            given = self._given_options()
-            server = self._server(given, environment, task_vars)
-            options = completed(given, environment, server, self.operation.options)
-            in_worker = self._is_asked_by_controller(options) or runs_in_worker(self, task_vars)
-            # As in a module, the keyword `environment` sets options and the variables of proxies and certificates.
-            with _set(environment):
-                validation = ModuleArgumentSpecValidator(self.operation.argument_spec).validate(options)
-                if validation.errors.errors:
-                    raise option_error(self._task, validation.errors.errors[0])
-                self._refuse_loopback(validation.validated_parameters.get("base_url"), in_worker, server, task_vars)
-                if in_worker:
-                    done = self.operation.result(validation.validated_parameters, self._task.check_mode)
-                    done = remove_values(done, validation._no_log_values)
-            if not in_worker:
-                done = self._run_module(options, environment, task_vars)
-            if (done.get("error") or {}).get("code") in _OF_CREDENTIALS and not server.is_at(
-                asked_url(given, environment)
-            ):
-                done["msg"] += f" The credentials of {server.name} were not sent, since this is not its vllm_base_url."
+            return {**result, **self._result_of(self.operation, self._given_options(), task_vars or {})}
         except VllmError as error:
             return {**result, **failure(error), "failed": True}
-        return {**result, **done}
+
+    def _result_of(
+        self, operation: ServerOperation, given: dict, task_vars: dict[str, Any], module: str | None = None
+    ) -> dict[str, Any]:
+        """Do the work with these options, in the worker or on the host, and return its result.
+
+        :param module: the module that does this work on a host; by default the one of the task.
+        :raises VllmError: if an option makes no sense.
+        """
+        environment: dict = {}
+        self._compute_environment_string(environment)
+        server = self._server(given, environment, task_vars)
+        options = completed(given, environment, server, operation.options)
+        in_worker = self._is_asked_by_controller(options) or runs_in_worker(self, task_vars)
+        # As in a module, the keyword `environment` sets options and the variables of proxies and certificates.
+        with _set(environment):
+            validation = ModuleArgumentSpecValidator(operation.argument_spec).validate(options)
+            if validation.errors.errors:
+                raise option_error(self._task, validation.errors.errors[0])
+            self._refuse_loopback(validation.validated_parameters.get("base_url"), in_worker, server, task_vars)
+            if in_worker:
+                done = operation.result(validation.validated_parameters, self._task.check_mode)
+                done = remove_values(done, validation._no_log_values)
+        if not in_worker:
+            done = self._run_module(operation, options, environment, task_vars, module)
+        if (done.get("error") or {}).get("code") in _OF_CREDENTIALS and not server.is_at(asked_url(given, environment)):
+            done["msg"] += f" The credentials of {server.name} were not sent, since this is not its vllm_base_url."
+        return done
 
     def _given_options(self) -> dict:
         """Return the options of the task and of module_defaults. Null is no option of a connection."""
         args = plain(self._task.args)
-        return {name: value for name, value in args.items() if value is not None or name not in SERVER_OPTIONS}
+        return {name: value for name, value in args.items() if value is not None or name not in _NULLABLE}
 
     def _server(self, given: dict, environment: dict, task_vars: dict) -> ServerHost:
         """Return the host whose server is asked: the one of the task, or the one that ``server_of`` names."""
-        own, name = task_vars.get("inventory_hostname"), given.get("server_of")
+        own = task_vars.get("inventory_hostname")
+        name = read_option("option server_of", given.get("server_of"), SERVER_OPTIONS["server_of"])
         if name is None or name == own:
             return ServerHost(str(own), task_vars, self._templar.template)
         hosts = task_vars["hostvars"]
-        name = read_option("option server_of", name, SERVER_OPTIONS["server_of"])
         if name not in hosts:
             raise invalid_option("server_of", f"names {quoted(name)}, which is no host of the inventory", "correct it")
         # Rendered as for that host, and without the variables of the play, as in `hostvars`. `hostvars` itself would hide an
@@ -170,13 +183,15 @@ class WorkerAction(ActionBase):
             advice += ", or ansible_connection to local if the server runs on the controller"
         raise refused(f"The server of {server.name} is at {url} as its node sees it, but {asker} would ask", advice)
 
-    def _run_module(self, options: dict, environment: dict, task_vars: dict) -> dict:
+    def _run_module(
+        self, operation: ServerOperation, options: dict, environment: dict, task_vars: dict, module: str | None
+    ) -> dict:
         args = {name: value for name, value in options.items() if name not in _OF_THE_ACTION}
-        for option, spec in self.operation.options.items():
+        for option, spec in operation.options.items():
             variable = spec.get("env", "")
             if option not in args and variable not in environment and os.environ.get(variable):
                 args[option] = os.environ[variable]
-        return self._execute_module(module_args=args, task_vars=task_vars, wrap_async=self._task.async_val)
+        return self._execute_module(module, args, task_vars=task_vars, wrap_async=self._task.async_val)
 
 
 @contextlib.contextmanager

@@ -22,17 +22,27 @@ _INVENTORY = "all: {hosts: {localhost: {ansible_connection: local}}}\n"
 class Rulebook:
     """Runs a rulebook until the end of the block; `log` is all that it and its playbooks print, events included.
 
+    inventory: a directory, as the guide has it; by default a file with no host but localhost.
+
     The output goes to a file: ansible-rulebook hangs forever if nobody reads its output.
     """
 
-    def __init__(self, name: str, directory: Path, variables: Mapping[str, str], secrets: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        variables: Mapping[str, str],
+        secrets: Mapping[str, str],
+        inventory: Path | None = None,
+    ) -> None:
         if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
             pytest.fail(
                 "ansible-rulebook needs Java 17 or later, and there is none: NO RULEBOOK WAS TESTED. Install it."
             )
         self._file = directory / "rulebook.log"
-        inventory = directory / "inventory.yml"
-        inventory.write_text(_INVENTORY)
+        if inventory is None:
+            inventory = directory / "inventory.yml"
+            inventory.write_text(_INVENTORY)
         command: Sequence[str] = [
             str(Path(sys.executable).with_name("ansible-rulebook")),
             *("--rulebook", name, "--inventory", str(inventory), "--env-vars", ",".join(variables)),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 
 from tests.stand_in import StandIn
 from tests.support.asking import served
+from tests.support.server import Server
 
 from .rulebook import Rulebook
 from .watching import declare
@@ -22,6 +24,7 @@ pytestmark = pytest.mark.timeout(300)
 INTERVAL = 10  # seconds
 PATIENCE = 120  # seconds; a last resort
 KEY = "sk-edge-90be11c2a7d4"
+KEY_OF_HOST = "sk-host-4f2a9c01"
 
 
 @dataclass
@@ -32,6 +35,7 @@ class Sites:
     lost: StandIn
     restarted: StandIn
     keyed: StandIn
+    hosted: StandIn
 
     def await_(self, condition, what: str) -> None:
         end = time.monotonic() + PATIENCE
@@ -45,8 +49,13 @@ class Sites:
 def sites(tmp_path_factory: pytest.TempPathFactory, artifacts: dict[str, Path]) -> Iterator[Sites]:
     directory = tmp_path_factory.mktemp("heal")
     adapters = [{"name": "sql", "path": str(artifacts["first"])}, {"name": "notes", "path": str(artifacts["second"])}]
-    with StandIn() as lost, StandIn() as restarted, StandIn(api_key=KEY) as keyed:
-        for server in (lost, restarted, keyed):
+    with (
+        StandIn() as lost,
+        StandIn() as restarted,
+        StandIn(api_key=KEY) as keyed,
+        StandIn(api_key=KEY_OF_HOST) as hosted,
+    ):
+        for server in (lost, restarted, keyed, hosted):
             server.load("sql", artifacts["first"])
             server.load("notes", artifacts["second"])
         file = declare(
@@ -54,12 +63,21 @@ def sites(tmp_path_factory: pytest.TempPathFactory, artifacts: dict[str, Path]) 
             {"name": "lost", "base_url": lost.url},
             {"name": "restarted", "base_url": restarted.url},
             {"name": "keyed", "base_url": keyed.url, "api_key_env": "EDGE_KEY", "prune": True},
+            {"name": "hosted", "base_url": hosted.url, "api_key_env": "HOST_KEY"},
             adapters=adapters,
         )
+        inventory = directory / "inventory"
+        (inventory / "host_vars").mkdir(parents=True)
+        (inventory / "sites.json").write_text(json.dumps({"vllm": {"hosts": {"hosted": {}}}}))
+        # Other than in the file, which was written before.
+        later = {"lora_adapters": [*adapters, {"name": "later", "path": str(artifacts["third"])}]}
+        reached = {"vllm_base_url": hosted.url, "vllm_api_key": KEY_OF_HOST, "ansible_connection": "local"}
+        (inventory / "host_vars" / "hosted.json").write_text(json.dumps(reached | later))
         variables = {"VLLM_DECLARATION_FILE": str(file), "VLLM_DRIFT_INTERVAL": str(INTERVAL)}
-        with Rulebook("sovereign.vllm.heal", directory, variables, {"EDGE_KEY": KEY}) as rulebook:
-            sites = Sites(rulebook, lost, restarted, keyed)
-            sites.await_(lambda: lost.log and restarted.log and keyed.log, "all to be asked")
+        secrets = {"EDGE_KEY": KEY, "HOST_KEY": KEY_OF_HOST, "VLLM_API_KEY": KEY}
+        with Rulebook("sovereign.vllm.heal", directory, variables, secrets, inventory) as rulebook:
+            sites = Sites(rulebook, lost, restarted, keyed, hosted)
+            sites.await_(lambda: lost.log and restarted.log and keyed.log and hosted.log, "all to be asked")
             yield sites
 
 
@@ -108,3 +126,12 @@ def test_hostile_name_is_pruned_and_not_run_and_the_key_appears_nowhere(sites, t
     assert not trace.exists()
     assert "drifted" in sites.rulebook.log
     assert KEY not in sites.rulebook.log
+
+
+def test_host_of_the_inventory_is_healed_by_its_own_variables(sites):
+    server = sites.hosted
+    server.unload("sql")
+    sites.await_(lambda: "recovered: Endpoint 'hosted'" in sites.rulebook.log, "the host to be healed")
+    assert {"sql", "notes", "later"} == set(Server(server.url, KEY_OF_HOST).served())
+    assert all(request.authorized for request in server.log)
+    assert KEY_OF_HOST not in sites.rulebook.log

@@ -27,8 +27,13 @@ CASES = {
     "limit": ("drift_audit -i sites.json --limit web", "matches 'vllm' within --limit web, so nothing was done"),
     "converge, cannot be read": ("converge -i broken.vllm.yml", "matches 'all', so nothing was done"),
     "converge, limit": ("converge -i sites.json --limit web", "matches 'vllm' within --limit web, so nothing was done"),
+    "adopt, no such hosts": ("adopt -i sites.json -e adopt_hosts=north", "matches 'north', so nothing was done"),
+    "declaration, limit": (
+        "declaration -i sites.json --limit web",
+        "matches 'vllm' within --limit web, so nothing was done",
+    ),
     "heal, limit": (
-        "heal -i sites.json --limit edge1",
+        'heal -i sites.json --limit edge1 -e \'{"ansible_eda": {"event": {"drift": {"endpoint": "harbour"}}}}\'',
         "matches 'localhost' within --limit edge1, so nothing was done",
     ),
 }

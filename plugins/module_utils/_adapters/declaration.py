@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from .._errors import VllmError, invalid_option, quoted
 from .models import REHEARSAL_SUFFIX, DeclaredAdapter
-from .values import as_data, read_options, refused
+from .values import as_data, checked_digest, read_options, refused
 
 #: The options that declare one adapter, as an argument spec.
 ADAPTER_OPTIONS: dict[str, dict] = {
@@ -25,6 +25,7 @@ ADAPTER_OPTIONS: dict[str, dict] = {
 #: Those that say in a declaration what the artifact of an adapter is. They go to no server.
 ARTIFACT_OPTIONS: dict[str, dict] = {
     "src": {"type": "path"},
+    "digest": {"type": "str"},
     "remote_src": {"type": "bool", "default": False},
     "checksum": {"type": "str"},
     "trained_for": {"type": "str"},
@@ -50,6 +51,7 @@ def read_adapters(where: str, written: object) -> list[dict]:
         options = read_options(here, item, {**ADAPTER_OPTIONS, **ARTIFACT_OPTIONS})
         if "name" not in options:
             raise refused(f"{here} has no name", "give the name that requests ask for")
+        options.update({key: options[key].lower() for key in ("digest", "checksum") if key in options})
         found.append(options)
     try:
         for options in found:
@@ -60,18 +62,9 @@ def read_adapters(where: str, written: object) -> list[dict]:
     return found
 
 
-def without_artifacts(where: str, adapters: Iterable[Mapping]) -> list[dict]:
-    """Return what servers are told of these adapters, which are read already.
-
-    :raises VllmError: ``invalid_request`` if one is declared by ``src``: its path is known only where it is staged.
-    """
-    for adapter in adapters:
-        if "src" in adapter and adapter.get("state") != "absent":
-            raise refused(
-                f"{where} declares {quoted(adapter['name'])} by src, whose path on the node only the role knows",
-                "audit it by the role in check mode",
-            )
-    return [{name: value for name, value in adapter.items() if name in ADAPTER_OPTIONS} for adapter in adapters]
+def is_staged(adapter: Mapping) -> bool:
+    """Return True if the adapter is wanted and declared by its artifact, so that its path follows from the digest."""
+    return adapter.get("state") != "absent" and ("src" in adapter or "digest" in adapter)
 
 
 # The name of a repository: `name` or `owner/name`, neither of which begins with a dot.
@@ -116,7 +109,9 @@ def _check(options: Mapping) -> None:
         raise invalid_option(
             "name", f"is {quoted(name)}, whose ending is reserved for rehearsals", "choose another name"
         )
-    if options.get("state") != "absent" and options.get("src") is None:
+    if is_staged(options):
+        _check_artifact(name, options)
+    elif options.get("state") != "absent":
         _check_path(name, options.get("path"), options.get("allow_hub"))
     if options.get("base_model") is not None:
         _check_text("base_model", options["base_model"])
@@ -136,6 +131,16 @@ def _check_text(option: str, value: str) -> None:
         raise invalid_option(option, "is empty", "give it a value")
     if not value.isprintable():
         raise invalid_option(option, f"is {quoted(value)}, which has control or invisible characters", "remove them")
+
+
+def _check_artifact(name: str, options: Mapping) -> None:
+    for option in ("digest", "checksum"):
+        if options.get(option) is not None:
+            checked_digest(f"{option} of adapter {quoted(name)}", options[option])
+    if options.get("path") is not None:
+        given = "src" if "src" in options else "digest"
+        problem = f"of adapter {quoted(name)} is given together with {given}, from which the path follows"
+        raise invalid_option("path", problem, "remove one of them")
 
 
 def _check_path(name: str, path: str | None, allow_hub: bool | None) -> None:

@@ -9,9 +9,10 @@ import ast
 import contextlib
 import json
 import math
+import re
 from collections.abc import Mapping
 
-from .._errors import VllmError, printable, quoted
+from .._errors import VllmError, invalid_option, printable, quoted
 
 # The words that Ansible takes.
 _BOOLEANS = {
@@ -90,9 +91,35 @@ def read_options(where: str, given: object, specs: Mapping) -> dict:
     return found
 
 
+def checked_digest(option: str, value: str) -> str:
+    """Return the digest that an option holds, in lower case.
+
+    :raises VllmError: ``invalid_request`` if it is not a digest.
+    """
+    if not re.fullmatch("sha256:[0-9a-f]{64}", value.lower()):
+        raise invalid_option(option, f"is {quoted(value)}", "give 'sha256:' and 64 hexadecimal digits")
+    return value.lower()
+
+
 def refused(problem: str, hint: str) -> VllmError:
     """Return the error of a value that cannot be used."""
     return VllmError("invalid_request", problem, hint)
+
+
+def refuse_templates(where: str, value: object) -> None:
+    """Refuse text in which Jinja would find something to evaluate.
+
+    :param where: names the value in sentences.
+    :param value: text, or lists and mappings that hold text.
+    :raises VllmError: ``invalid_request``.
+    """
+    if isinstance(value, Mapping):
+        value = [*value, *value.values()]
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            refuse_templates(where, item)
+    elif isinstance(value, str) and any(mark in value for mark in ("{{", "{%", "{#")):
+        raise refused(f"{where} has {_shown(value)}, which Ansible would evaluate as a template", "use other text")
 
 
 def _shown(value: object) -> str:

@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from .._errors import invalid_option, quoted
+from .._adapters.values import checked_digest
+from .._errors import invalid_option
 from .archive import archive_checksum, open_archive
 from .config import MAX_CONFIG, config_facts, config_problems, parse_config
 from .files import CONFIG, EMBEDDINGS, PICKLES, WEIGHTS, ArtifactError, Listing, digest_files, list_files, shown
@@ -27,7 +28,6 @@ _EMBEDDINGS_PROBLEM = (
     "{} holds embeddings of added tokens, which vLLM 0.12 and later do not read: add the tokens to the base model, and "
     "train the adapter for it."
 )
-_CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def inspect_artifact(
@@ -99,16 +99,6 @@ def _check_options(path: str, max_rank: int | None, base_model: str | None, chec
         raise invalid_option("base_model", "names no model", "leave it out if the adapter may be for any model")
     if checksum is not None:
         checked_digest("checksum", checksum)
-
-
-def checked_digest(option: str, value: str) -> str:
-    """Return the digest that an option holds, in lower case.
-
-    :raises VllmError: ``invalid_request`` if it is not a digest.
-    """
-    if not _CHECKSUM.fullmatch(value.lower()):
-        raise invalid_option(option, f"is {quoted(value)}", "give 'sha256:' and 64 hexadecimal digits")
-    return value.lower()
 
 
 def _try(problems: list[str], read: Callable[..., _T], *args: object) -> _T | None:

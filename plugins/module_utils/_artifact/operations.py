@@ -6,17 +6,17 @@
 from __future__ import annotations
 
 import os
-import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import ClassVar
 
+from .._adapters.staged import folder_of, path_of
+from .._adapters.values import checked_digest
 from .._errors import VllmError, failure, invalid_option, quoted
 from .._operations.operation import Operation
 from .files import ArtifactError
-from .inspection import checked_digest, inspect_artifact
+from .inspection import inspect_artifact
 from .stage import confirm_staged, is_staged, stage
 from .store import (
-    folder_of,
     locked,
     remember_checksum,
     removable_versions,
@@ -77,21 +77,25 @@ class LoraArtifact(FileOperation):
         **CHECKS,
         "mode": {"type": "raw", "default": "u=rwX,go=rX"},
     }
-    rules: ClassVar = {"required_one_of": ONE_SOURCE, "mutually_exclusive": ONE_SOURCE, "add_file_common_args": True}
+    rules: ClassVar = {"required_one_of": ONE_SOURCE, "add_file_common_args": True}
 
     def run(self, options: Mapping, check_mode: bool) -> dict:
-        """Run ``vllm_lora_artifact``. With ``digest`` and without ``src`` it only looks for the artifact.
+        """Run ``vllm_lora_artifact``.
 
-        A version in the store needs no source if the digest or the checksum of its archive is given.
+        A version in the store needs no source if its digest or the checksum of its archive is given. Without ``src`` the module
+        only looks for it.
 
         :raises VllmError: nothing of the artifact is staged then.
         """
         src, name, checksum = options["src"], options["name"], _digest_in("checksum", options)
-        given = _digest_in("digest", options) or checksum
+        wanted = _digest_in("digest", options)
+        given = wanted or checksum
         present = staged_digest(options["store"], name, given) if given else None
         digest = present or (given if given and src is None else _digest_of_source(options))
+        if src is not None:
+            require_digest(name, src, digest, wanted)
         target = version_directory(options["store"], name, digest)
-        home, version = os.path.split(target)
+        home = os.path.dirname(target)
         before = [os.path.join(home, one) for one in versions(home)]
         if present or src is None or check_mode:
             staged = _is_staged_and_valid(options, target, digest, check_mode)
@@ -108,7 +112,7 @@ class LoraArtifact(FileOperation):
             "staged": staged,
             "digest": digest,
             "path": target,
-            "server_path": posixpath.join(options["server_store"] or options["store"], os.path.basename(home), version),
+            "server_path": path_of(options["server_store"] or options["store"], name, digest),
             "diff": _diff(before, sorted({*before, target}) if staged or check_mode else before),
         }
 
@@ -184,6 +188,13 @@ def digest_of_valid(name: str, source: str, found: Mapping) -> str:
     if not found["valid"]:
         raise refused(f"stage adapter {quoted(name)} from", source, found["problems"])
     return found["digest"]
+
+
+def require_digest(name: str, source: str, found: str, wanted: str | None) -> None:
+    """Raise ArtifactError if the artifact has another digest than the wanted one. None is any."""
+    if wanted and found != wanted:
+        problem = f"The digest is {found}, not {wanted}: use the files that have this digest, or correct the digest."
+        raise refused(f"stage adapter {quoted(name)} from", source, [problem])
 
 
 def _digest_in(option: str, options: Mapping) -> str | None:

@@ -15,41 +15,18 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
-from urllib.parse import quote
 
-from .._errors import VllmError, invalid_option
+from .._adapters.staged import folder_of, version_of
+from .._errors import VllmError
 
 #: Begins the names of directories that are not complete yet, or are being removed.
 UNFINISHED = ".staging-"
-_DIGITS = 12
-#: A file in an adapter's directory: checksum of an archive → digest, so that a staged version needs no archive.
-_INDEX = ".checksums.json"
+#: A file in an adapter's directory, and one of the controller: checksum of an archive → digest, so that a staged version needs no archive.
+INDEX = ".checksums.json"
 _MAX_INDEX = 1 << 20  # bytes
 _LOCK = ".lock"
-_VERSION = re.compile(r"[0-9a-f]{%d}" % _DIGITS)
+_VERSION = re.compile(r"[0-9a-f]{12}")
 _CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
-_LONGEST_NAME = 255  # bytes, on every usual file system
-
-
-def folder_of(name: str) -> str:
-    """Return the name of the directory that holds the versions of an adapter.
-
-    An adapter may have any name, such as ``acme/sql`` or ``..``. Letters, digits and ``_.-~`` stay as they are, except
-    for a dot at the beginning. Everything else is escaped as in a URL, so that no two names share a directory and no
-    name leaves the store.
-
-    :raises VllmError: ``invalid_request`` if no directory can have the name.
-    """
-    folder = quote(name, safe="", errors="surrogatepass")
-    if folder.startswith("."):
-        folder = "%2E" + folder[1:]
-    if not 0 < len(folder) <= _LONGEST_NAME:
-        raise invalid_option(
-            "name",
-            f"has {len(folder)} characters as the name of a directory, which can have from 1 to {_LONGEST_NAME}",
-            "give the adapter another name",
-        )
-    return folder
 
 
 def version_directory(store: str, name: str, digest: str) -> str:
@@ -57,7 +34,7 @@ def version_directory(store: str, name: str, digest: str) -> str:
 
     :raises VllmError: as ``folder_of()``.
     """
-    return os.path.join(store, folder_of(name), _version_of(digest))
+    return os.path.join(store, folder_of(name), version_of(digest))
 
 
 def store_error(path: str, verb: str, error: OSError) -> VllmError:
@@ -111,7 +88,7 @@ def staged_digest(store: str, name: str, checksum: str) -> str | None:
     :raises VllmError: as ``folder_of()``.
     """
     home = os.path.join(store, folder_of(name))
-    for digest in (checksum, _remembered(home).get(checksum)):
+    for digest in (checksum, read_index(home).get(checksum)):
         if digest and os.path.lexists(version_directory(store, name, digest)):
             return digest
     return None
@@ -127,34 +104,38 @@ def remember_checksum(target: str, checksum: str, digest: str) -> None:
     """
     home = os.path.dirname(target)
     with locked(home):
-        before = _remembered(home)
+        before = read_index(home)
         present = versions(home)
-        index = {known: its for known, its in before.items() if _version_of(its) in present}
+        index = {known: its for known, its in before.items() if version_of(its) in present}
         index[checksum] = digest
         if index != before:
             with contextlib.suppress(OSError):
-                _write_index(home, index)
+                write_index(home, index)
 
 
-def _write_index(home: str, index: dict[str, str]) -> None:
+def write_index(home: str, index: dict[str, str]) -> None:
+    """Write the index as a whole. The caller holds the lock.
+
+    :raises OSError: if it cannot be written. The former index is there then.
+    """
     beside = tempfile.mkdtemp(prefix=UNFINISHED, dir=home)
     try:
-        file = os.path.join(beside, _INDEX)
+        file = os.path.join(beside, INDEX)
         with open(file, "w", encoding="utf-8") as stream:
             json.dump(index, stream, indent=1, sort_keys=True)
             stream.flush()
             os.fsync(stream.fileno())
         # For audits by a user who may only read the store.
         os.chmod(file, 0o644)
-        os.rename(file, os.path.join(home, _INDEX))
+        os.rename(file, os.path.join(home, INDEX))
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _remembered(home: str) -> dict[str, str]:
+def read_index(home: str) -> dict[str, str]:
     """Return checksum → digest. A damaged index counts as empty, because it only saves reading an archive."""
     try:
-        descriptor = os.open(os.path.join(home, _INDEX), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        descriptor = os.open(os.path.join(home, INDEX), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         with open(descriptor, "rb") as stream:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return {}
@@ -194,7 +175,3 @@ def remove_version(home: str, version: str) -> None:
 
 def _parts(path: str) -> list[str]:
     return posixpath.normpath(path).split("/")
-
-
-def _version_of(digest: str) -> str:
-    return digest.partition(":")[2][:_DIGITS]

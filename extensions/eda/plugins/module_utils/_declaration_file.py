@@ -17,11 +17,11 @@ import yaml
 from sovereign_vllm.plugins.module_utils._adapters.declaration import (
     declare_all,
     read_adapters,
-    without_artifacts,
 )
 from sovereign_vllm.plugins.module_utils._adapters.models import DeclaredAdapter
 from sovereign_vllm.plugins.module_utils._adapters.pruning import PRUNE_OPTIONS, Pruning, read_pruning
-from sovereign_vllm.plugins.module_utils._adapters.values import read_options, refused
+from sovereign_vllm.plugins.module_utils._adapters.staged import at_paths
+from sovereign_vllm.plugins.module_utils._adapters.values import read_options, refuse_templates, refused
 from sovereign_vllm.plugins.module_utils._errors import VllmError, printable, quoted
 from sovereign_vllm.plugins.module_utils._vllm.endpoint import CONNECTION_OPTIONS, Endpoint
 
@@ -32,9 +32,12 @@ _CONNECTION_OPTIONS = {
     **{name: spec for name, spec in CONNECTION_OPTIONS.items() if name not in _MODULE_OPTIONS},
 }
 _ADAPTERS = {"type": "raw"}  # read by read_adapters
-_DEFAULT_OPTIONS = {"adapters": _ADAPTERS, **PRUNE_OPTIONS, **_CONNECTION_OPTIONS}
+# As the role has it.
+_SERVER_STORE = {"type": "str", "default": "/srv/lora"}
+_DEFAULT_OPTIONS = {"adapters": _ADAPTERS, "server_store": _SERVER_STORE, **PRUNE_OPTIONS, **_CONNECTION_OPTIONS}
 _ENDPOINT_OPTIONS = {"name": {"type": "str"}, "base_url": CONNECTION_OPTIONS["base_url"], **_DEFAULT_OPTIONS}
 _FILE_OPTIONS = {"defaults": {"type": "raw"}, "endpoints": {"type": "list"}}
+_FLEET_KEY = CONNECTION_OPTIONS["api_key"]["env"]
 # Seconds. Shorter than the default of the modules: an observation is soon repeated, a task is not.
 _TIMEOUT = 10.0
 
@@ -94,6 +97,8 @@ def _endpoints(decoded: object, environment: Mapping[str, str]) -> tuple[Declare
     for number, item in enumerate(document["endpoints"], 1):
         written = {"base_url": item} if isinstance(item, str) else item
         own = _options(f"endpoint {number}", written, _ENDPOINT_OPTIONS)
+        # Events become extra variables of a playbook, in which Ansible would evaluate it.
+        refuse_templates(f"endpoint {number}", {**defaults, **own})
         declared = _endpoint(f"endpoint {number}", {**defaults, **own}, environment)
         if declared.name in found:
             raise refused(f"it has endpoint {quoted(declared.name)} twice", "give each its own name")
@@ -112,19 +117,19 @@ def _endpoint(where: str, options: Mapping, environment: Mapping[str, str]) -> D
         raise refused(f"{where} has no base_url", "write one like http://node:8000")
     if "adapters" not in options:
         raise refused(f"{where} has no adapters, and the defaults have none", "write an empty list to declare none")
-    adapters = _adapters(f"the declaration of {where}", options["adapters"])
+    store = options.get("server_store", _SERVER_STORE["default"])
+    adapters = _adapters(f"the declaration of {where}", options["adapters"], store)
     connection = {option: options[option] for option in _CONNECTION_OPTIONS if option in options}
     for option in connection:
         if _CONNECTION_OPTIONS[option]["type"] == "path":
             connection[option] = os.path.expanduser(os.path.expandvars(connection[option]))
     reached = {"timeout": _TIMEOUT, **connection}
-    variable = reached.pop("api_key_env", None)
-    if variable and not environment.get(variable):
+    # An empty name is no key, also not the one of the fleet.
+    variable = reached.pop("api_key_env", _FLEET_KEY)
+    if variable not in ("", _FLEET_KEY) and not environment.get(variable):
         raise refused(f"{where} names the variable {quoted(variable)} in api_key_env, which is not set", "set it")
     try:
-        endpoint = Endpoint(
-            options["base_url"], environment.get(variable or CONNECTION_OPTIONS["api_key"]["env"]) or None, **reached
-        )
+        endpoint = Endpoint(options["base_url"], environment.get(variable) or None, **reached)
         pruning = read_pruning(options)
     except VllmError as error:
         raise refused(f"{where}: {error.clause(error.hint)}", error.hint) from None
@@ -133,8 +138,8 @@ def _endpoint(where: str, options: Mapping, environment: Mapping[str, str]) -> D
     return DeclaredEndpoint(name, endpoint, declare_all(adapters), declared, pruning, connection)
 
 
-def _adapters(where: str, written: object) -> list[dict]:
-    adapters = without_artifacts(where, read_adapters(where, written))
+def _adapters(where: str, written: object, server_store: str) -> list[dict]:
+    adapters = at_paths(where, read_adapters(where, written), server_store)
     for number, adapter in enumerate(adapters, 1):
         if adapter.get("state", "present") not in ("present", "absent"):
             state = quoted(adapter["state"])

@@ -1,0 +1,84 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write text files on the controller, whatever the connection of the host: whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import yaml
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
+
+_MODE = 0o644
+
+
+def write_file(file: Path, text: str, check_mode: bool) -> dict:
+    """Make the file have this text. A reader sees the former text or this one, never a part.
+
+    A new file has mode 0644, also if the umask is stricter. An existing file keeps its mode, and a link its target.
+
+    :return: ``changed`` and ``diff``, as results of a task have them.
+    :raises VllmError: ``invalid_request`` if the file cannot be read or written.
+    """
+    file = Path(os.path.realpath(file))
+    try:
+        before = file.read_text(encoding="utf-8", errors="backslashreplace") if file.exists() else None
+        if before != text and not check_mode:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _replace(file, text, _MODE if before is None else file.stat().st_mode & 0o7777)
+    except OSError as error:
+        raise _not_written(file, error) from None
+    diff = {"before_header": str(file), "after_header": str(file), "before": before or "", "after": text}
+    return {"changed": before != text, "diff": diff}
+
+
+def _replace(file: Path, text: str, mode: int) -> None:
+    descriptor, beside = tempfile.mkstemp(prefix=f".{file.name[:100]}.", dir=file.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            os.fchmod(stream.fileno(), mode)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(beside, file)
+    except BaseException:
+        os.unlink(beside)
+        raise
+
+
+def _not_written(file: Path, error: OSError) -> VllmError:
+    problem = f"{quoted(file)} cannot be written on the controller ({error.strerror})"
+    return refused(problem, "make its directory writable for the user who runs Ansible, or choose another place")
+
+
+class Unsafe(str):
+    """Text of others, in which Ansible must not find a template when it reads the file."""
+
+
+def as_yaml(document: object) -> str:
+    """Return a YAML document that reads well. :class:`Unsafe` text with a brace gets the tag ``!unsafe``."""
+    return yaml.dump(
+        document, Dumper=_Dumper, default_flow_style=False, sort_keys=False, allow_unicode=True, width=10**6
+    )
+
+
+class _Dumper(yaml.SafeDumper):
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        """Indent the items of a list, as ansible-lint wants it."""
+        super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _unsafe(dumper: yaml.SafeDumper, text: Unsafe) -> yaml.Node:
+    if "{" in text:
+        return dumper.represent_scalar("!unsafe", str(text), style='"')
+    return dumper.represent_str(str(text))
+
+
+_Dumper.add_representer(Unsafe, _unsafe)
