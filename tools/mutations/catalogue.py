@@ -237,8 +237,8 @@ MUTATIONS = (
     Mutation(
         "redirects are not followed",
         "_http/transport",
-        "allow_redirects=False",
-        "allow_redirects=True",
+        "retries=False,\n            redirect=False,",
+        "retries=3,\n            redirect=True,",
         _playbook("hostile_answers.py::test_redirect_leads_nowhere"),
     ),
     Mutation(
