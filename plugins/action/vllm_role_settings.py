@@ -7,8 +7,14 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import SettingsReader, specification
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._approval import approved_plans
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import (
+    SettingsReader,
+    refused_host_variable,
+    specification,
+)
 
 
 class ActionModule(ActionBase):
@@ -23,24 +29,38 @@ class ActionModule(ActionBase):
                 "role": {"type": "str"},
                 "options": {"type": "dict", "default": {}},
                 "prefix": {"type": "str"},
-                "sources": {"type": "dict", "default": {}},
                 "declaration": {"type": "str"},
-                "secrets": {"type": "list", "elements": "str", "default": []},
+                "report": {"type": "str"},
+                "play_variables": {"type": "list", "elements": "str", "default": []},
                 "require": {"type": "bool", "default": True},
             },
             required_one_of=[("role", "prefix")],
         )
         role = given["role"]
+        prefix = given["prefix"] or f"{role}_"
         reader = SettingsReader(
             {**(specification(self._loader.load_from_file, role) if role else {}), **given["options"]},
-            given["prefix"] or f"{role}_",
-            given["sources"],
-            given["declaration"],
-            tuple(given["secrets"]),
-            given["require"],
+            prefix,
+            declaration=given["declaration"],
+            require=given["require"],
         )
+        variables = task_vars or {}
+        misplaced = self._misplaced(given["play_variables"], variables)
         try:
-            result["settings"] = reader.settings(task_vars or {}, self._templar.template)
+            if misplaced:
+                raise refused_host_variable(misplaced[0], str(variables.get("inventory_hostname")))
+            settings = reader.settings(variables, self._templar.template)
+            report = given["report"]
+            if settings.get(report):
+                settings[report] = approved_plans(prefix + report, settings[report])
         except VllmError as error:
-            return {**result, **failure(error), "failed": True}
-        return {**result, "changed": False}
+            return {**result, **failure(error), "failed": True, "misplaced": misplaced}
+        return {**result, "changed": False, "settings": settings}
+
+    def _misplaced(self, names: list, variables: dict) -> list[str]:
+        """Return those of the variables that the host or a group sets. Ansible has read them before, without the host."""
+        found = [name for name in names if name in variables]
+        if found:
+            known = {**load_extra_vars(self._loader), **self._task.get_play().get_vars(), **self._task.get_vars()}
+            found = [name for name in found if name not in known]
+        return found

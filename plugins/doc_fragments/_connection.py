@@ -15,32 +15,65 @@ options:
       - A trailing V(/), V(/v1) or V(/v1/) is accepted. The scheme is V(http) or V(https). The address must not contain a
         user or password.
       - Address every server instance directly, never through a load balancer, since each instance has its own adapters.
-      - If not set, the environment variable E(VLLM_BASE_URL) is used.
+      - If not set, the host variable C(vllm_base_url) is used, or else the environment variable E(VLLM_BASE_URL).
     type: str
-    required: true
   api_key:
     description:
       - Key of the server, sent as bearer token.
-      - If not set, the environment variable E(VLLM_API_KEY) is used. It is looked up on the controller, where AWX
-        injects it, and then on the host that runs the module. The task keyword C(environment) wins over both.
-      - The host variable C(vllm_api_key_env) names the environment variable of the controller that holds the key of this host.
-        No other variable is then used. The inventory P(sovereign.vllm.vllm#inventory) sets C(vllm_api_key_env) for an
-        endpoint with its own key.
+      - If neither this option nor O(api_key_env) is set, the host variable C(vllm_api_key) or C(vllm_api_key_env) is used, or
+        else the environment variable E(VLLM_API_KEY). That variable is looked up on the controller, where AWX injects it, and
+        then on the host that runs the module.
+      - Empty text means that the server has no key. E(VLLM_API_KEY) is then not used.
+      - The key in a host variable is sent only to the host's own server. If O(base_url) is another address than
+        C(vllm_base_url) of the host, the key is not sent.
+    type: str
+  api_key_env:
+    description:
+      - Name of the environment variable of the controller that holds the key, in place of O(api_key). If it is not set on the
+        controller, the task fails, and the server is not asked.
+      - The host variable is C(vllm_api_key_env). The inventory P(sovereign.vllm.vllm#inventory) sets it for an endpoint with its
+        own key.
+      - Do not set both O(api_key) and O(api_key_env), nor both host variables. If C(vllm_api_key) of a host is empty, the host has
+        no key, and C(vllm_api_key_env) is ignored.
+    type: str
+  ask_from:
+    description:
+      - The machine that sends the requests. Files such as O(ca_path) are files of that machine.
+      - V(host) is the host of the task, by its connection and with its Python. With a local connection, Ansible itself sends the
+        requests, and starts no module.
+      - V(controller) has Ansible itself send the requests, with its own Python, whatever connection, Python and C(become) the
+        host has. The task cannot have C(async), unless the connection of the host is local.
+      - The keyword C(delegate_to) wins over this option. The task then runs on that host.
+      - If the controller would ask at a loopback address, such as V(http://127.0.0.1:8000), for a host that is another machine, the
+        task fails. Hosts that the inventory P(sovereign.vllm.vllm#inventory) has asked are exempt, since it asked from the controller.
+      - The host variable is C(vllm_ask_from).
+    type: str
+    choices: [controller, host]
+    default: host
+  server_of:
+    description:
+      - Host of the inventory whose server is asked, in place of the host of the task. All C(vllm_*) variables then come from that
+        host, as Ansible shows them in C(hostvars). It cannot be combined with O(base_url).
+      - The keyword C(delegate_to) alone changes the machine that asks, not the server.
     type: str
   validate_certs:
-    description: Whether to verify the certificate of the server.
+    description:
+      - Whether to verify the certificate of the server.
+      - The host variable is C(vllm_validate_certs).
     type: bool
     default: true
   timeout:
     description:
       - Longest time for one answer, in seconds.
       - A connection attempt is given up after 10 seconds, or after O(timeout) if that is less.
+      - The host variable is C(vllm_timeout).
     type: float
     default: 30.0
   retries:
     description:
       - Number of repetitions of a request, if the server is unreachable or answers 429, 502, 503 or 504.
       - Only reads are repeated unchanged. If the answer to a write is lost, the module first reads the list of models.
+      - The host variable is C(vllm_retries).
     type: int
     default: 2
   unreachable_as:
@@ -48,11 +81,18 @@ options:
       - Result of the task if the server gives no usable answer.
       - V(unreachable) is Ansible's own UNREACHABLE. It takes the host out of the play and skips C(rescue).
       - V(failed) is for hosts that are fine while their vLLM is down, and for C(until) and C(rescue).
+      - The host variable is C(vllm_unreachable_as).
     type: str
     choices: [unreachable, failed]
     default: unreachable
+notes:
+  - "The connection belongs to the host. Each option of the connection has a host variable with the prefix C(vllm_), which can be in
+    C(host_vars) and C(group_vars), in a vault, and a template. The first of these counts: the option of the task or of
+    C(module_defaults), the task keyword C(environment) for E(VLLM_BASE_URL) and E(VLLM_API_KEY), the host variable, the environment of
+    the controller, the environment of the host that runs the module, the default. Null and C(omit) mean that nothing is set. A host
+    variable that is needed and cannot be resolved is an error."
 requirements:
-  - requests, on the host that runs the module, or in Ansible's own Python if the task runs on the controller
+  - requests, in Ansible's own Python if the controller sends the requests, or else in the Python of the host
 """
 
     # The options that modules and inventory share.
@@ -69,9 +109,13 @@ options:
         if it is installed.
       - The variables are those of the host that runs the module, with those of the task keyword C(environment). The event
         source C(sovereign.vllm.drift) follows the same rule.
+      - Modules read the host variable C(vllm_ca_path).
     type: path
   client_cert:
-    description: File with the client certificate. Unless O(client_key) is set, the file also holds the key.
+    description:
+      - File with the client certificate. Unless O(client_key) is set, the file also holds the key.
+      - Modules read the host variables C(vllm_client_cert) and C(vllm_client_key), for the host's own server only, unless the task
+        sets one of the two options.
     type: path
   client_key:
     description: File with the key of the client certificate.
@@ -81,6 +125,7 @@ options:
       - Seconds before the first repetition. The delay doubles with each repetition, up to O(timeout), with some jitter.
       - If the answer has a C(Retry-After), the module waits for that time. If it is longer than O(timeout), the module does
         not repeat the request.
+      - Modules read the host variable C(vllm_retry_delay).
     type: float
     default: 1.0
   use_proxy:
@@ -89,6 +134,7 @@ options:
       - E(https_proxy) or E(http_proxy) names it, by the scheme of the server's address, or else E(all_proxy). E(no_proxy) lists hosts,
         domains, addresses and networks that are asked directly. Names in capitals are read if those in lower case are not set.
       - The event source C(sovereign.vllm.drift) follows the same rule.
+      - Modules read the host variable C(vllm_use_proxy).
     type: bool
     default: true
 """
@@ -103,6 +149,7 @@ options:
         the module polls the list of models for this time, and at least for O(timeout), before it reports a result.
       - The module waits for a C(Retry-After) of a load or an unload up to this time. If it gave up in the middle of a swap, the
         name would not be served.
+      - The host variable is C(vllm_load_timeout).
     type: float
     default: 300.0
   reload_strategy:

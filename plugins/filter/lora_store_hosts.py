@@ -14,7 +14,7 @@ description:
   - Hosts can read from the same store if they are one node, or if C(lora_store_hosts) of one names the other.
     Both rules count in both directions, and over other hosts.
   - Hosts are one node if they have the same C(ansible_host), the connection V(local), or the same host in
-    C(lora_base_url) or C(vllm_base_url). URLs of a loopback device do not count, and URLs with a path do not
+    C(vllm_base_url). URLs of a loopback device do not count, and URLs with a path do not
     either, since these belong to proxies.
 positional: hosts, servers, asking
 options:
@@ -59,9 +59,15 @@ _value:
   description: For each host in O(asking), the servers to ask before something is removed from its store.
   type: dict
   contains:
-    base_urls:
-      description: Address of each server by host, including the host itself. Empty for the default of the modules.
-      type: dict
+    servers:
+      description: Names of the hosts whose servers are asked, with the host itself.
+      type: list
+      elements: str
+    asked_from_here:
+      description: The hosts of RV(_value.servers) whose server the controller asks, by C(vllm_ask_from). The others are asked
+        by their own node.
+      type: list
+      elements: str
     doubts:
       description: Reasons why the servers of the store are not known for certain. If there is a reason, nothing may be removed.
       type: list
@@ -78,7 +84,7 @@ from ansible.errors import AnsibleError
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 
 _HERE = "localhost"
-_URLS = ("lora_base_url", "vllm_base_url")
+_URL = "vllm_base_url"
 
 
 @dataclass(frozen=True)
@@ -87,12 +93,14 @@ class _View:
 
     :ivar nodes: addresses of the node. Hosts that share an address are one node.
     :ivar store_hosts: hosts that read from its store.
-    :ivar base_url: None if the host has no address of a server, empty for the default of the modules.
+    :ivar doubt: why its server cannot be asked by other hosts, or None.
+    :ivar asked_from_here: whether the controller asks its server.
     """
 
     nodes: frozenset
     store_hosts: frozenset
-    base_url: str | None
+    doubt: str | None
+    asked_from_here: bool
 
 
 class FilterModule:
@@ -127,19 +135,36 @@ def _default_connection(hostvars: Mapping, asking: Sequence[str]) -> str:
 
 
 def _has_server(variables: Mapping) -> bool:
-    return any(str(name) in _URLS or str(name).startswith("lora_") for name in variables)
+    return any(str(name) == _URL or str(name).startswith("lora_") for name in variables)
 
 
 def _view(host: str, variables: Mapping, connection: str) -> _View:
     told = _value(variables, "lora_store_view") or {}
-    urls = [url for url in (_value(variables, name) for name in _URLS) if url]
+    url = _value(variables, _URL)
     connection = told.get("connection") or _value(variables, "ansible_connection") or connection
     address = _value(variables, "ansible_host") or _value(variables, "ansible_ssh_host") or told.get("address") or host
     nodes = {_HERE if str(connection) == "local" else _normalised(str(address))}
-    nodes.update(filter(None, map(_node_of, [*urls, told.get("base_url")])))
+    nodes.update(filter(None, map(_node_of, [url, told.get("base_url")])))
     store_hosts = told.get("store_hosts") or _value(variables, "lora_store_hosts") or []
-    base_url = told["base_url"] if "base_url" in told else next(iter(urls), None)
-    return _View(frozenset(nodes), frozenset(map(str, store_hosts)), base_url)
+    return _View(
+        frozenset(nodes),
+        frozenset(map(str, store_hosts)),
+        _doubt(host, url or "", told.get("base_url")),
+        _value(variables, "vllm_ask_from") == "controller",
+    )
+
+
+def _doubt(host: str, url: str, own: str | None) -> str | None:
+    """Return why this host can be asked only by its own tasks.
+
+    :param own: the address that its own tasks take, empty for the default of the modules. None if it has no tasks in this run.
+    """
+    if own == url or (own is None and url):
+        return None
+    problem = (
+        f"has {own} as vllm_base_url, which other hosts do not see" if own else "has no vllm_base_url in the inventory"
+    )
+    return f"{host} can read from the same store, and {problem}; set it in the inventory."
 
 
 def _value(variables: Mapping, name: str) -> Any:
@@ -181,10 +206,11 @@ def _whom_to_ask(host: str, views: Mapping[str, _View], doubts: Sequence[str]) -
     for name in sorted({name for one in sharing if one in views for name in views[one].store_hosts} - set(views)):
         unsure.append(f"lora_store_hosts names {name}, which the inventory does not have as a server.")
     for other in sorted(sharing - {host}):
-        if views[other].base_url is None:
-            unsure.append(f"{other} can read from the same store, and has no lora_base_url in the inventory.")
+        unsure.extend(filter(None, [views[other].doubt]))
+    servers = sorted(sharing & set(views))
     return {
-        "base_urls": {one: views[one].base_url or "" for one in sorted(sharing) if one in views},
+        "servers": servers,
+        "asked_from_here": [one for one in servers if views[one].asked_from_here],
         "doubts": unsure,
     }
 

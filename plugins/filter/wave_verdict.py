@@ -62,6 +62,9 @@ _value:
     stop:
       description: True if more sites failed or were lost than O(max_fail_percentage) allows.
       type: bool
+    ends:
+      description: True if the play ends with this wave, since the rollout stops or no host of the wave is left.
+      type: bool
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -83,8 +86,5 @@ def wave_verdict(
     sites = [host for host in wave if host not in offline]
     lost = [host for host in sites if host not in running]
     failed = [host for host in sites if host in running and "lora_failure" in hostvars[host]]
-    return {
-        "failed": failed,
-        "lost": lost,
-        "stop": 100 * len(failed + lost) > max_fail_percentage * len(sites),
-    }
+    stop = 100 * len(failed + lost) > max_fail_percentage * len(sites)
+    return {"failed": failed, "lost": lost, "stop": stop, "ends": stop or len(failed + lost) == len(wave)}

@@ -13,9 +13,17 @@ description:
   - The name of the configuration file ends in C(vllm.yml) or C(vllm.yaml).
   - The plugin asks all endpoints at the same time, so that all dead sites of a fleet together cost one O(timeout).
   - An endpoint that gives no usable answer stays in the inventory with its last known state.
+  - Every server is asked with the host's own variables C(vllm_base_url), C(vllm_api_key) or C(vllm_api_key_env), C(vllm_ca_path),
+    C(vllm_client_cert), C(vllm_client_key), C(vllm_validate_certs) and C(vllm_use_proxy), as in plays. They can be in C(group_vars)
+    and C(host_vars) beside the inventory, in a vault, and templates. They win over the options of the plugin. Patience, such as
+    O(timeout), comes from the options only.
+  - The variables of a group count if the host is in the group before it is asked. These are C(all), C(vllm) and the groups of
+    earlier inventory sources.
+  - An empty C(vllm_api_key) means that the server has no key. If a variable of a host cannot be resolved, or the environment has no
+    such key, the host is not asked, and C(vllm_error) names the problem. No other key is sent.
   - Every host is in the group C(vllm) and in either C(vllm_reachable) or C(vllm_unreachable). If two sources have a host of the
     same name, the last source decides.
-  - C(vllm_base_url) is the address of the server.
+  - C(vllm_base_url) is the address of the server. C(vllm_ask_from) is the value of O(ask_from).
   - C(vllm_reachable) is true if the server gave a usable answer to the last request. C(vllm_error) is the error, with C(code)
     and C(msg), or null.
   - C(vllm_base_models) is a list with C(id), C(root), C(max_model_len) and C(aliases). C(vllm_served_adapters) is a list with
@@ -41,8 +49,10 @@ options:
       - C(api_key_env) names the environment variable with the key of this server. Modules use the same variable, by the host
         variable C(vllm_api_key_env). If the environment variable is not set, the server is not asked.
       - C(vars) are further variables of the host.
-      - Names and URLs take ranges, as in any inventory, such as C([001:200]). A range in the URL advances with the same range in
-        the name, otherwise with the range at the same place.
+      - If a file in C(host_vars) sets C(vllm_base_url) for the host, that address is asked, since plays use it too.
+      - C(base_url), C(name) and C(api_key_env) take ranges, as in any inventory, such as C([001:200]). A range in C(base_url) or
+        C(api_key_env) advances with the same range in C(name), otherwise with the range at the same place. Without C(name), a
+        range in C(api_key_env) advances with C(base_url).
       - No name and no server may occur twice.
     type: list
     elements: raw
@@ -58,13 +68,25 @@ options:
         type: str
         required: true
       base_url:
-        description: Template of the URL. It can use the variables of the host.
+        description:
+          - Template of the URL. It can use the variables of the host.
+          - If not set, the host's own variable C(vllm_base_url) is used. A file in C(host_vars) that sets this variable wins over
+            the template.
         type: str
-        required: true
+  ask_from:
+    description:
+      - Value of the host variable C(vllm_ask_from), by which modules choose the machine that asks the server.
+      - V(controller) is right for servers that the controller reaches, and the inventory asks from there.
+      - V(host) has each host ask its own server.
+      - This option exists because the variables that an inventory sets win over C(group_vars). The variable C(vllm_ask_from) in
+        C(host_vars), in C(vars) of an endpoint or in another inventory source of the host wins over this option.
+    type: str
+    choices: [controller, host]
+    default: controller
   workers:
     description:
-      - Largest number of endpoints that are asked at the same time, each with two threads and up to two open files. The limit of
-        open files can lower this number.
+      - Largest number of endpoints that are asked at the same time, each with a thread, or two if O(retries) is not 0, and up to
+        two open files. The limit of open files can lower this number.
       - A fleet with more dead sites than this costs more than one O(timeout).
     type: int
     default: 1000
@@ -79,6 +101,9 @@ options:
     description: Plugin that stores the state, for example V(ansible.builtin.jsonfile). The default forgets the state at the end of
       the run.
 notes:
+  - The plugin makes no variable of a key. C(ansible-inventory --list) prints all variables, also those in a vaulted file of
+    C(host_vars) or C(group_vars). For a fleet, and for an inventory source of AWX, set C(vllm_api_key_env) instead of C(vllm_api_key),
+    so that the inventory holds only the names of environment variables.
   - The inventory does not list adapters that an interrupted run left under a temporary name.
 seealso:
   - plugin: sovereign.vllm.lora_drift
@@ -95,12 +120,14 @@ plugin: sovereign.vllm.vllm
 endpoints:
   # 199 sites, named by the host in the URL
   - http://edge[001:199]:8000
-  # one site with its own key
+  # one site with another address
   - name: edge200
     base_url: https://vllm.edge200.example:8443
-    api_key_env: VLLM_API_KEY_EDGE200
     vars:
       site: harbour
+  # 50 sites, each with its own key in the environment
+  - base_url: https://shop[01:50].example:8443
+    api_key_env: VLLM_API_KEY_SHOP[01:50]
   # eight servers on each of twenty nodes
   - name: gpu[01:20]-[0:7]
     base_url: http://gpu[01:20]:800[0:7]
@@ -133,21 +160,21 @@ from typing import TYPE_CHECKING, Any
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
-from ansible.utils.unsafe_proxy import wrap_var
 from ansible.utils.vars import combine_vars
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option
 from ansible_collections.sovereign.vllm.plugins.module_utils._http.transport import REQUESTS_IMPORT_ERROR
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import CONNECTION_OPTIONS
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import (
     CachedState,
+    as_data,
     recall,
     refresh,
     remember,
 )
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._hosts_so_far import HostsSoFar
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._listed_sites import listed_sites
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._sites import (
     Connection,
-    HostsSoFar,
     Site,
     host_sites,
     problems_of,
@@ -184,9 +211,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         if REQUESTS_IMPORT_ERROR:
             raise AnsibleParserError(missing_required_lib("requests"))
         self._read_config_data(path)
-        self._hosts = HostsSoFar(inventory, loader, path)
+        self._hosts = HostsSoFar(inventory, loader, path, self._vars)
         try:
-            sites = self._sites()
+            sites = self._sites(inventory)
         except VllmError as error:
             raise AnsibleParserError(error.message) from None
         for problem in problems_of(sites):
@@ -196,18 +223,22 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             remember(self._cache, self.get_cache_key(path), states)
         self._populate(inventory, sites, states)
 
-    def _sites(self) -> list[Site]:
+    def _sites(self, inventory: InventoryData) -> list[Site]:
         if self.get_option("workers") < 1:
             raise invalid_option("workers", "is less than 1", "give at least 1")
-        connection = Connection({name: self._templated(name) for name in CONNECTION_OPTIONS if name != "base_url"})
-        sites = listed_sites(self.get_option("endpoints"), connection)
+        options = {name: self._templated(name) for name in CONNECTION_OPTIONS if name != "base_url"}
+        connection = Connection(options, self.get_option("ask_from"), self._hosts, self._render)
+        listed = listed_sites(self.get_option("endpoints"))
         from_hosts = self.get_option("from_hosts")
+        if from_hosts is None and not listed:
+            raise invalid_option("endpoints", "names no server, and there is no from_hosts", "give one of them")
+        for group in _GROUPS:
+            inventory.add_group(group)
+        sites = [connection.complete(site) for site in listed]
         if from_hosts is not None:
             taken = {site.name for site in sites}
-            found = host_sites(from_hosts, self._hosts, self._render, connection)
-            sites += [site for site in found if site.name not in taken]
-        elif not sites:
-            raise invalid_option("endpoints", "names no server, and there is no from_hosts", "give one of them")
+            found = host_sites(from_hosts, self._hosts)
+            sites += [connection.complete(site, template) for site, template in found if site.name not in taken]
         return sites
 
     def _refresh(self, sites: list[Site], path: str, max_age: float | None) -> dict[str, CachedState]:
@@ -239,13 +270,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             return {}
 
     def _populate(self, inventory: InventoryData, sites: list[Site], states: Mapping[str, CachedState]) -> None:
-        for group in _GROUPS:
-            inventory.add_group(group)
         for site in sites:
             variables = states[site.name].variables
             for problem in self._hosts.put_into_groups(site.name, variables):
                 self.display.warning(problem)
-            for name, value in {**site.variables, **wrap_var(variables)}.items():
+            for name, value in {**site.variables, **as_data(variables)}.items():
                 inventory.set_variable(site.name, name, value)
             self._construct(inventory.hosts[site.name])
 

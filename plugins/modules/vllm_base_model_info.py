@@ -25,10 +25,20 @@ author:
 """
 
 EXAMPLES = r"""
+# The host has the variable vllm_base_url, and vllm_api_key or vllm_api_key_env if its server has a key.
 - name: List base models and adapters
   sovereign.vllm.vllm_base_model_info:
-    base_url: http://127.0.0.1:8000
   register: served
+
+- name: Ask the server of another host, with the key of that host
+  sovereign.vllm.vllm_base_model_info:
+    server_of: edge2
+
+- name: Ask a server that is in no inventory
+  sovereign.vllm.vllm_base_model_info:
+    base_url: http://127.0.0.1:8000
+    api_key_env: VISITOR_KEY
+    timeout: 5
 
 - name: Stop if the server has another base model
   ansible.builtin.assert:

@@ -39,16 +39,15 @@ author:
 """
 
 EXAMPLES = r"""
+# The host has the variable vllm_base_url, and vllm_api_key or vllm_api_key_env if its server has a key.
 - name: Serve an adapter
   sovereign.vllm.vllm_lora_adapter:
-    base_url: http://127.0.0.1:8000
     name: sql
     path: /srv/adapters/sql/4f2a9c01d7be
     base_model: tiny
 
 - name: Show the drift of an adapter, and change nothing
   sovereign.vllm.vllm_lora_adapter:
-    base_url: http://127.0.0.1:8000
     name: sql
     path: /srv/adapters/sql/4f2a9c01d7be
   check_mode: true
@@ -56,14 +55,12 @@ EXAMPLES = r"""
 
 - name: Load an adapter again whose files were overwritten
   sovereign.vllm.vllm_lora_adapter:
-    base_url: http://127.0.0.1:8000
     name: sql
     path: /srv/adapters/sql/4f2a9c01d7be
     state: reloaded
 
 - name: Unload the adapter
   sovereign.vllm.vllm_lora_adapter:
-    base_url: http://127.0.0.1:8000
     name: sql
     state: absent
 """

@@ -82,9 +82,9 @@ author:
 """
 
 EXAMPLES = r"""
+# The host has the variable vllm_base_url, and vllm_api_key or vllm_api_key_env if its server has a key.
 - name: Serve exactly these adapters
   sovereign.vllm.vllm_lora_adapters:
-    base_url: http://127.0.0.1:8000
     adapters:
       - name: sql
         path: /srv/adapters/sql/4f2a9c01d7be
@@ -97,7 +97,6 @@ EXAMPLES = r"""
 
 - name: Audit the node, and change nothing
   sovereign.vllm.vllm_lora_adapters:
-    base_url: http://127.0.0.1:8000
     adapters:
       - name: sql
         path: /srv/adapters/sql/4f2a9c01d7be

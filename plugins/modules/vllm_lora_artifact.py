@@ -20,8 +20,8 @@ description:
   - Archives are tar archives, compressed or not, and zip archives, with the adapter at the top or in a directory. The
     module refuses a whole archive if a member is a link, a device or encrypted, leaves the archive, or occurs twice, and
     if the archive holds several adapters.
-  - A staged version needs no source. If the store has the version that O(checksum) names, the module does not read
-    O(src), and O(src) may be gone. It checks that version with the options about the artifact, such as O(max_rank).
+  - A staged version needs no source. If the store has the version that O(digest) or O(checksum) names, the module does not
+    read O(src), and O(src) may be gone. It checks that version with the options about the artifact, such as O(max_rank).
   - The module does not load the adapter. Give RV(server_path) to M(sovereign.vllm.vllm_lora_adapters).
 extends_documentation_fragment:
   - ansible.builtin.files
@@ -55,9 +55,10 @@ options:
     default: true
   digest:
     description:
-      - The digest of an artifact, V(sha256:) and 64 hexadecimal digits, in place of O(src). It can also be the checksum of
-        an archive that was staged with O(checksum).
-      - The module stages nothing then. RV(staged) tells whether the artifact is in the store.
+      - The digest that the artifact must have, V(sha256:) and 64 hexadecimal digits, as in RV(digest). If the store has this
+        version, the module does not read O(src).
+      - Without O(src), the module stages nothing, and RV(staged) tells whether the artifact is in the store. O(digest) can then
+        also be the checksum of an archive that was staged with O(checksum).
     type: str
   remote_src:
     description: Set this if O(src) is already on the node.
@@ -116,9 +117,9 @@ EXAMPLES = r"""
     max_rank: 32
   register: staged
 
+# The host has the variable vllm_base_url.
 - name: Serve the adapter
   sovereign.vllm.vllm_lora_adapters:
-    base_url: http://127.0.0.1:8000
     adapters:
       - name: support-de
         path: "{{ staged.server_path }}"

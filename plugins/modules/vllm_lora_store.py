@@ -50,9 +50,9 @@ author:
 """
 
 EXAMPLES = r"""
+# The host has the variable vllm_base_url.
 - name: Read the list of models
   sovereign.vllm.vllm_base_model_info:
-    base_url: http://127.0.0.1:8000
   register: served
 
 - name: Keep the last two versions of each adapter

@@ -38,15 +38,17 @@ options:
       - Prefix of the variables. RV(settings) has the names without the prefix. By default the name of the role and C(_).
       - Required unless O(role) is given.
     type: str
-  sources:
-    description: For each setting with several variables, their names. The first variable that is set wins.
-    type: dict
-    default: {}
   declaration:
     description: Name of the setting that holds declared adapters.
     type: str
-  secrets:
-    description: Names of settings that the module does not return, because they hold secrets.
+  report:
+    description: Name of the setting that holds the path of an audit's report, relative to where the playbook is started. The
+      setting becomes a dictionary with the plan of each site that the report could judge.
+    type: str
+  play_variables:
+    description: Names of variables that shape a play, such as one for the keyword C(serial). Ansible reads them before the
+      variables of any host, so it is an error if the host or a group sets one. C(-e), surveys and the variables of the play may
+      set them.
     type: list
     elements: str
     default: []
@@ -71,6 +73,12 @@ settings:
   returned: success
   type: dict
   sample: {directory: drift_report, fail_on: [drifted], prune: true}
+misplaced:
+  description: The names of O(play_variables) that the host or a group sets.
+  returned: on failure
+  type: list
+  elements: str
+  sample: []
 msg:
   description: "The error: the variable, the problem and the advice."
   returned: on failure

@@ -54,24 +54,21 @@ author:
 """
 
 EXAMPLES = r"""
+# The host has the variable vllm_base_url, and vllm_api_key or vllm_api_key_env if its server has a key.
 - name: Wait for the server after a restart
   sovereign.vllm.vllm_server_info:
-    base_url: http://127.0.0.1:8000
     wait: true
 
 - name: Audit the server
   sovereign.vllm.vllm_server_info:
-    base_url: http://127.0.0.1:8000
   register: server
 
 - name: Audit a server that loads all adapters at start
   sovereign.vllm.vllm_server_info:
-    base_url: http://127.0.0.1:8000
     adapters_from: startup
 
 - name: Audit a server with the Rust front-end, which can have a gRPC port
   sovereign.vllm.vllm_server_info:
-    base_url: http://127.0.0.1:8000
     grpc_port: 50051
 
 - name: Stop at a severe finding

@@ -38,9 +38,9 @@ author:
 """
 
 EXAMPLES = r"""
+# The host has the variable vllm_base_url, and vllm_api_key or vllm_api_key_env if its server has a key.
 - name: Ask two adapters for a token
   sovereign.vllm.vllm_smoke_test:
-    base_url: http://127.0.0.1:8000
     models: [sql, summaries]
 """
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ansible.utils.unsafe_proxy import AnsibleUnsafe
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import (
     declare_all,
 )
@@ -22,12 +21,13 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.results i
     verdict_result,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import CompleteError, VllmError, printable
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import CompleteError, VllmError
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.requirements import (
     REQUIRE_OPTIONS,
     read_requirements,
 )
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import failed_over_variable, not_declared
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_reader import Host
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import observed_from
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import (
     Resolved,
@@ -37,19 +37,10 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import 
 )
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 
-try:
-    from ansible.template import is_trusted_as_template as _is_trusted
-except ImportError:  # before ansible-core 2.19
-
-    def _is_trusted(value: object) -> bool:
-        return not isinstance(value, AnsibleUnsafe)
-
-
 #: The options of a declaration beside its adapters, as in an argument spec.
 OPTIONS = {**PRUNE_OPTIONS, **REQUIRE_OPTIONS}
 #: The variables of a host with these options have this prefix.
 PREFIX = "lora_"
-_VARIABLES = {f"{PREFIX}{name}": spec for name, spec in OPTIONS.items()}
 _DECLARED = "lora_adapters"
 _SHOWN = ("vllm_base_url", "vllm_server_version", "vllm_observed_at")
 # The result of a module names no address.
@@ -177,73 +168,6 @@ def observation_in(given: object) -> dict:
     return {name: plain(given[name]) for name in names if name in given}
 
 
-class _Host(Mapping):
-    """The variables of one host. Only a variable that is read is rendered, and only if it holds a template."""
-
-    def __init__(self, hostvars: Mapping, name: str) -> None:
-        self._hostvars, self._name = hostvars, name
-        raw_get = getattr(hostvars, "raw_get", None)
-        self._raw: Mapping = raw_get(name) if raw_get else hostvars[name]
-        self._rendered: Mapping | None = None
-
-    def __contains__(self, variable: str) -> bool:
-        return variable in self._raw
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._raw)
-
-    def __len__(self) -> int:
-        return len(self._raw)
-
-    def get(self, variable: str, _default: object = None) -> Any:
-        """Return the value as plain data, or None if the host does not have it.
-
-        :raises VllmError: ``invalid_request`` if a template in it cannot be rendered.
-        """
-        try:
-            return self._get(variable)
-        except Exception as error:
-            # A template can raise anything.
-            raise _unresolved(variable, printable(error).rstrip(".")) from None
-
-    def _get(self, variable: str) -> Any:
-        value = self._raw.get(variable)
-        if _holds_template(value):
-            self._rendered = self._rendered or self._hostvars[self._name]
-            value = self._rendered[variable]
-            # Before ansible-core 2.19, `hostvars` returns a template with an undefined variable unchanged.
-            if _holds_template(value):
-                raise ValueError("a variable in it is undefined")
-        # In a dictionary, from which `plain` removes an omitted value.
-        return plain({"value": value}).get("value")
-
-    __getitem__ = get
-
-    def text(self, variable: str) -> str | None:
-        """Return the value as text, or None if the host does not have it or it cannot be rendered."""
-        try:
-            value = self.get(variable)
-        except VllmError:
-            return None
-        return value if value is None else str(value)
-
-    def observation(self) -> dict:
-        """Return the variables that the inventory set and that a comparison reads."""
-        return {name: self.get(name) for name in _OBSERVATION if name in self._raw}
-
-
-def _holds_template(value: object) -> bool:
-    if isinstance(value, str):
-        return ("{{" in value or "{%" in value or "{#" in value) and _is_trusted(value)
-    if isinstance(value, Mapping):
-        return any(map(_holds_template, value.values()))
-    return isinstance(value, (list, tuple)) and any(map(_holds_template, value))
-
-
-def _unresolved(variable: str, why: str) -> VllmError:
-    return refused(f"{variable} cannot be resolved ({why})", "define the variables that it uses")
-
-
 def _unchanged(value: object) -> object:
     return value
 
@@ -260,13 +184,13 @@ def audited_sites(
     :param declared: the variable with the declared adapters, if the state in the inventory is compared with them; then
         ``result`` is not read, and no host is awaited.
     """
-    later = [] if declared else [name for name in awaited if _Host(hostvars, name).get(result) is None]
+    later = [] if declared else [name for name in awaited if Host(hostvars, name).get(result) is None]
     left_out = set(later)
-    hosts = ((name, _Host(hostvars, name)) for name in sites if name not in left_out)
+    hosts = ((name, Host(hostvars, name)) for name in sites if name not in left_out)
     return (_site(name, host, result, findings, declared) for name, host in hosts), later
 
 
-def _site(name: str, host: _Host, result: str, findings: str, declared: str | None) -> dict:
+def _site(name: str, host: Host, result: str, findings: str, declared: str | None) -> dict:
     shown = {key: host.text(key) for key in _SHOWN}
     try:
         found = _audited(host, result, declared, shown["vllm_base_url"])
@@ -279,7 +203,7 @@ def _site(name: str, host: _Host, result: str, findings: str, declared: str | No
     return {"name": str(name), "result": found, "variables": shown, "server": server}
 
 
-def _audited(host: _Host, result: str, declared: str | None, url: str | None) -> Any:
+def _audited(host: Host, result: str, declared: str | None, url: str | None) -> Any:
     variable = declared or _DECLARED
     if declared and declared not in host:
         return not_declared(declared, list(host))
@@ -291,10 +215,10 @@ def _audited(host: _Host, result: str, declared: str | None, url: str | None) ->
         found = host.get(result)
         is_undeclared = variable not in host and failed_over_variable(variable, found)
         return not_declared(variable, list(host)) if is_undeclared else found
-    settings = settings_of(host, _unchanged, _VARIABLES, declared)
+    settings = settings_of(host, _unchanged, declaration=declared)
     options = {f"{PREFIX}{name}": settings.get(name) for name in OPTIONS}
     adapters = resolved(settings, artifacts_below(host.text("playbook_dir") or "."), where=declared)
     try:
-        return compare(host.observation(), adapters, options, PREFIX)
+        return compare({name: host.get(name) for name in _OBSERVATION if name in host}, adapters, options, PREFIX)
     except NotObservedError:
         raise refused("the inventory sovereign.vllm.vllm did not see this host", "add it to the inventory") from None

@@ -85,12 +85,17 @@ def completed(given: Mapping, environment: Mapping, server: ServerHost, known: C
         left -= _KEY
     if _CERTIFICATE & given.keys():
         left -= _CERTIFICATE
-    if not server.is_at(given.get("base_url", environment.get("VLLM_BASE_URL"))):
+    if not server.is_at(asked_url(given, environment)):
         left -= CREDENTIALS
     options = {**connection_of(server.variables, server.render, left), **given}
     key = key_of(options)
     options.pop("api_key_env", None)
     return options if key is None else {**options, "api_key": key}
+
+
+def asked_url(given: Mapping, environment: Mapping) -> object:
+    """Return the address that a task gives itself, or None. See :func:`completed`."""
+    return given.get("base_url", environment.get("VLLM_BASE_URL"))
 
 
 @dataclass(frozen=True)

@@ -9,24 +9,31 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
+from typing import TypeVar
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import Observed
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
+from ansible_collections.sovereign.vllm.plugins.module_utils._http.certificates import SharedContexts
 from ansible_collections.sovereign.vllm.plugins.module_utils._http.client import Client
+from ansible_collections.sovereign.vllm.plugins.module_utils._http.transport import Transport, call_within
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import Endpoint
 
-# Only threads with work to do are counted. A thread that waits for a silent site costs nothing. On 2 cores, this limit
-# takes half the time of 1,000 threads that start at once.
-_BUSY_THREADS = 32
-_SILENT_AFTER = 0.05
-# Bytes. Each endpoint has two threads. With the usual 8 MB each, some containers run out of memory to map.
+# Only threads with work to do are counted. A thread that waits for a silent site costs nothing. Python runs one thread at a
+# time, so a few keep it busy, and more only cost the time to switch between them.
+_BUSY_THREADS = 8
+_SILENT_AFTER = 0.02
+# Seconds between two looks at the clock once every server has been asked.
+_GLANCE = 0.1
+# Bytes. Each endpoint has a thread, and two if requests are repeated. With the usual 8 MB each, some containers run out of
+# memory to map.
 _STACK_SIZE = 512 * 1024
 # Open files of the process that are not connections.
 _OTHER_FILES = 64
 _SHORTEST_TIMEOUT = 0.1
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -57,89 +64,113 @@ def _most_connections() -> int | float:
     return float("inf") if files == RLIM_INFINITY else max(1, (files - _OTHER_FILES) // 2)
 
 
+class _Inquiry:
+    """All requests to one server, one after the other on one connection."""
+
+    def __init__(self, endpoint: Endpoint, contexts: SharedContexts) -> None:
+        self.deadline = float("inf")
+        self._endpoint = endpoint
+        self._began = time.monotonic()
+        # A request that is repeated goes on in this thread although its first attempt may hang, so each has a thread of its own.
+        self._transport = Transport(endpoint, call_within if endpoint.retries else self._watched, contexts)
+        self._answered: Answered | None = None
+
+    def ask(self) -> Answered | VllmError:
+        with Client(self._endpoint, self._transport) as client:
+            try:
+                observed = client.read_list()
+                self._leave_time(client)
+                client.require_engine(observed)
+                self._answered = Answered(observed)
+                self._leave_time(client)
+                return Answered(observed, client.version())
+            except VllmError as error:
+                return self._answered or error
+
+    def outcome_if_late(self) -> Answered | VllmError:
+        return self._answered or self._transport.overdue()
+
+    def _watched(self, seconds: float, call: Callable[[], _T]) -> _T:
+        """Run the call in this thread, which costs a fraction of another one. The fleet looks at the deadline."""
+        self.deadline = time.monotonic() + seconds
+        try:
+            return call()
+        finally:
+            self.deadline = float("inf")
+
+    def _leave_time(self, client: Client) -> None:
+        """Limit all requests to one server together to the time-out of one."""
+        time_left = max(_SHORTEST_TIMEOUT, self._endpoint.timeout - (time.monotonic() - self._began))
+        client.endpoint = replace(self._endpoint, timeout=time_left)
+
+
 class _Fleet:
-    """One thread for each request. Versions are read last, after the lists of models of all endpoints."""
+    """Threads that ask one server after the other, and replace those that wait for a silent one."""
 
     def __init__(self, endpoints: Mapping[str, Endpoint], most: float) -> None:
         self._most = most
+        self._contexts = SharedContexts()
+        self._to_ask = deque(endpoints.items())
+        # By name, with the time of its beginning; the oldest stands first.
+        self._asked: dict[str, tuple[_Inquiry, float]] = {}
         self._found: dict[str, Answered | VllmError] = {}
-        self._to_ask: deque[tuple] = deque((self._observe, *item) for item in endpoints.items())
-        # Connections of these endpoints stay open until their version is read.
-        self._to_ask_version: deque[tuple] = deque()
-        self._started: dict[threading.Thread, float] = {}
         self._faults: list[BaseException] = []
         self._progress = threading.Condition()
 
     def ask(self) -> dict[str, Answered | VllmError]:
         with self._progress:
-            while self._to_ask or self._to_ask_version or self._started:
-                request = self._next_request()
-                if request:
-                    self._start(*request)
-                else:
-                    self._progress.wait(_SILENT_AFTER / 2 if self._to_ask or self._to_ask_version else None)
+            while self._to_ask or self._asked:
+                self._give_up_on_overdue()
+                while following := self._next():
+                    threading.Thread(target=self._run, args=following, daemon=True).start()
+                if self._asked:
+                    self._progress.wait(_SILENT_AFTER / 2 if self._to_ask else _GLANCE)
                 if self._faults:
                     raise self._faults[0]
         return self._found
 
-    def _next_request(self) -> tuple | None:
-        if self._busy_threads() >= _BUSY_THREADS:
+    def _next(self) -> tuple[str, _Inquiry] | None:
+        """Begin with the next endpoint, unless enough threads have work to do or wait."""
+        if not self._to_ask or len(self._asked) >= self._most or self._busy_threads() >= _BUSY_THREADS:
             return None
-        if self._to_ask and len(self._started) + len(self._to_ask_version) < self._most:
-            return self._to_ask.popleft()
-        return self._to_ask_version.popleft() if self._to_ask_version else None
+        name, endpoint = self._to_ask.popleft()
+        inquiry = _Inquiry(endpoint, self._contexts)
+        self._asked[name] = inquiry, time.monotonic()
+        return name, inquiry
 
     def _busy_threads(self) -> int:
         lately = time.monotonic() - _SILENT_AFTER
         busy = 0
-        for started in reversed(self._started.values()):
-            if started < lately:
+        for _inquiry, began in reversed(self._asked.values()):
+            if began < lately:
                 break
             busy += 1
         return busy
 
-    def _start(self, *request: object) -> None:
-        thread = threading.Thread(target=self._run, args=request, daemon=True)
-        self._started[thread] = time.monotonic()
-        thread.start()
+    def _give_up_on_overdue(self) -> None:
+        """Nothing can stop a blocked look-up of a name. Its thread ends later, and its outcome counts no more."""
+        now = time.monotonic()
+        for name in [name for name, (inquiry, _began) in self._asked.items() if inquiry.deadline < now]:
+            self._found[name] = self._asked.pop(name)[0].outcome_if_late()
 
-    def _run(self, request: Callable[..., tuple | None], *arguments: object) -> None:
-        follow_up = None
+    def _run(self, name: str, inquiry: _Inquiry) -> None:
+        following: tuple[str, _Inquiry] | None = name, inquiry
+        while following:
+            following = self._finish(*following)
+
+    def _finish(self, name: str, inquiry: _Inquiry) -> tuple[str, _Inquiry] | None:
+        """Ask one server. Return the next one, or None if this thread is to end."""
         try:
-            follow_up = request(*arguments)
+            outcome = inquiry.ask()
         except BaseException as fault:
             self._faults.append(fault)
         with self._progress:
-            del self._started[threading.current_thread()]
-            if follow_up:
-                self._to_ask_version.append(follow_up)
-            self._progress.notify()
-
-    def _observe(self, name: str, endpoint: Endpoint) -> tuple | None:
-        began = time.monotonic()
-        with ExitStack() as connection:
-            client = connection.enter_context(Client(endpoint))
-            try:
-                observed = client.read_list()
-                _leave_time(client, endpoint, began)
-                client.require_engine(observed)
-                self._found[name] = Answered(observed)
-            except VllmError as error:
-                self._found[name] = error
+            if name not in self._asked:
                 return None
-            _leave_time(client, endpoint, began)
-            return self._add_version, name, observed, client, connection.pop_all()
-
-    def _add_version(self, name: str, observed: Observed, client: Client, connection: ExitStack) -> None:
-        with connection:
-            try:
-                version = client.version()
-            except VllmError:
-                return
-        self._found[name] = Answered(observed, version)
-
-
-def _leave_time(client: Client, endpoint: Endpoint, began: float) -> None:
-    """Limit all requests to one server together to the time-out of one."""
-    time_left = max(_SHORTEST_TIMEOUT, endpoint.timeout - (time.monotonic() - began))
-    client.endpoint = replace(endpoint, timeout=time_left)
+            del self._asked[name]
+            if not self._faults:
+                self._found[name] = outcome
+            following = None if self._faults else self._next()
+            if not following and (self._faults or not self._asked):
+                self._progress.notify()
+            return following

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections.abc import Collection, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.common.parameters import remove_values
+from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import BaseModel, Card, Observed
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._discovery import Answered, ask_all
@@ -51,7 +54,26 @@ def host_variables(
             "vllm_stale": False,
         }
     variables = {"vllm_base_url": base_url, "vllm_reachable": error is None, "vllm_error": error, **seen}
-    return remove_values(variables, [api_key]) if api_key else variables
+    return _without(api_key, variables) if api_key else variables
+
+
+def _without(api_key: str, variables: dict) -> dict:
+    """Censor the key. To do that takes as long as to ask the server, so look for the key first."""
+    return remove_values(variables, [api_key]) if json.dumps(api_key)[1:-1] in json.dumps(variables) else variables
+
+
+# Text without any of these is no part of a template.
+_OF_TEMPLATES = re.compile("[{}%]")
+
+
+def as_data(value: Any) -> Any:
+    """Return variables of a host, marked so that Ansible does not evaluate text from servers as a template. To mark all text
+    would take as long as to ask the server."""
+    if isinstance(value, dict):
+        return {name: as_data(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_data(item) for item in value]
+    return wrap_var(value) if isinstance(value, str) and _OF_TEMPLATES.search(value) else value
 
 
 def observed_from(url: str | None, base_models: Any, adapters: Any) -> Observed:

@@ -10,40 +10,37 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from ansible.errors import AnsibleError
 from ansible.plugins.inventory import expand_hostname_range
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option, quoted
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import NAMES
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import KEY_VARIABLE
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._sites import Connection, Site, check_keys, shortened
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._sites import Site, check_keys, checked_url, shortened
 
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 _ADVICE = "write it like [001:200], [a:f] or [0:9:3], as in any inventory of Ansible"
 
 
-def expand(option: str, text: str) -> list[str]:
-    """Return the texts that ``text`` and its ranges stand for.
+def expand_in_step(leader: tuple[str, str], *followers: tuple[str, str]) -> list[tuple[str, ...]]:
+    """Return the texts that the leader stands for, each with the text of every follower. Parameters are the name of an option
+    and its value.
 
-    :param option: the option that holds the text, for the error message.
-    :raises VllmError: ``invalid_request`` for a range that does not parse.
-    """
-    return [expanded for expanded, _same in expand_in_step((option, text), (option, text))]
-
-
-def expand_in_step(names: tuple[str, str], urls: tuple[str, str]) -> list[tuple[str, str]]:
-    """Return each name with its URL. Both parameters are the name of an option and its value.
-
-    A range of the URL advances with the same range of the name, or else with the range at the same place: the host
+    A range of a follower advances with the same range of the leader, or else with the range at the same place: the host
     ``edge[001:200]`` can be at ``10.0.0.[1:200]``.
 
-    :raises VllmError: ``invalid_request`` for a range that does not parse, or that has no range of the name to follow.
+    :raises VllmError: ``invalid_request`` for a range that does not parse, or that has no range of the leader to follow.
     """
-    name, url = _Ranged(*names), _Ranged(*urls)
-    partners = [_partner(name, url, place) for place in range(len(url.ranges))]
-    steps = itertools.product(*(range(len(values)) for values in name.values))
-    return [(name.text(step), url.text([step[partner] for partner in partners])) for step in steps]
+    first, rest = _Ranged(*leader), [_Ranged(*follower) for follower in followers]
+    partners = [[_partner(first, one, place) for place in range(len(one.ranges))] for one in rest]
+    steps = itertools.product(*(range(len(values)) for values in first.values))
+    return [
+        (
+            first.text(step),
+            *(one.text([step[place] for place in places]) for one, places in zip(rest, partners, strict=True)),
+        )
+        for step in steps
+    ]
 
 
 class _Ranged:
@@ -87,13 +84,14 @@ class _Ranged:
         return invalid_option(self.option, f"has the range {quoted(range_)}, which does not parse ({why})", _ADVICE)
 
 
-def _partner(name: _Ranged, url: _Ranged, place: int) -> int:
-    """Return the place of the range in the name that this range of the URL advances with."""
-    range_ = url.ranges[place]
-    partner = name.ranges.index(range_) if range_ in name.ranges else place
-    if partner >= len(name.ranges) or len(name.values[partner]) != len(url.values[place]):
-        problem = f"has the range {quoted(range_)}, and the name has no range of the same length"
-        raise invalid_option(url.option, problem, "write the same range in both")
+def _partner(leader: _Ranged, follower: _Ranged, place: int) -> int:
+    """Return the place of the range in the leader that this range of the follower advances with."""
+    range_ = follower.ranges[place]
+    partner = leader.ranges.index(range_) if range_ in leader.ranges else place
+    if partner >= len(leader.ranges) or len(leader.values[partner]) != len(follower.values[place]):
+        kind = "name" if leader.option.endswith(".name") else "URL"
+        problem = f"has the range {quoted(range_)}, and the {kind} has no range of the same length"
+        raise invalid_option(follower.option, problem, "write the same range in both")
     return partner
 
 
@@ -112,8 +110,8 @@ _PORTS = {"http": "80", "https": "443"}
 _KINDS = {"base_url": str, "name": str, "api_key_env": str, "vars": Mapping}
 
 
-def listed_sites(entries: Iterable[object], connection: Connection) -> list[Site]:
-    """Return one site for each URL, ranges expanded.
+def listed_sites(entries: Iterable[object]) -> list[Site]:
+    """Return one site for each URL, ranges expanded, to be completed.
 
     :raises VllmError: ``invalid_request``, with one line for each mistake.
     """
@@ -121,7 +119,7 @@ def listed_sites(entries: Iterable[object], connection: Connection) -> list[Site
     mistakes: list[str] = []
     for number, entry in enumerate(entries):
         try:
-            sites += _sites_of(f"endpoints[{number}]", entry, connection)
+            sites += _sites_of(f"endpoints[{number}]", entry)
         except VllmError as mistake:
             mistakes.append(mistake.message)
     hosts = {_server(site): site.name for site in sites}
@@ -132,14 +130,14 @@ def listed_sites(entries: Iterable[object], connection: Connection) -> list[Site
     return sites
 
 
-def _sites_of(option: str, entry: object, connection: Connection) -> list[Site]:
+def _sites_of(option: str, entry: object) -> list[Site]:
     if isinstance(entry, str):
         entry = {"base_url": entry}
     elif not isinstance(entry, Mapping):
         raise invalid_option(option, "is neither a URL nor a dictionary", "write it like http://node:8000")
     check_keys(option, entry, _KINDS, required=["base_url"])
     _check_values(option, entry)
-    return [_site(option, name, url, entry, connection) for name, url in _pairs(option, entry)]
+    return [_site(option, entry, *texts) for texts in _texts(option, entry)]
 
 
 def _check_values(option: str, entry: Mapping) -> None:
@@ -152,19 +150,21 @@ def _check_values(option: str, entry: Mapping) -> None:
         raise invalid_option(f"{option}.vars", problem, "choose another name")
 
 
-def _pairs(option: str, entry: Mapping) -> list[tuple[str, str]]:
-    urls = f"{option}.base_url", entry["base_url"]
+def _texts(option: str, entry: Mapping) -> list[tuple[str, str, str]]:
+    """Return the name, the URL and the variable of the key of each server. Text that is not given is empty."""
+    name, url, key = ((f"{option}.{kind}", entry.get(kind, "")) for kind in ("name", "base_url", "api_key_env"))
     if "name" in entry:
-        return expand_in_step((f"{option}.name", entry["name"]), urls)
-    return [("", url) for url in expand(*urls)]
+        return [(name_, url_, key_) for name_, url_, key_ in expand_in_step(name, url, key)]
+    return [("", url_, key_) for url_, key_ in expand_in_step(url, key)]
 
 
-def _site(option: str, name: str, url: str, entry: Mapping, connection: Connection) -> Site:
+def _site(option: str, entry: Mapping, name: str, url: str, key_variable: str) -> Site:
     try:
-        site = connection.site(name, url, entry.get("api_key_env"), entry.get("vars"))
+        url = checked_url(url)
     except VllmError as error:
         raise VllmError(error.code, f"{option}: {error.message}") from None
-    return site if name else replace(site, name=_address(site)[1])
+    variables = {**entry.get("vars", {}), **({KEY_VARIABLE: key_variable} if key_variable else {})}
+    return Site(name or _address(url)[1], url, variables=variables)
 
 
 def _repetitions(kind: str, values: Iterable[str], advice: str) -> list[str]:
@@ -176,10 +176,10 @@ def _repetitions(kind: str, values: Iterable[str], advice: str) -> list[str]:
 
 def _server(site: Site) -> str:
     """Return the address with a port and with the host in lower case, the same for all spellings of one server."""
-    scheme, host, port, path = _address(site)
+    scheme, host, port, path = _address(site.base_url or "")
     return f"{scheme}://{host.lower()}:{port or _PORTS[scheme]}{path}"
 
 
-def _address(site: Site) -> tuple[str, ...]:
-    found = _ADDRESS.fullmatch(site.base_url or "")
+def _address(url: str) -> tuple[str, ...]:
+    found = _ADDRESS.fullmatch(url)
     return found.groups() if found else ()

@@ -38,9 +38,8 @@ _CHECKS = ModuleArgumentSpecValidator(CHECKS)
 _UNKNOWN_HINT = "audit the site live, or declare the digest of the adapter"
 
 
-@functools.lru_cache(maxsize=1)
-def _options() -> dict:
-    return specification(DataLoader().load_from_file, "lora")
+# Read before Ansible forks a worker for each host.
+_OPTIONS = specification(DataLoader().load_from_file, "lora")
 
 
 def settings_of(
@@ -59,7 +58,7 @@ def settings_of(
     """
     # The connection is read elsewhere.
     secrets = (*HOST_OPTIONS, "delegate_to")
-    specs, sources = {**_options(), **(options or {})}, {"adapters": [declaration]}
+    specs, sources = {**_OPTIONS, **(options or {})}, {"adapters": [declaration]}
     reader = SettingsReader(specs, _PREFIX, sources, declaration="adapters", secrets=secrets)
     return reader.settings(variables, render)
 

@@ -129,6 +129,12 @@ class SettingsReader:
         return None
 
 
+def refused_host_variable(variable: str, host: str) -> VllmError:
+    """Return the error for a variable that shapes the play, and that a host or a group sets."""
+    problem = f"{variable} is a variable of {host} or of its groups, and Ansible shapes a play before it reads those"
+    return refused(problem, f"remove it there, and give it by -e {variable}=... or by a survey")
+
+
 _OMITTED = object()
 _BEFORE_TEMPLATE = " String: "
 

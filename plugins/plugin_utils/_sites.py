@@ -6,29 +6,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from ansible.inventory.helpers import get_group_vars
-from ansible.inventory.manager import InventoryManager
-from ansible.utils.vars import combine_vars
-from ansible.vars.plugins import get_vars_from_inventory_sources
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option, printable, quoted
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import Endpoint, endpoint_of
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import KEY_VARIABLE, key_in
-
-if TYPE_CHECKING:
-    from ansible.inventory.data import InventoryData
-    from ansible.inventory.host import Host
-    from ansible.parsing.dataloader import DataLoader
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import PREFIX, connection_of, key_of
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._hosts_so_far import HostsSoFar, HostVariables
 
 _SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Site:
-    """One host. It has an endpoint to ask, or the ``problem`` why there is none.
+    """One host. Once it is complete, it has an endpoint to ask, or the ``problem`` why there is none.
 
     :param base_url: None if the host has no usable address.
     :param variables: further variables that the inventory file sets for the host.
@@ -41,34 +34,99 @@ class Site:
     variables: Mapping = field(default_factory=dict)
 
 
-class Connection:
-    """The connection options that all endpoints share.
+_ASK_FROM = f"{PREFIX}ask_from"
+_BASE_URL = f"{PREFIX}base_url"
+# Patience comes from the inventory file alone, so that all dead sites together cost one time-out.
+_OWN_OPTIONS = frozenset(
+    ("api_key", "api_key_env", "ca_path", "client_cert", "client_key", "validate_certs", "use_proxy")
+)
+_CERTIFICATE = ("client_cert", "client_key")
 
+
+class Connection:
+    """The connection options of the inventory file. The variables of a host override them.
+
+    :param ask_from: what the host variable ``vllm_ask_from`` is to be.
+    :param render: gets a template and the variables of a host, returns the value.
     :raises VllmError: ``invalid_request`` if an option cannot be used.
     """
 
-    def __init__(self, options: Mapping) -> None:
+    def __init__(
+        self, options: Mapping, ask_from: str, hosts: HostsSoFar, render: Callable[[Any, Mapping], Any]
+    ) -> None:
         self._options = options
-        self._endpoint("http://localhost", options.get("api_key"))
+        self._ask_from = ask_from
+        self._hosts = hosts
+        self._render = render
+        # By identity, since to decrypt takes longer than to ask a server, and all hosts of a group have the same secret.
+        self._decrypted: dict[int, tuple[object, str]] = {}
+        endpoint_of({**options, "base_url": "http://localhost"})
 
-    def site(self, name: str, base_url: str, api_key_env: str | None = None, variables: Mapping | None = None) -> Site:
-        """Return the site. If its own key is missing or unusable, the site is not asked, and no other key is sent.
+    def complete(self, site: Site, template: str | None = None) -> Site:
+        """Return the site with its endpoint. If a variable or its key is missing or unusable, the site has that problem, and no
+        other key is sent.
 
-        :raises VllmError: ``invalid_request`` if the URL cannot be used.
+        :param template: makes the address of a host that no file beside the inventory gives.
         """
-        endpoint = self._endpoint(base_url, None)
-        problem = None
+        asks = {} if _ASK_FROM in self._hosts.own(site.name) else {_ASK_FROM: self._ask_from}
+        site = replace(site, variables={**asks, **site.variables})
         try:
-            endpoint = self._endpoint(base_url, key_in(api_key_env) if api_key_env else self._options.get("api_key"))
-        except VllmError as error:
-            problem = error
-        key_variable = {KEY_VARIABLE: api_key_env} if api_key_env else {}
-        return Site(
-            name, endpoint.base_url, None if problem else endpoint, problem, {**(variables or {}), **key_variable}
-        )
+            variables = self._hosts.known(
+                site.name, {**site.variables, _BASE_URL: site.base_url} if site.base_url else site.variables
+            )
+            site = replace(site, base_url=None)
+            site = replace(site, base_url=checked_url(self._address(variables, template)))
+            return replace(site, endpoint=self._endpoint(site.base_url, variables))
+        except VllmError as problem:
+            return replace(site, problem=problem)
 
-    def _endpoint(self, base_url: str, api_key: str | None) -> Endpoint:
-        return endpoint_of({**self._options, "base_url": base_url, "api_key": api_key})
+    def _address(self, variables: HostVariables, template: str | None) -> str:
+        if template is not None and not variables.has_above((_BASE_URL,)):
+            try:
+                return self._render(template, variables.combined)
+            except Exception as error:
+                # A template can raise anything.
+                why = f"makes no URL for this host ({printable(error)})"
+                raise invalid_option("from_hosts.base_url", why, "define the variables that it uses") from None
+        address = self._set_by(variables, ("base_url",)).get("base_url")
+        if not address:
+            raise refused(f"{_BASE_URL} is not set", "set it for this host, or give from_hosts.base_url")
+        return str(address)
+
+    def _endpoint(self, base_url: str | None, variables: HostVariables) -> Endpoint:
+        own = self._set_by(variables, _OWN_OPTIONS)
+        options = {**self._options, **own, "base_url": base_url}
+        if any(name in own for name in _CERTIFICATE):
+            options.update({name: own.get(name) for name in _CERTIFICATE})
+        key = key_of(own)
+        if key is not None:
+            options["api_key"] = key
+        return endpoint_of(options)
+
+    def _set_by(self, variables: HostVariables, names: Collection[str]) -> dict[str, object]:
+        if not variables.has([f"{PREFIX}{name}" for name in names]):
+            return {}
+        return connection_of(variables.combined, lambda value: self._rendered(value, variables), names)
+
+    def _rendered(self, boxed: Any, variables: HostVariables) -> Any:
+        """Render what :func:`connection_of` has put into a dictionary."""
+        value = boxed["value"]
+        if isinstance(value, str) and "{" not in value:
+            return boxed
+        if hasattr(value, "__ENCRYPTED__"):
+            # Before ansible-core 2.19, a secret is decrypted each time, and is no template.
+            if id(value) not in self._decrypted:
+                self._decrypted[id(value)] = value, str(value)
+            return {"value": self._decrypted[id(value)][1]}
+        return self._render(boxed, variables.combined)
+
+
+def checked_url(base_url: str) -> str:
+    """Return the address as it is asked.
+
+    :raises VllmError: ``invalid_request`` if it cannot be used.
+    """
+    return endpoint_of({"base_url": base_url}).base_url
 
 
 def check_keys(option: str, entry: object, kinds: Mapping[str, type], required: Iterable[str]) -> None:
@@ -108,76 +166,11 @@ def problems_of(sites: Iterable[Site]) -> list[str]:
     return [f"{message} (hosts: {shortened(hosts)})" for message, hosts in names.items()]
 
 
-_STATES = ("vllm_reachable", "vllm_unreachable")
+def host_sites(option: Mapping, hosts: HostsSoFar) -> Iterator[tuple[Site, str | None]]:
+    """Return each host that matches the pattern, to be completed, with the template of its address.
 
-
-def host_sites(option: Mapping, hosts: HostsSoFar, render: Callable, connection: Connection) -> list[Site]:
-    """Return one site for each host that matches the pattern.
-
-    :param render: gets the template and the variables of a host, returns the text.
-    :raises VllmError: ``invalid_request`` if the option has a mistake. A failure for one host is the problem of its site.
+    :raises VllmError: ``invalid_request`` if the option has a mistake.
     """
-    check_keys("from_hosts", option, {"pattern": str, "base_url": str}, required=["pattern", "base_url"])
-    return [
-        _host_site(option["base_url"], host, hosts, render, connection) for host in hosts.matching(option["pattern"])
-    ]
-
-
-def _host_site(template: str, host: Host, hosts: HostsSoFar, render: Callable, connection: Connection) -> Site:
-    try:
-        return connection.site(host.name, render(template, hosts.variables(host)))
-    except VllmError as error:
-        problem = error
-    except Exception as error:
-        # A template can raise anything.
-        why = f"makes no URL for this host ({printable(error)})"
-        problem = invalid_option("from_hosts.base_url", why, "define the variables that it uses")
-    return Site(host.name, None, problem=problem)
-
-
-class HostsSoFar:
-    """The hosts of the inventory sources that Ansible has read so far."""
-
-    def __init__(self, inventory: InventoryData, loader: DataLoader, path: str) -> None:
-        self._inventory = inventory
-        self._loader = loader
-        self._sources = [*inventory.processed_sources, path]
-
-    def matching(self, pattern: str) -> list[Host]:
-        """Return the hosts that a play with this pattern would have."""
-        manager = InventoryManager(self._loader, parse=False)
-        manager._inventory = self._inventory
-        # Only this puts hosts into the groups "all" and "ungrouped". It also resets the current source.
-        source = self._inventory.current_source
-        self._inventory.reconcile_inventory()
-        self._inventory.current_source = source
-        return [host for host in manager.get_hosts(pattern) if host.name in self._inventory.hosts]
-
-    def variables(self, host: Host) -> dict:
-        """Return the variables of the host and its groups, including those in group_vars and host_vars."""
-        groups = host.get_groups()
-        found = combine_vars(get_group_vars(groups), self._from_files(groups))
-        return combine_vars(combine_vars(found, host.get_vars()), self._from_files([host]))
-
-    def _from_files(self, entities: list) -> dict:
-        return get_vars_from_inventory_sources(self._loader, self._sources, entities, "all")
-
-    def put_into_groups(self, name: str, variables: Mapping) -> list[str]:
-        """Put an endpoint into its groups. If an earlier source put it into other groups, this source decides.
-
-        :param variables: the variables that the inventory sets for the endpoint.
-        :return: warnings about an earlier source.
-        """
-        earlier = self._inventory.get_host(name)
-        known = dict(earlier.vars) if earlier else {}
-        state, other = _STATES if variables["vllm_reachable"] else _STATES[::-1]
-        for group in ("vllm", state):
-            self._inventory.add_host(name, group=group)
-        self._inventory.groups[other].remove_host(self._inventory.hosts[name])
-        urls = known.get("vllm_base_url"), variables["vllm_base_url"]
-        if "vllm_reachable" not in known or urls[0] == urls[1]:
-            return []
-        return [
-            f"Host {quoted(name)} is in two inventory sources. {quoted(urls[1])} replaces {quoted(urls[0])}, which is not "
-            "audited; give the two servers different names."
-        ]
+    check_keys("from_hosts", option, {"pattern": str, "base_url": str}, required=["pattern"])
+    for host in hosts.matching(option["pattern"]):
+        yield Site(host.name, None), option.get("base_url")

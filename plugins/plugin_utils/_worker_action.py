@@ -18,9 +18,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible import constants as C
-from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator, ValidationResult
+from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
-from ansible.module_utils.errors import RequiredError
 from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import read_option, refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure, invalid_option, quoted
@@ -30,11 +29,20 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operati
     ServerOperation,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import is_loopback
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import ServerHost, completed
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import (
+    HOST_OPTIONS,
+    ServerHost,
+    asked_url,
+    completed,
+)
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import option_error, plain
 
 # A module that runs on a host has no use for these.
 _OF_THE_ACTION = ("api_key_env", "ask_from", "server_of")
+# Options for which null means that the task does not set them.
+_NULLABLE = HOST_OPTIONS | {"server_of"}
+# A server that misses a key, or a client certificate.
+_OF_CREDENTIALS = ("unauthorized", "tls")
 
 
 def runs_in_worker(action: ActionBase, task_vars: dict) -> bool:
@@ -105,25 +113,30 @@ class WorkerAction(ActionBase):
         # As in a module, the keyword `environment` sets options and the variables of proxies and certificates.
         with _set(environment):
             validation = ModuleArgumentSpecValidator(operation.argument_spec).validate(options)
-            self._refuse(validation, in_worker)
+            if validation.errors.errors:
+                raise option_error(self._task, validation.errors.errors[0])
             self._refuse_loopback(validation.validated_parameters.get("base_url"), in_worker, server, task_vars)
             if in_worker:
                 done = operation.result(validation.validated_parameters, self._task.check_mode)
-                return remove_values(done, validation._no_log_values)
-        return self._run_module(operation, options, environment, task_vars, module)
+                done = remove_values(done, validation._no_log_values)
+        if not in_worker:
+            done = self._run_module(operation, options, environment, task_vars, module)
+        if (done.get("error") or {}).get("code") in _OF_CREDENTIALS and not server.is_at(asked_url(given, environment)):
+            done["msg"] += f" The credentials of {server.name} were not sent, since this is not its vllm_base_url."
+        return done
 
     def _given_options(self) -> dict:
         """Return the options of the task and of module_defaults. Null is no option of a connection."""
         args = plain(self._task.args)
-        return {name: value for name, value in args.items() if value is not None or name not in SERVER_OPTIONS}
+        return {name: value for name, value in args.items() if value is not None or name not in _NULLABLE}
 
     def _server(self, given: dict, environment: dict, task_vars: dict) -> ServerHost:
         """Return the host whose server is asked: the one of the task, or the one that ``server_of`` names."""
-        own, name = task_vars.get("inventory_hostname"), given.get("server_of")
+        own = task_vars.get("inventory_hostname")
+        name = read_option("option server_of", given.get("server_of"), SERVER_OPTIONS["server_of"])
         if name is None or name == own:
             return ServerHost(str(own), task_vars, self._templar.template)
         hosts = task_vars["hostvars"]
-        name = read_option("option server_of", name, SERVER_OPTIONS["server_of"])
         if name not in hosts:
             raise invalid_option("server_of", f"names {quoted(name)}, which is no host of the inventory", "correct it")
         # Rendered as for that host, and without the variables of the play, as in `hostvars`. `hostvars` itself would hide an
@@ -131,7 +144,7 @@ class WorkerAction(ActionBase):
         variables = {**hosts.raw_get(name), "hostvars": hosts}
         render = self._templar.copy_with_new_env(available_variables=variables).template
         server = ServerHost(str(name), variables, render, is_of_task=False)
-        if "base_url" in given or "VLLM_BASE_URL" in environment:
+        if asked_url(given, environment) is not None:
             raise invalid_option("server_of", "is given together with an address", "remove base_url and VLLM_BASE_URL")
         return server
 
@@ -165,17 +178,10 @@ class WorkerAction(ActionBase):
             if own.address == server.address:
                 return
             asker = own.name
-        raise refused(
-            f"The server of {server.name} is at {url} as its node sees it, but {asker} would ask",
-            f"set vllm_base_url to an address that {asker} can reach, or ansible_connection to local if the server runs on "
-            "the controller",
-        )
-
-    def _refuse(self, validation: ValidationResult, in_worker: bool) -> None:
-        """Raise VllmError for options that the module would refuse. A missing option may be in the host's environment."""
-        problems = [one for one in validation.errors.errors if in_worker or not isinstance(one, RequiredError)]
-        if problems:
-            raise option_error(self._task, problems[0])
+        advice = f"set vllm_base_url to an address that {asker} can reach"
+        if asker == "the controller":
+            advice += ", or ansible_connection to local if the server runs on the controller"
+        raise refused(f"The server of {server.name} is at {url} as its node sees it, but {asker} would ask", advice)
 
     def _run_module(
         self, operation: ServerOperation, options: dict, environment: dict, task_vars: dict, module: str | None

@@ -42,7 +42,15 @@ class World:
         places |= {f"/{top}/": f"{self.directory}/{top}/" for top in ("srv", "media")}
         for shown, real in places.items():
             tasks = tasks.replace(shown, real)
-        return run_playbook(textwrap.dedent(tasks), {"node": IN_WORKER}, self.directory / "run", rc=rc)
+        host = {**IN_WORKER, "vllm_base_url": self.server.url}
+        return run_playbook(
+            textwrap.dedent(tasks),
+            {"node": host, "edge2": host},
+            self.directory / "run",
+            rc=rc,
+            options=["--limit", "node"],
+            environment={"VISITOR_KEY": "sk-visitor"},
+        )
 
 
 @pytest.mark.parametrize("module", [file.stem for file in sorted(MODULES.glob("*.py"))])

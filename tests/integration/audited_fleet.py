@@ -36,8 +36,8 @@ class Fleet:
         self.drifted = StandIn(api_key=KEY, static={"sql": str(examples / "second"), **drifted})
         self.declared = [{"name": "sql", "path": str(examples / "first")}]
         self.declared_in = "lora_adapters"
+        self.variables: dict[str, Any] = {"lora_prune": True}  # of the group, beside the declaration
         self.options: dict[str, Any] = {}  # of the plugin, besides
-        self.more_variables: dict[str, Any] = {}  # of all sites
         self.more: list[dict] = []  # endpoints beside the three
         self.plain: dict[str, dict] = {}  # hosts that do not come from the plugin, and variables of those that do
 
@@ -54,7 +54,9 @@ class Fleet:
         inventory = {"plugin": "sovereign.vllm.vllm", "endpoints": endpoints, "timeout": 5, **self.options}
         (self.directory / "sites.vllm.yml").write_text(json.dumps(inventory))
         (self.directory / "plain.json").write_text(json.dumps({"vllm": {"hosts": self.plain}}))
-        (self.directory / "group_vars" / "vllm.yml").write_text(json.dumps(self.group_variables()))
+        (self.directory / "group_vars" / "vllm.yml").write_text(
+            json.dumps({**self.variables, self.declared_in: self.declared})
+        )
         extra = {"drift_report_directory": "report", **variables}
         return subprocess.run(
             [ANSIBLE_PLAYBOOK, "-i", "plain.json", "-i", "sites.vllm.yml", playbook, "-e", json.dumps(extra)],
@@ -72,9 +74,6 @@ class Fleet:
             text=True,
             check=False,
         )
-
-    def group_variables(self) -> dict:
-        return {"vllm_ask_from": "controller", self.declared_in: self.declared, **self.more_variables}
 
     @property
     def pwned(self) -> str:

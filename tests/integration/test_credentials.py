@@ -43,15 +43,17 @@ TASKS: list[tuple[dict[str, Any], list[str | None], list[str | None]]] = [
 
 
 def test_a_key_reaches_no_other_server(tmp_path: Path) -> None:
-    with StandIn() as a, StandIn() as b:
+    with StandIn() as a, StandIn() as b, StandIn(api_key="sk-c") as c:
         servers = {"a": a, "b": b}
+        foreign = {INFO: {"base_url": c.url}, "name": "foreign", "ignore_errors": True}
         hosts = {
             # Rendered for its own host.
             name: {**way, "vllm_base_url": servers[name].url, "vllm_api_key": "sk-{{ inventory_hostname }}"}
             for name, way in WAYS.items()
         }
         run = run_playbook(
-            "\n".join(f"- {json.dumps({**task, 'name': str(number)})}" for number, (task, _a, _b) in enumerate(TASKS)),
+            "\n".join(f"- {json.dumps({**task, 'name': str(number)})}" for number, (task, _a, _b) in enumerate(TASKS))
+            + f"\n- {json.dumps(foreign)}",
             {**hosts, "localhost": IN_WORKER, "elsewhere": {**hosts["a"], **IN_WORKER}},
             tmp_path / "run",
             options=["--limit", "a,b", "-vvv"],
@@ -62,6 +64,10 @@ def test_a_key_reaches_no_other_server(tmp_path: Path) -> None:
             "a": (0, 0),
             "b": (0, 0),
         }, run.output
+        for name, result in run.of("foreign").items():
+            assert result.code == "unauthorized"
+            assert result.msg.endswith(f"The credentials of {name} were not sent, since this is not its vllm_base_url.")
+        assert [request.headers.get("authorization") for request in c.log] == [None, None]
         sent = {name: [request.headers.get("authorization") for request in servers[name].log] for name in servers}
     for column, name in enumerate(servers, start=1):
         expected: list[str | None] = []

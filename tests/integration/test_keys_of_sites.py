@@ -27,10 +27,10 @@ def test_the_audit_speaks_to_a_site_as_the_role_does(examples: Path, tmp_path: P
     with StandIn(api_key="sk-own", static=served) as own, StandIn() as unresolved, StandIn() as silent:
         silent.faults.add(Fault("GET", "/", "silence"))
         hosts = {
-            "own": {"lora_base_url": own.url, "lora_api_key": "sk-own"},
-            "unresolved": {"vllm_base_url": unresolved.url, "lora_api_key": "{{ nowhere }}"},
-            "silent": {"vllm_base_url": silent.url, "lora_timeout": 0.25, "lora_retries": 0},
-            "private": {"vllm_base_url": "https://127.0.0.1:9", "lora_ca_path": "/authority/of/a/site.pem"},
+            "own": {"vllm_base_url": own.url, "vllm_api_key": "sk-own"},
+            "unresolved": {"vllm_base_url": unresolved.url, "vllm_api_key": "{{ nowhere }}"},
+            "silent": {"vllm_base_url": silent.url, "vllm_timeout": 0.25, "vllm_retries": 0},
+            "private": {"vllm_base_url": "https://127.0.0.1:9", "vllm_ca_path": "/authority/of/a/site.pem"},
         }
         # Without a group vllm these are all sites.
         inventory = {"hosts": {name: {**IN_WORKER, "lora_adapters": declared, **hosts[name]} for name in hosts}}
@@ -58,7 +58,7 @@ def test_a_site_that_the_inventory_asks_by_a_key_of_its_own_is_sent_no_other(tmp
             {"name": "unset", "base_url": unset.url, "api_key_env": "NOT_SET", "vars": how},
         ]
         (tmp_path / "sites.vllm.yml").write_text(json.dumps({"plugin": "sovereign.vllm.vllm", "endpoints": endpoints}))
-        task = {"name": "See", "sovereign.vllm.vllm_base_model_info": {"base_url": "{{ vllm_base_url }}"}}
+        task = {"name": "See", "sovereign.vllm.vllm_base_model_info": None}
         play = [{"hosts": "vllm", "gather_facts": False, "tasks": [task]}]
         (tmp_path / "see.yml").write_text(json.dumps(play))
         output = shell("ansible-playbook -i sites.vllm.yml see.yml -vvvv", tmp_path, 2, FLEET | {"OWN_KEY": "sk-own"})

@@ -72,6 +72,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (task(vllm_timeout="soon"), "vllm_timeout is 'soon'; give a number"),
     (task(vllm_ask_from="here"), "vllm_ask_from is 'here'; give one of controller, host"),
     (task(vllm_base_url="ftp://node"), "base_url is 'ftp://node', which is not http or https"),
+    (task(vllm_base_url=None), "base_url is not set; give it, or set the host variable vllm_base_url"),
     (task({"ask_from": "here"}), "ask_from must be one of: controller, host"),
     (task({"server_of": "nobody"}), "server_of names 'nobody', which is no host of the inventory"),
     (task({"server_of": "other", "base_url": "{{ vllm_base_url }}"}), "server_of is given together with an address"),

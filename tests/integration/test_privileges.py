@@ -40,9 +40,9 @@ def test_nothing_is_asked_for_privileges(examples: Path, tmp_path: Path, form: s
         far = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
         hosts = {
             "canary": {**IN_WORKER, "vllm_base_url": canary.url},
-            "mute": {**far, "vllm_base_url": mute.url, "lora_delegate_to": "localhost"},
+            "mute": {**far, "vllm_base_url": mute.url, "vllm_ask_from": "controller"},
         }
-        common = {**variables, "lora_retries": 0, "lora_adapters": declared}
+        common = {**variables, "vllm_retries": 0, "lora_adapters": declared}
         inventory = {"all": {"vars": common}, "vllm": {"hosts": hosts}}
         (tmp_path / "sites.json").write_text(json.dumps(inventory))
         lost.load("gone", examples / "first")
@@ -56,8 +56,7 @@ def test_nothing_is_asked_for_privileges(examples: Path, tmp_path: Path, form: s
 
         run("drift_audit")
         report = json.loads((tmp_path / "drift_report" / "drift.json").read_text())
-        # The other is asked by its own node, as far as the audit can tell.
-        assert {site["name"]: site["verdict"] for site in report["sites"]} == {"canary": "drifted", "mute": "failed"}
+        assert {site["name"]: site["verdict"] for site in report["sites"]} == {"canary": "drifted", "mute": "drifted"}
         # The last one fails, and is taken back.
         run("converge", rc=2)
         assert list(Server(canary.url).served()) == ["sql"]

@@ -76,7 +76,7 @@ def test_nothing_is_removed_while_a_server_of_the_same_node_is_silent(new_site: 
     adapter = {"name": "sql", "src": site.artifact("sql")}
     hosts = {"site": site.host, "other": other.host}
     # Nothing says that both read from one store: they are one node, this machine.
-    given = variables(site, (adapter,), {"lora_keep": 0, "lora_retries": 0})
+    given = variables(site, (adapter,), {"lora_keep": 0, "vllm_retries": 0})
 
     def run_on_site() -> list[str]:
         run = run_playbook(ROLE, hosts, tmp_path / "shared", options=["--limit", "site"], variables=given)
@@ -170,12 +170,12 @@ def test_an_offline_server_is_unreachable_before_anything_is_written(new_site: N
     site = new_site()
     source = site.artifact("sql")
     site.watched.kill()
-    run = converge(site, {"name": "sql", "src": source}, lora_retries=0, rc=4)
+    run = converge(site, {"name": "sql", "src": source}, vllm_retries=0, rc=4)
     assert run.recap["site"]["unreachable"] == 1
     assert not store(site).exists()
     site.watched.restart()
     nobody = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
-    off = {**nobody, "lora_delegate_to": "localhost"}
+    off = {**nobody, "vllm_ask_from": "controller"}
     given = variables(site, ({"name": "sql", "src": source},), {})
     run = run_playbook(ROLE, {"site": {**site.host, **off}}, tmp_path, variables=given, rc=4)
     assert run.of(STAGE)["site"].status == "unreachable", "a node that ssh does not reach is no bad artifact"

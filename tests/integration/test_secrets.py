@@ -84,10 +84,10 @@ def site(way: dict[str, Any], new_site: NewSite) -> Site:
 @pytest.mark.parametrize(
     "how",
     [
-        {},
+        {"defaults": {}, "variables": {"vllm_base_url": "{{ url }}", "vllm_api_key": KEY}},
         {"defaults": {"base_url": "{{ url }}"}, "variables": {}, "environment": {"VLLM_API_KEY": KEY}},
     ],
-    ids=["from an option", "from the controller's environment"],
+    ids=["from a host variable", "from the controller's environment"],
 )
 def test_key_is_nowhere_to_be_seen(site: Site, how: dict[str, Any]) -> None:
     """Nor in a command line, which everybody on the machine can read for as long as a process lives."""

@@ -38,6 +38,7 @@ GIVEN: dict[str, dict[str, tuple[str, Any]]] = {
         "prune": ("false", False),
         "prune_exclude": ("tenant-*,x", ["tenant-*", "x"]),
         "prune_limit": ("0", 0),
+        "requires": ('{"version":">=0.31"}', {"version": ">=0.31"}),
         "reload_strategy": ("in_place", "in_place"),
         "smoke": ("off", False),
         "versioned_names": ("false", False),
@@ -47,18 +48,6 @@ GIVEN: dict[str, dict[str, tuple[str, Any]]] = {
         "boot_variable": ("ARGS", "ARGS"),
         "boot_unit": ("vllm.service", "vllm.service"),
         "boot_unit_directory": ("/etc/units", "/etc/units"),
-        "delegate_to": ("localhost", "localhost"),
-        "base_url": ("http://edge1:8000", "http://edge1:8000"),
-        "validate_certs": ("no", False),
-        "ca_path": ("/etc/ca.pem", "/etc/ca.pem"),
-        "client_cert": ("/etc/c.pem", "/etc/c.pem"),
-        "client_key": ("/etc/k.pem", "/etc/k.pem"),
-        "timeout": ("2.5", 2.5),
-        "load_timeout": ("600", 600),
-        "retries": ("0", 0),
-        "retry_delay": ("0.5", 0.5),
-        "use_proxy": ("no", False),
-        "unreachable_as": ("failed", "failed"),
     },
     "drift_report": {
         "sites": ("edge1,edge2", ["edge1", "edge2"]),
@@ -75,7 +64,7 @@ GIVEN: dict[str, dict[str, tuple[str, Any]]] = {
 READ = "".join(
     f"""
 - name: {role}
-  sovereign.vllm.vllm_role_settings: {{role: {role}, declaration: adapters, secrets: [api_key]}}
+  sovereign.vllm.vllm_role_settings: {{role: {role}, declaration: adapters}}
 """
     for role in GIVEN
 )
@@ -98,7 +87,7 @@ def test_each_variable_of_each_role_as_text(tmp_path: Path, way: str) -> None:
         spec = yaml.safe_load((ROLES / role / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"][
             "options"
         ]
-        assert {f"{role}_{name}" for name in given} == set(spec) - {"lora_api_key"}
+        assert {f"{role}_{name}" for name in given} == set(spec)
         meant = {name: meant for name, (_written, meant) in given.items()}
         if way == "nothing in a survey":
             # Empty text stays only where any text would do.
@@ -160,8 +149,8 @@ LOOP = """
     name: sovereign.vllm.lora
   loop: "{{ servers }}"
   vars:
-    lora_base_url: "{{ item.url }}"
-    lora_api_key: "{{ item.key }}"
+    vllm_base_url: "{{ item.url }}"
+    vllm_api_key: "{{ item.key }}"
     lora_store: "{{ item.store }}"
     lora_boot_file: "{{ item.store }}.env"
     lora_keep: 0
@@ -205,7 +194,6 @@ def test_a_variable_that_cannot_be_resolved_asks_no_other_server(new_site: NewSi
     }
     url = {"vllm_base_url": "http://127.0.0.1:9", "vllm_served_adapters": []}
     hosts = {
-        "lora_base_url": {"lora_adapters": [], "lora_base_url": nowhere},
         "vllm_base_url": {"lora_adapters": [], "vllm_base_url": nowhere},
         "lora_adapters": {"lora_adapters": [{"name": "a", "path": f"/srv/{nowhere}"}], **seen, **url},
     }
@@ -223,7 +211,7 @@ def test_a_variable_that_cannot_be_resolved_asks_no_other_server(new_site: NewSi
             assert "undefined" in found[name]["reason"] and found[name]["reason"].endswith(
                 "; define the variables that it uses."
             )
-    site = {**IN_WORKER, **hosts["lora_base_url"]}
+    site = {**IN_WORKER, **hosts["vllm_base_url"]}
     run = run_playbook(ROLE, {"site": site}, tmp_path / "role", rc=2, environment=environment)
     assert "'nowhere' is undefined" in run.output
     assert other.watched.log == []
@@ -233,10 +221,10 @@ def test_an_encrypted_key(new_site: NewSite, tmp_path: Path) -> None:
     site = new_site(api_key="sk-encrypted-7731")
     encrypted = VaultLib([("default", VaultSecret(b"hunter2"))]).encrypt("sk-encrypted-7731").decode()
     lines = "\n".join("  " + line for line in encrypted.splitlines())
-    (tmp_path / "key.yml").write_text(f"lora_api_key: !vault |\n{lines}\n")
+    (tmp_path / "key.yml").write_text(f"vllm_api_key: !vault |\n{lines}\n")
     (tmp_path / "password").write_text("hunter2")
     given = {
-        "lora_base_url": site.watched.url,
+        "vllm_base_url": site.watched.url,
         "lora_store": str(store(site)),
         "lora_adapters": [{"name": "sql", "src": site.artifact("sql")}],
     }

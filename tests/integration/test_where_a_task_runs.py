@@ -71,7 +71,9 @@ def test_in_the_worker(tmp_path: Path, task: dict, host: dict) -> None:
     assert KEY not in output
 
 
-@pytest.mark.parametrize("task", [{}, {"async": 60, "poll": 1}], ids=["pinned", "async"])
+@pytest.mark.parametrize(
+    "task", [{}, {"async": 60, "poll": 1, "vars": {"vllm_ask_from": "controller"}}], ids=["pinned", "async"]
+)
 def test_as_a_module_that_gets_the_key_of_the_controller(tmp_path: Path, bare_python: str, task: dict) -> None:
     with StandIn(api_key=KEY) as server:
         output = _run(tmp_path, task, {"ansible_python_interpreter": bare_python}, server.url)

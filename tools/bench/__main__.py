@@ -66,8 +66,10 @@ def bench_fleet(quick: bool, output: Path) -> dict[str, Any]:
 def bench_discovery(quick: bool, output: Path) -> dict[str, Any]:
     if quick:
         figures = discovery.bench(sites=20, silent=1, closed=1, timeout=1, rounds=1)
+        figures["cost"] = discovery.bench_cost(endpoints=50, rounds=1)
     else:
         figures = discovery.bench(sites=1000, silent=50, closed=50, timeout=5, rounds=3)
+        figures["cost"] = discovery.bench_cost(endpoints=10_000, rounds=3)
     print(discovery.show(figures), flush=True)
     return figures
 

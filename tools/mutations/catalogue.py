@@ -237,8 +237,8 @@ MUTATIONS = (
     Mutation(
         "redirects are not followed",
         "_http/transport",
-        "allow_redirects=False",
-        "allow_redirects=True",
+        "retries=False,\n            redirect=False,",
+        "retries=3,\n            redirect=True,",
         _playbook("hostile_answers.py::test_redirect_leads_nowhere"),
     ),
     Mutation(
@@ -254,6 +254,20 @@ MUTATIONS = (
         "if not endpoint.validate_certs:",
         "if True:",
         _playbook("certificates.py::test_certificate_has_to_be_good"),
+    ),
+    Mutation(
+        "the key of a host is for its own server",
+        "_vllm/endpoint",
+        "return _server(other) == server",
+        "return True",
+        ("tests/unit/plugins/plugin_utils/test_connection.py",),
+    ),
+    Mutation(
+        "a loopback address is not asked from elsewhere",
+        "_vllm/endpoint",
+        "return is_loopback_host(_server(url)[1])",
+        "return False",
+        _playbook("ask_from.py"),
     ),
     Mutation(
         "the key is not repeated",

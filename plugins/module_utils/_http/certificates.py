@@ -9,6 +9,7 @@ import contextlib
 import os
 import ssl
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 
 from .._errors import printable, quoted
@@ -45,6 +46,22 @@ def new_context(endpoint: Endpoint, trusted: Sequence[Authorities]) -> ssl.SSLCo
         with _naming(f"client_cert is {quoted(endpoint.client_cert)}" + (f", client_key {quoted(key)}" if key else "")):
             context.load_cert_chain(endpoint.client_cert, key, _refuse_to_ask)
     return context
+
+
+class SharedContexts:
+    """Makes one context for all endpoints with the same certificates, since to read those of all authorities takes longer than to
+    ask a server. Call it like :func:`new_context`, from any thread."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple, ssl.SSLContext] = {}
+        self._one_at_a_time = threading.Lock()
+
+    def __call__(self, endpoint: Endpoint, trusted: Sequence[Authorities]) -> ssl.SSLContext:
+        key = (endpoint.validate_certs, tuple(trusted), endpoint.client_cert, endpoint.client_key)
+        with self._one_at_a_time:
+            if key not in self._made:
+                self._made[key] = new_context(endpoint, trusted)
+            return self._made[key]
 
 
 def _trust(context: ssl.SSLContext, source: Authorities) -> None:

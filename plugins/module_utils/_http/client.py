@@ -47,9 +47,9 @@ class Client:
     answered 429); an answer that was lost is marked ``outcome_unknown``, and the caller reads the list before judging.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, transport: Transport | None = None) -> None:
         self.endpoint = endpoint
-        self._transport = Transport(endpoint)
+        self._transport = transport or Transport(endpoint)
 
     def __enter__(self) -> Client:
         return self

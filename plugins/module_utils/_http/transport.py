@@ -1,10 +1,11 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Send one HTTP request with requests and return its answer, or the reason why there is none."""
+"""Send one HTTP request with requests' urllib3 and return its answer, or the reason why there is none."""
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import ssl
@@ -12,10 +13,12 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
+from .._errors import VllmError
 from .._vllm.answers import Answer
-from .._vllm.endpoint import Endpoint, authorities, proxy_of
+from .._vllm.endpoint import Authorities, Endpoint, authorities, proxy_of
 from .._vllm.no_answer import (
     CLOSED,
     NO_ANSWER_IN_TIME,
@@ -34,10 +37,14 @@ from .._vllm.no_answer import (
 from .certificates import new_context
 
 REQUESTS_IMPORT_ERROR: str | None = None
+_PROBLEMS: tuple[type[Exception], ...] = ()
 try:
     import requests
     import urllib3  # requests is built on it
     from requests.adapters import HTTPAdapter
+    from requests.cookies import RequestsCookieJar, extract_cookies_to_jar, get_cookie_header
+
+    _PROBLEMS = (urllib3.exceptions.HTTPError,)
 except ImportError:
     HTTPAdapter = object  # type: ignore[assignment, misc]  # a stand-in for the class below: nothing is sent without requests
     REQUESTS_IMPORT_ERROR = traceback.format_exc()
@@ -81,23 +88,25 @@ BODY_LIMIT = 32 * 1024 * 1024
 _CHUNK = 16 * 1024
 # Lets the more precise time-outs of the socket come first.
 _GRACE = 0.2
-_PROBLEMS = (OSError, ValueError, DeadlinePassed, NoAnswer)
+_PROBLEMS += (OSError, ValueError, DeadlinePassed, NoAnswer)
 
 
 def _no_answer(problem: Exception) -> NoAnswer:
     """Return the reason for an exception. A time-out while connecting is a time-out as well, so it stands first."""
-    broken = requests.exceptions
+    broken = urllib3.exceptions
     causes = tuple(causes_of(problem))
+    # urllib3 1 counts a connection that cannot be made as a time-out.
+    unconnected = any(isinstance(cause, broken.NewConnectionError) for cause in causes)
     table = (
-        (broken.ContentDecodingError, NOT_DECOMPRESSED),
-        (broken.SSLError, NO_TLS),
-        (broken.ConnectTimeout, NO_CONNECTION_IN_TIME),
-        ((broken.Timeout, DeadlinePassed, socket.timeout), NO_ANSWER_IN_TIME),
+        (broken.DecodeError, NOT_DECOMPRESSED),
+        (() if unconnected else broken.ConnectTimeoutError, NO_CONNECTION_IN_TIME),
+        ((broken.ReadTimeoutError, DeadlinePassed, socket.timeout), NO_ANSWER_IN_TIME),
         (broken.ProxyError, replace(PROXY_FAILED, unsent=_stopped_at_proxy(causes))),
+        (broken.SSLError, NO_TLS),
         (socket.gaierror, NO_SUCH_HOST),
         (ConnectionRefusedError, REFUSED),
-        (urllib3.exceptions.NewConnectionError, NO_CONNECTION),
-        ((broken.ConnectionError, broken.ChunkedEncodingError), CLOSED),
+        (broken.NewConnectionError, NO_CONNECTION),
+        (broken.ProtocolError, CLOSED),
     )
     return explain(causes, table)
 
@@ -111,14 +120,14 @@ def _stopped_at_proxy(causes: Sequence[BaseException]) -> bool:
 
 
 class _Tls(HTTPAdapter):
-    """Speaks TLS with one context, which decides everything. Options of requests for certificates are ignored."""
+    """Speaks TLS with one context, which decides everything."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         if urllib3.__version__.startswith("1."):  # type: ignore[attr-defined]  # urllib3 2 declares no such name
             # urllib3 1 gives OpenSSL no address, and compares the certificate with the address itself if this is off.
             context.check_hostname = False
         self._tls_options: dict[str, Any] = {"ssl_context": context, "cert_reqs": context.verify_mode}
-        super().__init__()
+        super().__init__(pool_connections=1, pool_maxsize=1)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
         super().init_poolmanager(connections, maxsize, block, **self._tls_options, **options)
@@ -128,40 +137,39 @@ class _Tls(HTTPAdapter):
             options["proxy_ssl_context"] = self._tls_options["ssl_context"]
         return super().proxy_manager_for(proxy, **self._tls_options, **options)
 
-    def get_connection_with_tls_context(self, request: Any, verify: Any, proxies: Any = None, cert: Any = None) -> Any:
-        """Requests 2.32 and later call this, and would choose a context or files of their own."""
-        proxy = requests.utils.select_proxy(request.url, proxies)
-        if proxy:
-            manager = self.proxy_manager_for(requests.utils.prepend_scheme_if_needed(proxy, "http"))
-        else:
-            manager = self.poolmanager
-        return manager.connection_from_url(request.url)
-
-    # The name in 2.32.0 and 2.32.1.
-    _get_connection = get_connection_with_tls_context
-
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Leave everything to the context."""
-
 
 class Transport:
-    """A keep-alive session with one server."""
+    """A keep-alive connection with one server.
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    The connections of requests' adapter are used without a session of requests, which takes more time than the request.
+
+    :param within: runs a call and raises :class:`DeadlinePassed` if it takes longer than some seconds.
+    :param context_of: makes the TLS context, see :func:`new_context`.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        within: Callable[[float, Callable[[], Answer]], Answer] = call_within,
+        context_of: Callable[[Endpoint, Sequence[Authorities]], ssl.SSLContext] = new_context,
+    ) -> None:
         self._endpoint = endpoint
-        self._session = requests.Session()
-        # The proxy and the authorities are chosen here, and what a netrc file holds for the host must not be sent.
-        self._session.trust_env = False
-        self._session.headers.update({"User-Agent": "sovereign.vllm", "Accept-Encoding": "identity"})
+        self._within = within
+        self._context_of = context_of
+        self._headers = {"User-Agent": "sovereign.vllm", "Accept": "*/*", "Accept-Encoding": "identity"}
         if endpoint.api_key:
-            self._session.headers["Authorization"] = f"Bearer {endpoint.api_key}"
+            self._headers["Authorization"] = f"Bearer {endpoint.api_key}"
         if not endpoint.validate_certs:
             # The user has asked for it; in Ansible's worker each warning would be three lines on the screen.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        self._needs_context = endpoint.base_url.startswith("https:")
+        self._adapter: HTTPAdapter | None = None
+        self._urlopen: Any = None
+        self._cookies: RequestsCookieJar | None = None
+        self._attempt: tuple[str, str, float, float] = ("", "", 0, 0)
 
     def close(self) -> None:
-        self._session.close()
+        if self._adapter:
+            self._adapter.close()
 
     def request(self, method: str, path: str, attempt: str, limit: float, payload: dict | None = None) -> Answer:
         """Send one request.
@@ -173,37 +181,89 @@ class Transport:
         """
         url = self._endpoint.base_url + path
         limits = (limit, min(self._endpoint.connect_timeout, limit))
+        self._attempt = (attempt, url, *limits)
         try:
-            return call_within(limit + _GRACE, lambda: self._exchange(method, url, limits, payload))
+            return self._within(limit + _GRACE, lambda: self._exchange(method, url, limits, payload))
         except _PROBLEMS as problem:
             raise _no_answer(problem).error(attempt, url, *limits) from None
 
+    def overdue(self) -> VllmError:
+        """Return the error of the last request if its time has passed, for those who wait for it in another thread."""
+        return _no_answer(DeadlinePassed()).error(*self._attempt)
+
     def _exchange(self, method: str, url: str, limits: tuple[float, float], payload: dict | None) -> Answer:
-        endpoint, (limit, connect_limit) = self._endpoint, limits
-        if self._needs_context:
-            trusted = authorities(endpoint.ca_path, os.environ)
-            self._session.mount("https://", _Tls(new_context(endpoint, trusted)))
-            self._needs_context = False
-        proxy = proxy_of(endpoint, os.environ)
-        with self._session.request(
+        limit, connect_limit = limits
+        body = None if payload is None else json.dumps(payload).encode("utf-8")
+        if not self._urlopen:
+            self._connect()
+        response = self._urlopen(
             method,
             url,
-            json=payload,
-            timeout=(connect_limit, limit),
-            proxies={"all": proxy} if proxy else None,
-            allow_redirects=False,
-            stream=True,
-        ) as response:
-            body = bytearray()
-            for chunk in response.iter_content(_CHUNK):
-                body += chunk
-                if len(body) > BODY_LIMIT:
-                    raise NoAnswer(TOO_LARGE)
-            return Answer(
-                url,
-                response.status_code,
-                body.decode("utf-8", "replace"),
-                retry_after=response.headers.get("Retry-After"),
-                location=response.headers.get("Location"),
-                secret=endpoint.api_key,
-            )
+            body=body,
+            headers=self._headers_for(method, url, payload is not None),
+            timeout=urllib3.Timeout(connect=connect_limit, read=limit),
+            # Neither redirects are followed nor requests repeated.
+            retries=False,
+            redirect=False,
+            preload_content=False,
+            enforce_content_length=True,
+        )
+        try:
+            received = _read(response)
+            self._keep_cookies(method, url, response)
+        except BaseException:
+            response.close()
+            raise
+        response.release_conn()
+        return Answer(
+            url,
+            response.status,
+            received.decode("utf-8", "replace"),
+            retry_after=response.headers.get("Retry-After"),
+            location=response.headers.get("Location"),
+            secret=self._endpoint.api_key,
+        )
+
+    def _connect(self) -> None:
+        """Choose the proxy and the authorities. What a netrc file holds for the host is not sent."""
+        endpoint = self._endpoint
+        proxy = proxy_of(endpoint, os.environ)
+        if any(url.lower().startswith("https:") for url in (endpoint.base_url, proxy or "")):
+            self._adapter = _Tls(self._context_of(endpoint, authorities(endpoint.ca_path, os.environ)))
+        else:
+            self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1)
+        if proxy:
+            self._urlopen = self._adapter.proxy_manager_for(proxy).urlopen
+        else:
+            # A manager would look for this pool at each request.
+            pool = self._adapter.poolmanager.connection_from_url(endpoint.base_url)
+            self._urlopen = partial(_urlopen_by_path, pool)
+
+    def _headers_for(self, method: str, url: str, is_json: bool) -> dict[str, str]:
+        headers = dict(self._headers)
+        if is_json:
+            headers["Content-Type"] = "application/json"
+        if self._cookies:
+            cookie = get_cookie_header(self._cookies, requests.Request(method, url))
+            if cookie:
+                headers["Cookie"] = cookie
+        return headers
+
+    def _keep_cookies(self, method: str, url: str, response: Any) -> None:
+        """Keep what a load balancer remembers the server by, so that the next request goes to the same one."""
+        if "Set-Cookie" in response.headers:
+            self._cookies = self._cookies or RequestsCookieJar()
+            extract_cookies_to_jar(self._cookies, requests.Request(method, url), response)
+
+
+def _urlopen_by_path(pool: Any, method: str, url: str, **options: Any) -> Any:
+    return pool.urlopen(method, "/" + url.split("/", 3)[3], **options)
+
+
+def _read(response: Any) -> bytearray:
+    body = bytearray()
+    for chunk in response.stream(_CHUNK):
+        body += chunk
+        if len(body) > BODY_LIMIT:
+            raise NoAnswer(TOO_LARGE)
+    return body

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NoReturn
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.parameters import env_fallback
 
-from .._errors import UNREACHABLE_CODES, VllmError, failure
+from .._errors import UNREACHABLE_CODES, VllmError, failure, invalid_option
 from .._http.client import Client
 from .._http.transport import REQUESTS_IMPORT_ERROR
 from .._vllm.endpoint import CONNECTION_OPTIONS, endpoint_of
@@ -77,6 +77,9 @@ class ServerOperation(Operation):
 
     def run(self, options: Mapping, check_mode: bool) -> dict:
         """Do the work with a client for the server that the options describe."""
+        if options["base_url"] is None:
+            # Not a required option, since a host variable or the environment can give it.
+            raise invalid_option("base_url", "is not set", "give it, or set the host variable vllm_base_url")
         _require_requests()
         with Client(endpoint_of(options)) as client:
             return self.ask(client, options, check_mode)

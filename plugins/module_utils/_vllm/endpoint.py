@@ -22,7 +22,7 @@ _PORTS = {"http": 80, "https": 443}
 #: The options that describe a server, as in an argument spec; ``env`` names the variable of the environment that an option
 #: falls back to.
 CONNECTION_OPTIONS: dict[str, dict] = {
-    "base_url": {"type": "str", "required": True, "env": "VLLM_BASE_URL"},
+    "base_url": {"type": "str", "env": "VLLM_BASE_URL"},
     "api_key": {"type": "str", "no_log": True, "env": "VLLM_API_KEY"},
     "validate_certs": {"type": "bool", "default": True},
     "ca_path": {"type": "path"},

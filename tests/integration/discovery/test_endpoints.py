@@ -44,6 +44,7 @@ def test_hosts_tell_what_their_servers_serve(
         ],
         "vllm_server_version": server.profile.version,
         "vllm_stale": False,
+        "vllm_ask_from": "controller",
     }
     assert {(request.method, request.path) for request in server.log} == {("GET", "/v1/models"), ("GET", "/version")}
 

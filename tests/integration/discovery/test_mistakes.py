@@ -66,7 +66,6 @@ MISTAKES = {
         "Option api_key is a template that fails",
     ),
     "from_hosts is a list": ({"from_hosts": ["all"]}, "from_hosts"),
-    "from_hosts without URL": ({"from_hosts": {"pattern": "all"}}, "Option from_hosts.base_url is missing"),
     "from_hosts without pattern": ({"from_hosts": {"base_url": CLOSED}}, "Option from_hosts.pattern is missing"),
     "from_hosts with another key": (
         {"from_hosts": {"pattern": "all", "base_url": CLOSED, "port": 1}},

@@ -50,6 +50,7 @@ def test_never_seen(new_inventory: NewInventory) -> None:
         "vllm_server_version": None,
         "vllm_observed_at": None,
         "vllm_stale": False,
+        "vllm_ask_from": "controller",
     }
     assert listing.members("vllm") == listing.members("vllm_unreachable") == ["edge"]
 

@@ -23,20 +23,20 @@ SMOKE, KEEP = "Ask each adapter for a token", "Remove the versions that no serve
 
 
 def converge(site: Site, *adapters: dict[str, Any], **how: Any) -> Run:
-    """Run the role on the site with these adapters; `lora_*` are its variables, the rest is for `run`."""
+    """Run the role on the site with these adapters; `lora_*` and `vllm_*` are variables, the rest is for `run`."""
     return site.run(ROLE, variables=variables(site, adapters, how), **how)
 
 
 def variables(site: Site, adapters: tuple[dict[str, Any], ...], how: dict[str, Any]) -> dict[str, Any]:
-    own = {name: how.pop(name) for name in list(how) if name.startswith("lora_")}
+    own = {name: how.pop(name) for name in list(how) if name.startswith(("lora_", "vllm_"))}
     # The first token of a real server can take long, on a busy machine.
     connection = {
-        "lora_base_url": "{{ url }}",
-        "lora_retry_delay": 0.05,
-        "lora_timeout": 200,
+        "vllm_base_url": "{{ url }}",
+        "vllm_retry_delay": 0.05,
+        "vllm_timeout": 200,
     }
     if site.server.api_key:
-        connection["lora_api_key"] = site.server.api_key
+        connection["vllm_api_key"] = site.server.api_key
     place = {"lora_store": str(store(site)), "lora_smoke": True}
     return {"lora_adapters": list(adapters), **connection, **place, **own}
 

@@ -15,7 +15,7 @@ lora_store_hosts = pytest.importorskip(
 
 
 def server(port: int = 8000, **variables: Any) -> dict[str, Any]:
-    return {"lora_base_url": f"http://127.0.0.1:{port}", **variables}
+    return {"vllm_base_url": f"http://127.0.0.1:{port}", **variables}
 
 
 class Broken(Mapping):
@@ -36,7 +36,7 @@ class Broken(Mapping):
 
 def asked(hostvars: dict[str, Mapping], *servers: str, of: str = "a") -> tuple[list[str], list[str]]:
     found = lora_store_hosts(hostvars, list(hostvars), servers, [of])[of]
-    return list(found["base_urls"]), found["doubts"]
+    return found["servers"], found["doubts"]
 
 
 SAME = {
@@ -89,15 +89,20 @@ def test_only_servers_are_asked() -> None:
 
 
 def test_what_a_play_knows_comes_from_the_facts() -> None:
-    def view(**told: Any) -> dict[str, Any]:
-        told = {"connection": "ssh", "address": "edge", "base_url": "", "store_hosts": ["a"], **told}
-        return {"ansible_host": "edge", "lora_store_view": told}
+    def view(url: str, **inventory: Any) -> dict[str, Any]:
+        told = {"connection": "ssh", "address": "edge", "base_url": url, "store_hosts": ["a"]}
+        return {"ansible_host": "edge", "lora_store_view": told, **inventory}
 
-    found = lora_store_hosts({"a": view(), "b": view(base_url="http://b")}, ["a", "b"], ["a", "b"], ["a"])
-    assert found["a"] == {"base_urls": {"a": "", "b": "http://b"}, "doubts": []}
+    hostvars = {"a": view(""), "b": view("http://b", vllm_base_url="http://b", vllm_ask_from="controller")}
+    found = lora_store_hosts(hostvars, ["a", "b"], ["a", "b"], ["a", "b"])
+    assert found["a"] == found["b"] == {"servers": ["a", "b"], "asked_from_here": ["b"], "doubts": []}
+    # Its own tasks have another address than the inventory, so that others would ask another server.
+    for inventory in ({}, {"vllm_base_url": "http://c"}):
+        hostvars["b"] = {**view("http://b"), **inventory}
+        (doubt,) = asked(hostvars)[1]
+        assert doubt.startswith("b can read from the same store, and has http://b as vllm_base_url, which")
     # By its keyword, a play is connected to all of its hosts in one way.
-    local = view(connection="local")
-    del local["ansible_host"]
+    local = {"lora_store_view": {**view("http://127.0.0.1:8000")["lora_store_view"], "connection": "local"}}
     assert asked({"a": local, "b": server()}) == (["a", "b"], [])
 
 

@@ -14,7 +14,7 @@ HOSTVARS: dict[str, dict] = {"good": {}, "failed": FAILED, "lost": {}, "offline"
 
 def test_failed_and_lost_sites_are_named() -> None:
     verdict = wave_verdict(list(HOSTVARS), HOSTVARS, ["good", "failed", "offline"], ["offline"])
-    assert verdict == {"failed": ["failed"], "lost": ["lost"], "stop": True}
+    assert verdict == {"failed": ["failed"], "lost": ["lost"], "stop": True, "ends": True}
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,5 @@ def test_failed_and_lost_sites_are_named() -> None:
 def test_the_limit_is_a_share_of_the_sites_that_answered(wave: list[str], percentage: float, stop: bool) -> None:
     verdict = wave_verdict(wave, HOSTVARS, list(HOSTVARS), ["offline"], percentage)
     assert verdict["stop"] is stop
+    # Without a host that is left, Ansible runs no other wave.
+    assert verdict["ends"] is (stop or set(wave) <= {"failed"})

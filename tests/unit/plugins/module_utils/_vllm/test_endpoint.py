@@ -1,11 +1,16 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One rule chooses the proxy, for modules, inventory and event source."""
+"""One rule chooses the proxy, for modules, inventory and event source; and which addresses are those of one server."""
 
 from __future__ import annotations
 
 import pytest
-from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import Endpoint, proxy_of
+from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import (
+    Endpoint,
+    is_loopback,
+    is_same_server,
+    proxy_of,
+)
 
 PROXY = "http://proxy:3128"
 
@@ -50,3 +55,37 @@ def test_no_proxy_lists_the_hosts_that_are_asked_directly(
 ) -> None:
     proxy = proxy_of(Endpoint(base_url), {"all_proxy": PROXY, "no_proxy": no_proxy})
     assert (proxy is None) == is_asked_directly
+
+
+@pytest.mark.parametrize(
+    ("url", "is_loopback_"),
+    [
+        ("http://127.0.0.1:8000", True),
+        ("https://LOCALHOST/v1", True),
+        ("http://127.1:8000", True),
+        ("http://[::1]:8000", True),
+        ("http://[::ffff:127.0.0.1]:8000", True),
+        ("http://0.0.0.0:8000", True),
+        ("http://localhost.example.org", False),
+        ("http://10.0.0.1", False),
+        ("nonsense", False),
+    ],
+)
+def test_loopback(url: str, is_loopback_: bool) -> None:
+    assert is_loopback(url) == is_loopback_
+
+
+@pytest.mark.parametrize(
+    ("other", "is_same"),
+    [
+        ("http://node", True),
+        ("HTTP://Node.:80/v1/", True),
+        ("http://node:8000", False),
+        ("https://node", False),
+        ("http://node/other", False),
+        ("http://node@other", False),
+        ("nonsense", False),
+    ],
+)
+def test_spellings_of_one_server(other: str, is_same: bool) -> None:
+    assert is_same_server("http://node/", other) == is_same
