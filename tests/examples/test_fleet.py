@@ -147,6 +147,7 @@ DRIFTED = {"north01", "north02", "south01", "coast01"}
 UNDECLARED = {"south02"}
 
 
+@pytest.mark.timeout(600)  # several runs on 30 sites
 def test_audit_rollout_and_audit_again(fleet: Fleet) -> None:
     assert sorted(fleet.keys) == sorted(SITES)
     assert len(set(fleet.keys.values())) == len(SITES)
@@ -165,16 +166,12 @@ def test_audit_rollout_and_audit_again(fleet: Fleet) -> None:
     assert _of(fleet.report(), "unreachable") == OFFLINE
     assert not fleet.written()
 
-    # Somebody changes a site after the approval. It is left alone.
+    # Somebody changes a site after the approval. Nothing is written there.
     fleet.servers["north02"].load("sql", fleet.declared["sql"])
     rc, shown = fleet.run(approved)
-    assert rc, shown
-    assert "north02" in shown
+    assert rc & 2, shown
+    assert "plan_changed" in shown
     assert fleet.written() == DRIFTED - {"north02"}, shown
-
-    rc, shown = fleet.run(audit)
-    assert rc == 2, shown
-    assert _of(fleet.report(), "drifted") == {"north02"}
 
     rc, shown = fleet.run(reachable)
     assert rc == 0, shown
