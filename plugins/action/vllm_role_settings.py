@@ -7,13 +7,13 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible.utils.vars import load_extra_vars
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._approval import approved_plans
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import (
     SettingsReader,
     refused_host_variable,
     specification,
+    variables_of_host,
 )
 
 
@@ -45,10 +45,10 @@ class ActionModule(ActionBase):
             require=given["require"],
         )
         variables = task_vars or {}
-        misplaced = self._misplaced(given["play_variables"], variables)
+        misplaced = variables_of_host(given["play_variables"], variables, self._task, self._loader)
         try:
             if misplaced:
-                raise refused_host_variable(misplaced[0], str(variables.get("inventory_hostname")))
+                raise refused_host_variable(misplaced[0], variables.get("inventory_hostname"))
             settings = reader.settings(variables, self._templar.template)
             report = given["report"]
             if settings.get(report):
@@ -56,11 +56,3 @@ class ActionModule(ActionBase):
         except VllmError as error:
             return {**result, **failure(error), "failed": True, "misplaced": misplaced}
         return {**result, "changed": False, "settings": settings}
-
-    def _misplaced(self, names: list, variables: dict) -> list[str]:
-        """Return those of the variables that the host or a group sets. Ansible has read them before, without the host."""
-        found = [name for name in names if name in variables]
-        if found:
-            known = {**load_extra_vars(self._loader), **self._task.get_play().get_vars(), **self._task.get_vars()}
-            found = [name for name in found if name not in known]
-        return found

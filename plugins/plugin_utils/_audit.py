@@ -27,11 +27,18 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import 
     resolved,
     settings_of,
 )
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import option_error, plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import (
+    option_error,
+    plain,
+    refused_host_variable,
+    variables_of_host,
+)
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._worker_action import WorkerAction
 
 _COLLECTION = "sovereign.vllm."
 _VALIDATOR = ModuleArgumentSpecValidator({"expect_plan": {"type": "str"}})
+# They shape the plays of the playbook drift_audit.
+_PLAY_VARIABLES = ("drift_audit_hosts", "drift_audit_source")
 _SWITCHES = {
     "drift_audit_findings": {"type": "bool", "default": False},
     "drift_audit_adapters_from": ServerInfo.options["adapters_from"],
@@ -56,6 +63,8 @@ class AuditAction(WorkerAction):
         validation = _VALIDATOR.validate(plain(self._task.args))
         if validation.errors.errors:
             raise option_error(self._task, validation.errors[0])
+        for name in variables_of_host(_PLAY_VARIABLES, task_vars, self._task, self._loader):
+            raise refused_host_variable(name, task_vars.get("inventory_hostname"))
         if DECLARATION not in task_vars:
             return {"changed": False, **not_declared(DECLARATION, list(task_vars))}
         settings = settings_of(task_vars, self._templar.template, _SWITCHES)

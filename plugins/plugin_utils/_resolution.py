@@ -28,7 +28,6 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._artifacts import (
     read_artifact,
     remember_digest,
 )
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import HOST_OPTIONS
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import ROLES, SettingsReader, specification
 
 #: The variable that declares the adapters of a host.
@@ -56,10 +55,8 @@ def settings_of(
     :param declaration: the variable with the declared adapters.
     :raises VllmError: ``invalid_request``, with a message that names the variable.
     """
-    # The connection is read elsewhere.
-    secrets = (*HOST_OPTIONS, "delegate_to")
     specs, sources = {**_OPTIONS, **(options or {})}, {"adapters": [declaration]}
-    reader = SettingsReader(specs, _PREFIX, sources, declaration="adapters", secrets=secrets)
+    reader = SettingsReader(specs, _PREFIX, sources, declaration="adapters")
     return reader.settings(variables, render)
 
 

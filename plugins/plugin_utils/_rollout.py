@@ -62,7 +62,8 @@ def sizes_of(serial: object) -> list[str]:
 
 def waves_of(hosts: Sequence[str], serial: object) -> list[list[str]]:
     """Return the hosts of each wave, as Ansible divides a play by the keyword ``serial``."""
-    sizes, left, waves = sizes_of(serial), list(hosts), []
+    sizes, left = sizes_of(serial), list(hosts)
+    waves: list[list[str]] = []
     while left:
         size = pct_to_int(sizes[min(len(waves), len(sizes) - 1)], len(hosts))
         waves.append(left[: int(size)])

@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.errors import UnsupportedError
+from ansible.utils.vars import load_extra_vars
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import read_adapters
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import read_option, refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option, printable, quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ansible.module_utils.errors import AnsibleValidationError
+    from ansible.parsing.dataloader import DataLoader
     from ansible.playbook.task import Task
 
 # Before ansible-core 2.19, the variable `omit` is this text and a hash. Since then, it has its own type.
@@ -84,7 +88,6 @@ class SettingsReader:
     :param prefix: the prefix of these names. The settings do not have it.
     :param sources: setting → its variables. The first variable with a value wins.
     :param declaration: the setting that holds declared adapters.
-    :param secrets: settings that are not read.
     :param require: True if a missing variable of a required option is an error.
     """
 
@@ -92,7 +95,6 @@ class SettingsReader:
     prefix: str
     sources: Mapping = field(default_factory=dict)
     declaration: str | None = None
-    secrets: tuple = ()
     require: bool = True
 
     def settings(self, variables: Mapping, render: Callable[[object], object]) -> dict:
@@ -105,8 +107,6 @@ class SettingsReader:
         found = {}
         for variable, spec in self.options.items():
             name = variable[len(self.prefix) :] if variable.startswith(self.prefix) else variable
-            if name in self.secrets:
-                continue
             value = self._given(name, self.sources.get(name, [variable]), spec, variables, render)
             if value is None and spec.get("required") and self.require:
                 raise refused(f"{variable} is not set", "set it for this host")
@@ -129,7 +129,16 @@ class SettingsReader:
         return None
 
 
-def refused_host_variable(variable: str, host: str) -> VllmError:
+def variables_of_host(names: Iterable[str], variables: Mapping, task: Task, loader: DataLoader) -> list[str]:
+    """Return those of the variables that only the host of the task or a group of it sets, not ``-e`` and not the play."""
+    found = [name for name in names if name in variables]
+    if not found:
+        return []
+    others = {**load_extra_vars(loader), **task.get_play().get_vars(), **task.get_vars()}
+    return [name for name in found if name not in others]
+
+
+def refused_host_variable(variable: str, host: object) -> VllmError:
     """Return the error for a variable that shapes the play, and that a host or a group sets."""
     problem = f"{variable} is a variable of {host} or of its groups, and Ansible shapes a play before it reads those"
     return refused(problem, f"remove it there, and give it by -e {variable}=... or by a survey")

@@ -14,7 +14,9 @@ import contextlib
 import os
 import pwd
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 from ansible import constants as C
@@ -35,6 +37,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import 
     asked_url,
     completed,
 )
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._progress import speaking
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import option_error, plain
 
 # A module that runs on a host has no use for these.
@@ -117,13 +120,24 @@ class WorkerAction(ActionBase):
                 raise option_error(self._task, validation.errors.errors[0])
             self._refuse_loopback(validation.validated_parameters.get("base_url"), in_worker, server, task_vars)
             if in_worker:
+                secrets = validation._no_log_values
+                operation.watch = partial(_watched, server.name, secrets)
                 done = operation.result(validation.validated_parameters, self._task.check_mode)
-                done = remove_values(done, validation._no_log_values)
+                done = remove_values(done, secrets)
         if not in_worker:
-            done = self._run_module(operation, options, environment, task_vars, module)
+            with self._watched_on_host(server.name, operation, validation.validated_parameters):
+                done = self._run_module(operation, options, environment, task_vars, module)
         if (done.get("error") or {}).get("code") in _OF_CREDENTIALS and not server.is_at(asked_url(given, environment)):
             done["msg"] += f" The credentials of {server.name} were not sent, since this is not its vllm_base_url."
         return done
+
+    def _watched_on_host(self, site: str, operation: ServerOperation, options: Mapping) -> AbstractContextManager:
+        """Return the context for a module on the host. It does not tell which adapter it loads."""
+        if "load_timeout" not in operation.options or self._task.check_mode or self._task.async_val:
+            return contextlib.nullcontext()
+        return speaking(
+            site, "loading and unloading adapters from the host", f"{options['load_timeout']:g} s for each load"
+        )
 
     def _given_options(self) -> dict:
         """Return the options of the task and of module_defaults. Null is no option of a connection."""
@@ -192,6 +206,10 @@ class WorkerAction(ActionBase):
             if option not in args and variable not in environment and os.environ.get(variable):
                 args[option] = os.environ[variable]
         return self._execute_module(module, args, task_vars=task_vars, wrap_async=self._task.async_val)
+
+
+def _watched(site: str, secrets: Collection[str], activity: str, limit: float) -> AbstractContextManager:
+    return speaking(site, remove_values(activity, secrets), f"{limit:g} s")
 
 
 @contextlib.contextmanager

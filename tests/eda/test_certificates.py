@@ -52,7 +52,11 @@ def test_certificates(servers, file, tls):
         for name, (given, _code) in CERTIFICATES.items()
     }
     declare(file, *(endpoint | options[endpoint["name"]] for endpoint in endpoints(secure)), adapters=[])
-    refused = {name: ("unreachable", code) for name, (_options, code) in CERTIFICATES.items() if code}
+    refused = {
+        name: ("unreachable" if code == "tls" else "failed", code)
+        for name, (_options, code) in CERTIFICATES.items()
+        if code
+    }
     with Watching(file) as watching:
         events = {event["endpoint"]: event for event in watching.next(len(refused))}
         assert {name: (event["state"], event.get("error", {}).get("code")) for name, event in events.items()} == refused

@@ -47,6 +47,7 @@ def test_missing_adapter_drifts_and_recovers(watching, server, artifacts):
             "name": "sql",
             "drift": "missing",
             "action": "load",
+            "declared": True,
             "declared_path": str(artifacts["first"]),
             "served_path": None,
             "declared_base_model": None,
@@ -164,7 +165,7 @@ def test_fewer_observations_than_debounce_asks_for_are_no_change(server, file, a
         observed(server, 8)
         assert watching.events == []
         server.faults.add(Fault("GET", "/v1/models", "html", times=3))
-        assert [event["state"] for event in watching.next(2)] == ["unreachable", "reachable"]
+        assert [event["state"] for event in watching.next(2)] == ["failed", "recovered"]
 
 
 def test_observations_of_what_was_declared_before_confirm_nothing(server, file, artifacts):
@@ -236,11 +237,56 @@ def test_adapter_declared_absent_drifts_when_it_is_served(server, file, artifact
         ({}, {"prune": True, "prune_limit": 0}, "prune_limit"),
     ],
 )
-def test_declaration_that_the_server_cannot_meet_drifts_with_the_error(server, file, artifacts, adapter, options, code):
+def test_declaration_that_the_server_cannot_meet_has_failed(server, file, artifacts, adapter, options, code):
     server.load("stray", artifacts["second"])
     declare(file, {"base_url": server.url, "adapters": [sql(artifacts, **adapter)], **options})
     with Watching(file) as watching:
         (event,) = watching.next()
         observed(server)
         assert watching.events == []
-    assert (event["state"], event["error"]["code"], event["difference"]) == ("drifted", code, [])
+    assert (event["state"], event["error"]["code"]) == ("failed", code)
+    assert set(event["error"]) == {"code", "http_status", "detail", "hint", "retryable"}
+    assert not {"difference", "declared", "connection"} & set(event)
+
+
+def test_adapters_that_are_not_declared_are_told_once(watching, server, artifacts):
+    server.load("stray", artifacts["second"])
+    (event,) = watching.next()
+    assert (event["state"], "repeated" in event) == ("undeclared", False)
+    assert event["msg"] == "Endpoint 'edge1' also serves adapters that are not declared: 'stray'."
+    (change,) = event["difference"]
+    assert (change["name"], change["drift"], change["action"], change["declared"]) == ("stray", "none", "none", False)
+    assert (change["declared_path"], change["served_path"]) == (None, str(artifacts["second"]))
+    observed(server)
+    assert watching.events == []
+    server.unload("sql")
+    assert [change["name"] for change in watching.next()[0]["difference"]] == ["sql"]
+    server.load("sql", artifacts["first"])
+    assert watching.next()[0]["state"] == "undeclared"
+    server.unload("stray")
+    assert watching.next()[0]["state"] == "recovered"
+
+
+def test_another_server_than_required(server, file, artifacts):
+    """The release is asked for only if it is required."""
+    server.load("sql", artifacts["first"])
+    required = {"version": ">=0.33", "base_models": [{"id": "tiny"}]}
+    with StandIn() as other:
+        other.load("sql", artifacts["first"])
+        wanted = {"name": "other", "base_url": other.url, "requires": {"base_models": [{"id": "huge"}]}}
+        declare(
+            file, {"name": "edge1", "base_url": server.url, "requires": required}, wanted, adapters=[sql(artifacts)]
+        )
+        with Watching(file) as watching:
+            events = {event["endpoint"]: event for event in watching.next(2)}
+            observed(server)
+            assert watching.events == []
+        assert {request.path for request in other.log} == {"/v1/models"}
+    assert {request.path for request in server.log} == {"/v1/models", "/version"}
+    edge1, other_event = events["edge1"], events["other"]
+    assert {event["state"] for event in events.values()} == {"drifted"}
+    assert edge1["server"] == ["The declaration requires vLLM >=0.33, and the server is vLLM '0.32.0'."]
+    assert "requires base model 'huge', and the server serves 'tiny'" in other_event["server"][0]
+    assert edge1["msg"] == f"Endpoint 'edge1' is another server than its declaration requires. {edge1['server'][0]}"
+    assert [change["drift"] for change in edge1["difference"]] == ["server"]
+    assert edge1["declared"]["requires"] == required

@@ -126,7 +126,10 @@ def test_change_of_the_file_adds_removes_and_redeclares(server, file, artifacts)
         second = {"name": "sql", "path": str(artifacts["second"])}
         server.load("sql", artifacts["first"])
         declare(
-            file, {"name": "stays", "base_url": server.url}, {"name": "leaves", "base_url": leaving.url}, adapters=[]
+            file,
+            {"name": "stays", "base_url": server.url, "prune_exclude": ["sql"]},
+            {"name": "leaves", "base_url": leaving.url},
+            adapters=[],
         )
         with Watching(file) as watching:
             observed(server, 1)

@@ -27,6 +27,7 @@ class Site:
         self.declared = {"sql": artifacts["first"], "notes": artifacts["second"]}
         self.served: dict[str, Path] = {}
         self.usable = True
+        self.trouble = ""  # the verdict while it gives no usable answer
         self.events: list[tuple[str, dict[str, str]]] = []
         self._drift_told: dict[str, str] = {}
         for adapter, path in self.declared.items():
@@ -38,13 +39,13 @@ class Site:
         while (self.usable, self._drift()) == (was_usable, before):
             chance.choice(self._possible())(chance)
         if not self.usable:
-            self.events.append(("unreachable", {}))
+            self.events.append((self.trouble, {}))
             return
-        if not was_usable:
+        if not was_usable and self.trouble == "unreachable":
             self.events.append(("reachable", {}))
         if self._drift():
             self.events.append(("drifted", self._drift()))
-        elif self._drift_told:
+        elif self._drift_told or (not was_usable and self.trouble == "failed"):
             self.events.append(("recovered", {}))
         self._drift_told = self._drift()
 
@@ -86,11 +87,12 @@ class Site:
 
     def _die(self, _chance: random.Random) -> None:
         self.server.kill()
-        self.usable = False
+        self.usable, self.trouble = False, "unreachable"
 
     def _talk_nonsense(self, chance: random.Random) -> None:
-        self.server.faults.add(Fault("GET", "/v1/models", chance.choice(["html", "cut_json", "empty_list", "reset"])))
-        self.usable = False
+        kind = chance.choice(["html", "cut_json", "empty_list", "reset"])
+        self.server.faults.add(Fault("GET", "/v1/models", kind))
+        self.usable, self.trouble = False, "unreachable" if kind == "reset" else "failed"
 
     def _repair(self, _chance: random.Random) -> None:
         """Come back as a server does after a restart: empty."""

@@ -36,6 +36,7 @@ class Sites:
     restarted: StandIn
     keyed: StandIn
     hosted: StandIn
+    pinned: StandIn
 
     def await_(self, condition, what: str) -> None:
         end = time.monotonic() + PATIENCE
@@ -54,6 +55,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory, artifacts: dict[str, Path]) 
         StandIn() as restarted,
         StandIn(api_key=KEY) as keyed,
         StandIn(api_key=KEY_OF_HOST) as hosted,
+        StandIn() as pinned,
     ):
         for server in (lost, restarted, keyed, hosted):
             server.load("sql", artifacts["first"])
@@ -64,6 +66,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory, artifacts: dict[str, Path]) 
             {"name": "restarted", "base_url": restarted.url},
             {"name": "keyed", "base_url": keyed.url, "api_key_env": "EDGE_KEY", "prune": True},
             {"name": "hosted", "base_url": hosted.url, "api_key_env": "HOST_KEY"},
+            {"name": "pinned", "base_url": pinned.url, "requires": {"version": "<0.30"}},
             adapters=adapters,
         )
         inventory = directory / "inventory"
@@ -76,7 +79,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory, artifacts: dict[str, Path]) 
         variables = {"VLLM_DECLARATION_FILE": str(file), "VLLM_DRIFT_INTERVAL": str(INTERVAL)}
         secrets = {"EDGE_KEY": KEY, "HOST_KEY": KEY_OF_HOST, "VLLM_API_KEY": KEY}
         with Rulebook("sovereign.vllm.heal", directory, variables, secrets, inventory) as rulebook:
-            sites = Sites(rulebook, lost, restarted, keyed, hosted)
+            sites = Sites(rulebook, lost, restarted, keyed, hosted, pinned)
             sites.await_(lambda: lost.log and restarted.log and keyed.log and hosted.log, "all to be asked")
             yield sites
 
@@ -135,3 +138,9 @@ def test_host_of_the_inventory_is_healed_by_its_own_variables(sites):
     assert {"sql", "notes", "later"} == set(Server(server.url, KEY_OF_HOST).served())
     assert all(request.authorized for request in server.log)
     assert KEY_OF_HOST not in sites.rulebook.log
+
+
+def test_another_server_than_required_is_told_and_not_healed(sites):
+    """All others have been healed by now."""
+    sites.await_(lambda: "Endpoint 'pinned' is another server than" in sites.rulebook.log, "the requirement to be told")
+    assert sites.pinned.writes == []

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An answer that is no vLLM model list makes the endpoint unreachable, with a reason. Nothing else is concluded from it."""
+"""An answer that is no vLLM model list is a failure with a reason, and no answer is unreachable. Nothing is concluded from them."""
 
 from __future__ import annotations
 
@@ -39,6 +39,11 @@ UNUSABLE = {
 }
 
 
+def verdict(code: str) -> str:
+    """As vllm_lora_adapters has it."""
+    return "unreachable" if code in ("unreachable", "timeout") else "failed"
+
+
 def test_unusable_answers(servers, file, artifacts):
     usual = servers(UNUSABLE)
     for server in usual.values():
@@ -55,7 +60,7 @@ def test_unusable_answers(servers, file, artifacts):
             usual[case].faults.add(fault)
         events = {event["endpoint"]: event for event in watching.next(len(usual))}
         assert {case: (event["state"], event.get("error", {}).get("code")) for case, event in events.items()} == {
-            case: ("unreachable", code) for case, (_fault, code) in UNUSABLE.items()
+            case: (verdict(code), code) for case, (_fault, code) in UNUSABLE.items()
         }
         for case, event in events.items():
             assert event["msg"].startswith(f"Endpoint '{case}': Could not read what is served at {usual[case].url}/")
@@ -63,7 +68,10 @@ def test_unusable_answers(servers, file, artifacts):
         for server in usual.values():
             server.faults.clear()
         states = {event["endpoint"]: event["state"] for event in watching.next(len(usual))}
-        assert states == dict.fromkeys(usual, "reachable")
+        assert states == {
+            case: "reachable" if verdict(code) == "unreachable" else "recovered"
+            for case, (_fault, code) in UNUSABLE.items()
+        }
         for server in usual.values():
             observed(server, 1)
         assert watching.events == []
@@ -87,7 +95,13 @@ def test_no_answer_at_all_can_stop_the_watch(status, answer):
     adapters = ({"name": "sql", "path": "/srv/sql", "base_model": "tiny"},)
     endpoint, options = declared.Endpoint("http://edge1:8000", "sk-key"), {"adapters": adapters, "prune": True}
     target = declared.DeclaredEndpoint(
-        "edge1", endpoint, declared.declare_all(adapters), options, declared.Pruning(prune=True), {}
+        "edge1",
+        endpoint,
+        declared.declare_all(adapters),
+        options,
+        declared.Pruning(prune=True),
+        declared.Requirements(),
+        {},
     )
     body = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else json.dumps(answer)
 
@@ -106,11 +120,11 @@ def test_list_that_outlives_its_engine(file, artifacts, profile):
             assert watching.events == []
             server.apps[0].engine.dead = True
             (event,) = watching.next()
-            assert (event["state"], event["error"]["code"]) == ("unreachable", "server_error")
+            assert (event["state"], event["error"]["code"]) == ("failed", "server_error")
             assert "/health says that its engine is dead" in event["msg"]
             server.restart()
             server.load("sql", artifacts["first"])
-            assert watching.next()[0]["state"] == "reachable"
+            assert watching.next()[0]["state"] == "recovered"
 
 
 def test_another_server_is_named(file, server):
@@ -119,7 +133,7 @@ def test_another_server_is_named(file, server):
     declare(file, {"base_url": server.url, "adapters": []})
     with Watching(file) as watching:
         (event,) = watching.next()
-    assert (event["state"], event["error"]["code"]) == ("unreachable", "not_vllm")
+    assert (event["state"], event["error"]["code"]) == ("failed", "not_vllm")
     assert "owner (owned_by) is 'sglang'" in event["msg"]
 
 

@@ -147,6 +147,7 @@ DRIFTED = {"north01", "north02", "south01", "coast01"}
 UNDECLARED = {"south02"}
 
 
+@pytest.mark.timeout(600)  # several runs on 30 sites
 def test_audit_rollout_and_audit_again(fleet: Fleet) -> None:
     assert sorted(fleet.keys) == sorted(SITES)
     assert len(set(fleet.keys.values())) == len(SITES)
@@ -171,10 +172,6 @@ def test_audit_rollout_and_audit_again(fleet: Fleet) -> None:
     assert rc & 2, shown
     assert "plan_changed" in shown
     assert fleet.written() == DRIFTED - {"north02"}, shown
-
-    rc, shown = fleet.run(audit)
-    assert rc == 2, shown
-    assert _of(fleet.report(), "drifted") == {"north02"}
 
     rc, shown = fleet.run(reachable)
     assert rc == 0, shown

@@ -25,14 +25,16 @@ def test_a_quick_run_takes_all_figures(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
-    swap, fleet, discovery = (
-        json.loads((tmp_path / f"{name}.json").read_text()) for name in ("swap", "fleet", "discovery")
+    swap, fleet, audit, discovery = (
+        json.loads((tmp_path / f"{name}.json").read_text()) for name in ("swap", "fleet", "audit", "discovery")
     )
     assert swap["refused"]["gaps"] == 0
     assert swap["refused"]["codes"] == ["artifact_rejected"]
     assert swap["in_flight"]["on_old_weights"] == len(swap["in_flight"]["gaps"]) > 0
     for key in ("one_adapter", "node"):
         assert fleet["playbooks"][key]["requests"] == {"GET /v1/models": fleet["sites"]}
+    assert audit["ways"]["live"]["requests"] == {"GET /v1/models": audit["sites"]}
+    assert audit["ways"]["inventory"]["requests"] == audit["ways"]["reading"]["requests"]
     assert min(discovery["ways"]["inventory"]["seconds"]) > discovery["timeout"]
     assert ElementTree.parse(tmp_path / "fleet.svg").getroot().tag.endswith("svg")
 

@@ -113,11 +113,12 @@ def test_the_job_fails_on_what_it_is_asked_to(fleet: Fleet, fail_on: list[str], 
 def test_what_cannot_be_audited_from_here_is_said_to_be_so(fleet: Fleet) -> None:
     fleet.declared = [{"name": "sql", "src": "sql.tar.gz"}]
     # To its node an address of its own, and here the address of somebody else.
-    fleet.plain = {"node": {"lora_base_url": fleet.in_sync.url, "lora_adapters": []}}
+    elsewhere = {"ansible_host": "192.0.2.7", "vllm_ask_from": "controller", "vllm_base_url": fleet.in_sync.url}
+    fleet.plain = {"node": {**elsewhere, "lora_adapters": []}}
     run = fleet.audit(drift_report_fail_on=["failed"])
     reasons = {site["name"]: site["reason"] for site in fleet.report()["sites"] if site["verdict"] == "failed"}
     assert set(reasons) == {"edge1", "edge2", "edge3", "node"} and run.returncode == 2
-    assert "audit it by ansible-playbook sovereign.vllm.converge --check --diff" in reasons["edge1"]
+    assert "'sql': there is no directory or archive 'sql.tar.gz'" in reasons["edge1"]
     assert f"at {fleet.in_sync.url} as its node sees it" in reasons["node"]
     assert [request.path for request in fleet.in_sync.log].count("/v1/models") == 1, "the inventory's own"
 
@@ -178,7 +179,7 @@ def test_what_one_site_has_of_its_own_is_no_matter_of_the_others(fleet: Fleet, e
         "edge3": ("unreachable", "unreachable"),
         "edge4": ("in_sync", None),
         "edge5": ("failed", "invalid_request"),
-        "edge6": ("failed", "invalid_request"),
+        "edge6": ("failed", "artifact_not_found"),
         "edge7": ("failed", "invalid_request"),
         "edge8": ("drifted", None),
         "edge9": ("failed", "invalid_request"),
@@ -188,7 +189,7 @@ def test_what_one_site_has_of_its_own_is_no_matter_of_the_others(fleet: Fleet, e
     assert [site["name"] for site in fleet.report()["sites"]][-2:] == ["edge1", "edge4"], "the worst come first"
     assert {cell["name"] for cell in sites["edge2"]["adapters"]} == {"sql", "gone", *HOSTILE}
     assert "lora_adapters cannot be resolved" in sites["edge5"]["reason"]
-    assert "'sql' by src, whose path on the node only the role knows" in sites["edge6"]["reason"]
+    assert "audit the site live, or declare the digest" in sites["edge6"]["reason"]
     assert "vllm_base_url cannot be resolved" in sites["edge7"]["reason"]
     assert "version of lora_requires is 'new'" in sites["edge9"]["reason"]
     assert "lora_prune cannot be resolved" in sites["edge11"]["reason"]

@@ -253,7 +253,7 @@ MISTAKES = {
     "no name": ("hostvars['edge'] | sovereign.vllm.lora_drift([{'path': '/srv/sql'}])", "has no name"),
     "src": (
         "hostvars['edge'] | sovereign.vllm.lora_drift([{'name': 'sql', 'src': 'sql.tar.gz'}])",
-        "only the role knows",
+        "audit the site live, or declare the digest",
     ),
     "relative path": ("hostvars['edge'] | sovereign.vllm.lora_drift([{'name': 'a', 'path': 'b'}])", "Option path"),
     "twice": ("hostvars['edge'] | sovereign.vllm.lora_drift([adapter, adapter])", "'sql' more than once"),

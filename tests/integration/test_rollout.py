@@ -103,6 +103,9 @@ def test_variables_that_shape_the_play_are_not_those_of_hosts(new_site: NewSite,
         assert outcome(output) == {"unchanged": ["first", "second"]}
     write_inventory(tmp_path, {**hosts, "second": {**hosts["second"], "lora_max_fail_percentage": 50}})
     refused("lora_max_fail_percentage", "second")
+    write_inventory(tmp_path, hosts, drift_audit_hosts="vllm")
+    output = shell("! ansible-playbook -i sites.json sovereign.vllm.drift_audit", tmp_path)
+    assert "drift_audit_hosts is a variable of second or of its groups" in " ".join(output.split())
 
 
 def test_a_fleet_without_a_declaration_is_no_success(new_site: NewSite, tmp_path: Path) -> None:

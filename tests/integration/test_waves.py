@@ -186,3 +186,14 @@ def test_a_wave_in_which_nobody_is_left_ends_the_rollout(new_site: NewSite, tmp_
     assert list(lost.server.served()) == ["sql"], "it was lost after it had begun"
     assert not last.watched.writes
     assert "Another site of this wave failed. Nothing was changed at this site." in said(output, "away")
+    for line in ("offline: away", "lost on the way: lost", "not tried: last"):
+        assert line in output
+
+    # Without any host that is left, Ansible runs no task that could say it. The statistic of the job does.
+    lost.server.unload("sql")
+    cut.unlink()
+    alone = {**OVER_SSH, "vllm_base_url": lost.watched.url, "ansible_connection": cable, "lora_adapters": declared}
+    output = roll_out(
+        tmp_path, {"alone": alone, "last": {"vllm_base_url": last.watched.url, "lora_adapters": declared}}
+    )
+    assert cut.exists() and '"lost": [   "alone"  ]' in output and '"not_tried": [   "last"  ]' in output

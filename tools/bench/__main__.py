@@ -16,7 +16,7 @@ from typing import Any
 from tests.real_vllm import RealServer
 from tests.stand_in import StandIn, write_examples
 from tests.support.server import Server
-from tools.bench import discovery, fleet, swap
+from tools.bench import audit, discovery, fleet, swap
 from tools.bench.chart import bar_chart
 from tools.bench.machine import machine
 from tools.bench.machine import show as show_machine
@@ -74,7 +74,13 @@ def bench_discovery(quick: bool, output: Path) -> dict[str, Any]:
     return figures
 
 
-PARTS = {"swap": bench_swap, "fleet": bench_fleet, "discovery": bench_discovery}
+def bench_audit(quick: bool, output: Path) -> dict[str, Any]:
+    figures = audit.bench(sites=4, rounds=1) if quick else audit.bench(sites=1000, rounds=3)
+    print(audit.show(figures), flush=True)
+    return figures
+
+
+PARTS = {"swap": bench_swap, "fleet": bench_fleet, "audit": bench_audit, "discovery": bench_discovery}
 
 
 def main() -> None:

@@ -11,12 +11,13 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from tools.bench import discovery, fleet, swap
+from tools.bench import audit, discovery, fleet, swap
 from tools.bench.machine import show as show_machine
 
 GUIDE = Path(__file__).parents[2] / "docs" / "docsite" / "rst" / "performance_guide.rst"
 PARTS = {
     "fleet": ("Cost of a fleet on the controller", fleet.show),
+    "audit": ("Cost of an audit of a fleet", audit.show),
     "discovery": ("Cost of discovery in a fleet with dead sites", discovery.show),
     "swap": ("Cost of a change of path on the server", swap.show),
 }

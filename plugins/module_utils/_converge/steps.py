@@ -57,7 +57,7 @@ def _was_loaded(client: Client, entry: Entry, error: VllmError, started: float) 
         return observed.serves(entry.name, entry.path)
 
     with also_report([error]):
-        return is_served(client.poll(is_served, patience))
+        return is_served(client.poll(entry.name, is_served, patience))
 
 
 def unload(client: Client, name: str) -> None:

@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from .._adapters.models import REHEARSAL_SUFFIX, Observed, shown_name
 from .._errors import VllmError, also_report, quoted
 from .._vllm.answers import (
     DEAD_ENGINE_HINT,
+    VERSION_ROUTE,
     Answer,
     common_error,
     completion_error,
@@ -39,13 +42,24 @@ _SLOWEST_TURN = 4
 _LAST_DOUBLING = 30
 _WORTH_A_RETRY = (429, 502, 503, 504)
 
+if TYPE_CHECKING:
+    Watch = Callable[[str, float], contextlib.AbstractContextManager]
+
+
+def _unwatched(_activity: str, _limit: float) -> contextlib.AbstractContextManager:
+    return contextlib.nullcontext()
+
 
 class Client:
     """One vLLM server. Every method raises :class:`VllmError`.
 
     Reads are retried as they are. A write is retried only when it certainly did not happen (it never left, or was
     answered 429); an answer that was lost is marked ``outcome_unknown``, and the caller reads the list before judging.
+
+    :ivar watch: gets an activity that can take long, and its limit in seconds, and returns a context for its time.
     """
+
+    watch: Watch = staticmethod(_unwatched)
 
     def __init__(self, endpoint: Endpoint, transport: Transport | None = None) -> None:
         self.endpoint = endpoint
@@ -75,7 +89,7 @@ class Client:
 
     def version(self) -> str | None:
         """Return the version that the server names, or None where it names none."""
-        return read_version(self._get("/version", "read the version"))
+        return read_version(self._get(VERSION_ROUTE, "read the version"))
 
     def healthy(self) -> bool:
         """Return whether the engine lives: a dead one answers 500 (up to 0.10.2) or 503. Where a proxy hides
@@ -108,10 +122,11 @@ class Client:
             payload["is_3d_lora_weight"] = True
         if in_place:
             payload["load_inplace"] = True
-        verb = "rehearse" if name.endswith(REHEARSAL_SUFFIX) else "load"
-        attempt = f"{verb} adapter {quoted(shown_name(name))} from {quoted(path)}"
+        rehearses, shown, limit = name.endswith(REHEARSAL_SUFFIX), quoted(shown_name(name)), self.endpoint.load_timeout
+        attempt = f"{'rehearse' if rehearses else 'load'} adapter {shown} from {quoted(path)}"
         try:
-            self._post(_LOAD_ROUTE, payload, attempt, self.endpoint.load_timeout, load_error)
+            with self.watch(f"{'rehearsing' if rehearses else 'loading'} adapter {shown}", limit):
+                self._post(_LOAD_ROUTE, payload, attempt, limit, load_error)
         except VllmError as error:
             # From 0.18 on a bad artifact is answered 500 like a broken engine; only /health tells the two apart.
             if error.code == "artifact_rejected" and (error.http_status or 0) >= 500:
@@ -140,8 +155,15 @@ class Client:
         attempt = f"ask {quoted(model)} for a token"
         self._post("/v1/completions", payload, attempt, self.endpoint.timeout, completion_error)
 
-    def poll(self, done: Callable[[Observed], bool], seconds: float) -> Observed:
-        """Read the list until ``done`` or until the time has passed, at least once; return what was read last."""
+    def poll(self, name: str, done: Callable[[Observed], bool], seconds: float) -> Observed:
+        """Read the list until ``done`` or until the time has passed, at least once; return what was read last.
+
+        :param name: of the adapter that it is about.
+        """
+        with self.watch(f"looking for adapter {quoted(shown_name(name))} in the list of models", seconds):
+            return self._poll(done, seconds)
+
+    def _poll(self, done: Callable[[Observed], bool], seconds: float) -> Observed:
         until = time.monotonic() + seconds
         turn = 0
         while True:

@@ -9,7 +9,7 @@ import platform
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.parameters import env_fallback
@@ -18,6 +18,9 @@ from .._errors import UNREACHABLE_CODES, VllmError, failure, invalid_option
 from .._http.client import Client
 from .._http.transport import REQUESTS_IMPORT_ERROR
 from .._vllm.endpoint import CONNECTION_OPTIONS, endpoint_of
+
+if TYPE_CHECKING:
+    from .._http.client import Watch
 
 #: The options of every module that talks to a server.
 SERVER_OPTIONS: dict[str, dict] = {
@@ -71,6 +74,9 @@ def _with_fallback(option: Mapping[str, Any]) -> dict[str, Any]:
 class ServerOperation(Operation):
     """The work of a module that talks to a server."""
 
+    #: Watches long requests, as of a client. An action sets it, to speak meanwhile.
+    watch: Watch | None = None
+
     def ask(self, client: Client, options: Mapping, check_mode: bool) -> dict:
         """Do the work by requests of the client. See ``run``."""
         raise NotImplementedError
@@ -82,6 +88,8 @@ class ServerOperation(Operation):
             raise invalid_option("base_url", "is not set", "give it, or set the host variable vllm_base_url")
         _require_requests()
         with Client(endpoint_of(options)) as client:
+            if self.watch:
+                client.watch = self.watch
             return self.ask(client, options, check_mode)
 
     def result(self, options: Mapping, check_mode: bool) -> dict:

@@ -164,6 +164,10 @@ def health_error(answer: Answer, attempt: str) -> VllmError | None:
     return refusal(answer, attempt, "server_error", DEAD_ENGINE_HINT)
 
 
+#: Where a server names its version.
+VERSION_ROUTE = "/version"
+
+
 def read_version(answer: Answer) -> str | None:
     """Return the version that ``/version`` names, safe to print, or None where a proxy hides that route."""
     decoded = answer.json if answer.status == 200 else None

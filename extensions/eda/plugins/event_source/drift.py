@@ -57,7 +57,7 @@ EXAMPLES = r"""
         interval: 30
   rules:
     - name: Restore the declared adapters
-      condition: event.drift.state == "drifted" and event.drift.error is not defined
+      condition: event.drift.state == "drifted" and event.drift.server is not defined
       action:
         run_playbook:
           name: sovereign.vllm.heal

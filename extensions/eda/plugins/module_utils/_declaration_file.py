@@ -24,6 +24,11 @@ from sovereign_vllm.plugins.module_utils._adapters.staged import at_paths
 from sovereign_vllm.plugins.module_utils._adapters.values import read_options, refuse_templates, refused
 from sovereign_vllm.plugins.module_utils._errors import VllmError, printable, quoted
 from sovereign_vllm.plugins.module_utils._vllm.endpoint import CONNECTION_OPTIONS, Endpoint
+from sovereign_vllm.plugins.module_utils._vllm.requirements import (
+    REQUIRE_OPTIONS,
+    Requirements,
+    read_requirements,
+)
 
 # An endpoint has its own address, the file never holds a key, and the source repeats every observation.
 _MODULE_OPTIONS = ("base_url", "api_key", "retries", "retry_delay")
@@ -34,7 +39,14 @@ _CONNECTION_OPTIONS = {
 _ADAPTERS = {"type": "raw"}  # read by read_adapters
 # As the role has it.
 _SERVER_STORE = {"type": "str", "default": "/srv/lora"}
-_DEFAULT_OPTIONS = {"adapters": _ADAPTERS, "server_store": _SERVER_STORE, **PRUNE_OPTIONS, **_CONNECTION_OPTIONS}
+# Beside the adapters.
+_DECLARED_OPTIONS = {**PRUNE_OPTIONS, **REQUIRE_OPTIONS}
+_DEFAULT_OPTIONS = {
+    "adapters": _ADAPTERS,
+    "server_store": _SERVER_STORE,
+    **_DECLARED_OPTIONS,
+    **_CONNECTION_OPTIONS,
+}
 _ENDPOINT_OPTIONS = {"name": {"type": "str"}, "base_url": CONNECTION_OPTIONS["base_url"], **_DEFAULT_OPTIONS}
 _FILE_OPTIONS = {"defaults": {"type": "raw"}, "endpoints": {"type": "list"}}
 _FLEET_KEY = CONNECTION_OPTIONS["api_key"]["env"]
@@ -46,7 +58,8 @@ _TIMEOUT = 10.0
 class DeclaredEndpoint:
     """One endpoint and its declaration.
 
-    :param options: the options with which ``vllm_lora_adapters`` converges it: ``adapters`` and those for pruning.
+    :param options: the options with which ``vllm_lora_adapters`` converges it: ``adapters``, those for
+        pruning and ``requires``.
     :param connection: the connection options as the file has them, the key by the name of its variable.
     """
 
@@ -55,6 +68,7 @@ class DeclaredEndpoint:
     adapters: tuple[DeclaredAdapter, ...]
     options: Mapping
     pruning: Pruning
+    requirements: Requirements
     connection: Mapping
 
 
@@ -130,12 +144,12 @@ def _endpoint(where: str, options: Mapping, environment: Mapping[str, str]) -> D
         raise refused(f"{where} names the variable {quoted(variable)} in api_key_env, which is not set", "set it")
     try:
         endpoint = Endpoint(options["base_url"], environment.get(variable) or None, **reached)
-        pruning = read_pruning(options)
+        pruning, requirements = read_pruning(options), read_requirements(options)
     except VllmError as error:
         raise refused(f"{where}: {error.clause(error.hint)}", error.hint) from None
-    declared = {"adapters": adapters, **{name: options[name] for name in PRUNE_OPTIONS if name in options}}
+    declared = {"adapters": adapters, **{name: options[name] for name in _DECLARED_OPTIONS if name in options}}
     name = options.get("name") or urlsplit(endpoint.base_url).hostname or ""
-    return DeclaredEndpoint(name, endpoint, declare_all(adapters), declared, pruning, connection)
+    return DeclaredEndpoint(name, endpoint, declare_all(adapters), declared, pruning, requirements, connection)
 
 
 def _adapters(where: str, written: object, server_store: str) -> list[dict]:

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from sovereign_vllm.plugins.module_utils._adapters.models import normalised
-from sovereign_vllm.plugins.module_utils._adapters.plan import Entry, plan
+from sovereign_vllm.plugins.module_utils._adapters.plan import Entry, plan, verdict_of
 from sovereign_vllm.plugins.module_utils._errors import VllmError, printable, quoted
 from sovereign_vllm.plugins.module_utils._vllm.answers import Answer
 from sovereign_vllm.plugins.module_utils._vllm.model_list import read_model_list
 
 from ._declaration_file import DeclaredEndpoint
 
-IN_SYNC, DRIFTED, UNREACHABLE = "in_sync", "drifted", "unreachable"
+# The verdicts on a site that have a meaning of their own here.
+_IN_SYNC, _DRIFTED, _UNREACHABLE = "in_sync", "drifted", "unreachable"
 #: A difference shows no more adapters, and a text no more characters: a hostile server could list millions.
 SHOWN_ADAPTERS = 100
 SHOWN_CHARACTERS = 1024
@@ -30,51 +31,67 @@ _TEMPLATE = re.compile(r"\{(?=[{%#])")
 class Observation:
     """The state of an endpoint at one moment.
 
-    :param difference: the adapters that differ from the declaration.
+    :param state: the verdict, in the words of ``vllm_lora_adapters``.
+    :param difference: the adapters that differ from the declaration, or that are served and not declared.
+    :param server: one sentence for each requirement that the server does not meet.
     :param summary: the number of adapters by drift.
-    :param error: why the endpoint is unreachable, or why it cannot serve its declaration.
+    :param error: why the endpoint could not be compared with its declaration.
     :param outlives_engine: the list proves nothing until ``/health`` has been read as well.
     """
 
     state: str
     difference: tuple[Entry, ...] = ()
+    server: tuple[str, ...] = ()
     summary: dict | None = None
     error: VllmError | None = None
     outlives_engine: bool = False
 
     @property
-    def drift(self) -> object:
-        """Two drifts with equal values are the same drift."""
-        return (self.error.code, self.error.message) if self.error else self.difference
+    def identity(self) -> object:
+        """Two observations with equal values are the same news. The words of an unusable answer do not count."""
+        error = (self.error.code, "" if self.error.http_status else self.error.message) if self.error else None
+        return self.state, self.difference, self.server, error
 
 
-def judge(target: DeclaredEndpoint, answer: Answer) -> Observation:
-    """Compare an answer with the declaration. If the answer is no vLLM model list, nothing is concluded from it."""
+def not_compared(error: VllmError, outlives_engine: bool = False) -> Observation:
+    """Return the observation of an endpoint that could not be compared."""
+    return Observation(verdict_of(error.code), error=error, outlives_engine=outlives_engine)
+
+
+def judge(target: DeclaredEndpoint, answer: Answer, version: str | None = None) -> Observation:
+    """Compare an answer with the declaration. If the answer is no vLLM model list, nothing is concluded from it.
+
+    :param version: the version that the server names. It is not used if the declaration requires none.
+    """
     try:
         observed = read_model_list(answer, target.endpoint.base_url)
     except VllmError as error:
-        return Observation(UNREACHABLE, error=error)
+        return not_compared(error)
     try:
-        decided = plan(target.adapters, observed, target.pruning)
+        differences = target.requirements.differences(observed, version)
+        decided = plan(target.adapters, observed, target.pruning, differences)
     except VllmError as error:
-        return Observation(DRIFTED, error=error, outlives_engine=observed.rust_front_end)
+        return not_compared(error, observed.rust_front_end)
     difference = tuple(entry for entry in decided.entries if entry.drift != "none")
-    state = DRIFTED if difference else IN_SYNC
-    return Observation(state, difference, decided.summary, outlives_engine=observed.rust_front_end)
+    if decided.verdict == "undeclared":
+        difference = tuple(entry for entry in decided.entries if not entry.declared and not entry.excluded)
+    return Observation(
+        decided.verdict, difference, decided.server, decided.summary, outlives_engine=observed.rust_front_end
+    )
 
 
 class EndpointState:
     """The state of one endpoint that was reported last, and the change that is being confirmed.
 
-    At first, an endpoint counts as reachable and in sync. Its drift is unknown while it is unreachable, so when it comes
-    back, a drift is reported even if the same drift was reported before.
+    At first, an endpoint counts as reachable and in sync. Its adapters are unknown while it is unreachable, so when it comes
+    back, its state is reported even if the same state was reported before.
     """
 
     def __init__(self, debounce: int, repeat_after: float | None) -> None:
         self._debounce = debounce
         self._repeat_after = repeat_after
         self._unreachable = False
-        self._drift: object = None
+        self._last = Observation(_IN_SYNC)
         self._reported_at = 0.0
         self._pending = ""
         self._agreeing = 0
@@ -106,29 +123,25 @@ class EndpointState:
         return self._reported(seen, now)
 
     def _is_news(self, seen: Observation, now: float) -> bool:
-        if seen.state == UNREACHABLE:
+        if seen.state == _UNREACHABLE:
             return not self._unreachable
-        if self._unreachable:
+        if self._unreachable or seen.identity != self._last.identity:
             return True
-        if seen.state == IN_SYNC:
-            return self._drift is not None
-        return seen.drift != self._drift or self._is_to_repeat(now)
+        return seen.state == _DRIFTED and self._is_to_repeat(now)
 
     def _is_to_repeat(self, now: float) -> bool:
         return self._repeat_after is not None and now - self._reported_at >= self._repeat_after
 
     def _reported(self, seen: Observation, now: float) -> tuple[str, ...]:
-        if seen.state == UNREACHABLE:
+        if seen.state == _UNREACHABLE:
             self._unreachable = True
             return ("unreachable",)
-        back = ("reachable",) if self._unreachable else ()
-        if seen.state == DRIFTED:
-            self.repeated = 0 if back or seen.drift != self._drift else self.repeated + 1
-            self._drift, self._reported_at, self._unreachable = seen.drift, now, False
-            return (*back, "drifted")
-        recovered = ("recovered",) if self._drift is not None else ()
-        self._drift, self._unreachable = None, False
-        return back + recovered
+        back, last = ("reachable",) if self._unreachable else (), self._last
+        self.repeated = 0 if back or seen.identity != last.identity else self.repeated + 1
+        self._last, self._reported_at, self._unreachable = seen, now, False
+        if seen.state != _IN_SYNC:
+            return (*back, seen.state)
+        return (*back, "recovered") if last.state != _IN_SYNC else back
 
 
 def drift_event(state: str, target: DeclaredEndpoint, seen: Observation, repeated: int) -> dict[str, dict]:
@@ -140,14 +153,18 @@ def drift_event(state: str, target: DeclaredEndpoint, seen: Observation, repeate
         "observed_at": _now(),
         "msg": _sentence(state, target, seen),
     }
-    if seen.error and state in (DRIFTED, UNREACHABLE):
+    if seen.error and state == seen.state:
         event["error"] = seen.error.as_dict()
-    if state == DRIFTED:
-        event["repeated"] = repeated
+    differs = state == seen.state and not seen.error
+    if differs:
         event["difference"] = [_difference(entry) for entry in seen.difference[:SHOWN_ADAPTERS]]
         event["summary"] = seen.summary or {}
+    if differs and seen.server:
+        event["server"] = list(seen.server)
+    if state == _DRIFTED:
+        event["repeated"] = repeated
     event = _harmless(event, target.endpoint.api_key)
-    if state == DRIFTED:
+    if differs:
         # The operator wrote these for the playbook that heals, so they stay as they are.
         event["declared"] = dict(target.options)
         event["connection"] = dict(target.connection)
@@ -166,13 +183,21 @@ def _now() -> str:
 
 def _sentence(state: str, target: DeclaredEndpoint, seen: Observation) -> str:
     endpoint = f"Endpoint {quoted(target.name)}"
-    if seen.error and state in (DRIFTED, UNREACHABLE):
+    if seen.error and state == seen.state:
         return f"{endpoint}: {seen.error.message}"
-    if state == DRIFTED:
-        names = [f"{quoted(entry.name)} ({entry.drift})" for entry in seen.difference[:10]]
-        more = ", …" if len(seen.difference) > len(names) else ""
-        return f"{endpoint} differs from its declaration: {', '.join(names)}{more}."
+    if state == _DRIFTED and seen.server:
+        return f"{endpoint} is another server than its declaration requires. {' '.join(seen.server)}"
+    if state == _DRIFTED:
+        shown = [f"{quoted(entry.name)} ({entry.drift})" for entry in seen.difference[:10]]
+        return f"{endpoint} differs from its declaration: {_listed(shown, seen.difference)}."
+    if state == seen.state:
+        shown = [quoted(entry.name) for entry in seen.difference[:10]]
+        return f"{endpoint} also serves adapters that are not declared: {_listed(shown, seen.difference)}."
     return f"{endpoint} serves its declaration again." if state == "recovered" else f"{endpoint} answers again."
+
+
+def _listed(shown: list[str], all_of_them: tuple[Entry, ...]) -> str:
+    return ", ".join(shown) + (", …" if len(all_of_them) > len(shown) else "")
 
 
 def _difference(entry: Entry) -> dict[str, str | None]:
@@ -181,7 +206,8 @@ def _difference(entry: Entry) -> dict[str, str | None]:
         "name": entry.name,
         "drift": entry.drift,
         "action": entry.action,
-        "declared_path": normalised(after.root) if after else None,
+        "declared": entry.declared,
+        "declared_path": normalised(after.root) if after and entry.declared else None,
         "served_path": normalised(before.root) if before else None,
         "declared_base_model": entry.base_model,
         "served_base_model": before.parent if before else None,

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from sovereign_vllm.plugins.module_utils._adapters.values import read_options
 from sovereign_vllm.plugins.module_utils._errors import VllmError, invalid_option
+from sovereign_vllm.plugins.module_utils._vllm.answers import VERSION_ROUTE, read_version
 from sovereign_vllm.plugins.module_utils._vllm.model_list import HEALTH_ROUTE, require_engine
 
 from ._declaration_file import DeclaredEndpoint, read_declaration
-from ._events import UNREACHABLE, EndpointState, Observation, drift_event, file_event, judge
+from ._events import EndpointState, Observation, drift_event, file_event, judge, not_compared
 from ._model_lists import ModelLists
 
 _LOGGER = logging.getLogger("sovereign.vllm.drift")
@@ -193,11 +194,14 @@ class _WatchedEndpoint:
     async def _observe(self, target: DeclaredEndpoint) -> Observation:
         try:
             answer = await self._model_lists.get(target.endpoint)
-            seen = judge(target, answer)
+            version = None
+            if target.requirements.version and answer.status == 200:
+                version = read_version(await self._model_lists.get(target.endpoint, VERSION_ROUTE))
+            seen = judge(target, answer, version)
             if seen.outlives_engine:
                 require_engine(await self._model_lists.get(target.endpoint, HEALTH_ROUTE))
         except VllmError as error:
-            return Observation(UNREACHABLE, error=error.with_traceback(None))
+            return not_compared(error.with_traceback(None))
         return seen
 
     async def _report(self, target: DeclaredEndpoint, seen: Observation) -> None:
