@@ -48,7 +48,8 @@ SQL = {"name": "sql", "path": "PATH/first"}
 ONE, TWO = {"sql": "first"}, {"sql": "first", "extra": "second"}
 STAGED = {"name": "sql", "src": "SOURCES/sql"}
 GONE = {"name": "sql", "src": "SOURCES/gone"}
-UNREADABLE = ("not-declared", "mistyped-key", "null", "src-gone")
+# No path can be given for these.
+UNRESOLVABLE = ("not-declared", "mistyped-key", "null", "src-gone")
 STATES = {
     "in-sync": State("in_sync", ONE, [SQL]),
     "reloaded": State("in_sync", ONE, [{**SQL, "state": "reloaded"}]),
