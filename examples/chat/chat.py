@@ -6,7 +6,7 @@
 
 Needs only ansible-core, requests and the collection. The browser sends requests only to this program, which asks the sites. The
 addresses of the sites come from the inventory and their keys from the environment, and the browser gets neither. The key is in
-VLLM_API_KEY, or for a site with a different key in the variable that its host variable chat_key_env names.
+VLLM_API_KEY, or for a site with a different key in the variable that its host variable vllm_api_key_env names.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Sites:
         if model not in served:
             raise LookupError(model)
         url, limit = variables["vllm_base_url"], {"model": model, "max_tokens": _TOKENS}
-        key = os.environ.get(variables.get("chat_key_env", "VLLM_API_KEY"))
+        key = os.environ.get(variables.get("vllm_api_key_env", "VLLM_API_KEY"))
         try:
             said = _post(
                 url + "/v1/chat/completions", dict(limit, messages=[{"role": "user", "content": question}]), key

@@ -35,7 +35,7 @@ def chat_server(
     for endpoint in listed:
         if endpoint["name"] in variables:
             named = variables[endpoint["name"]]
-            endpoint |= {"api_key_env": named, "vars": {"chat_key_env": named}}
+            endpoint |= {"api_key_env": named}
     inventory.write_text(json.dumps({"plugin": "sovereign.vllm.vllm", "endpoints": listed, "timeout": 5}))
     environment = dict(os.environ, **({"VLLM_API_KEY": api_key} if api_key else {}))
     environment |= {variables[name]: key for name, key in (own_keys or {}).items()}

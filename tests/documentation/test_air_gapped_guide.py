@@ -12,6 +12,7 @@ import pytest
 
 from tests.stand_in import StandIn
 from tests.support.guide import Guide, shell
+from tests.support.playbook import IN_WORKER
 from tests.support.server import Server
 
 DIST = Path(__file__).parents[2] / ".build" / "dist"
@@ -46,7 +47,9 @@ def test_what_is_shown(carry: Path, examples: Path, tmp_path: Path) -> None:
         (digest,) = CHECKSUM.findall(shell(guide.take("ansible-playbook digest.yml"), tmp_path, environment=installed))
         places = {"/srv/lora": str(tmp_path / "store"), "/media/usb": str(tmp_path)}
         site = guide.write("site.yml", tmp_path, places)
-        guide.write("inventory.yml", tmp_path, {"http://127.0.0.1:8000": server.url})
+        # The Python that Ansible would find on this machine may be any.
+        python = f'vllm_base_url: {server.url}\n      ansible_python_interpreter: "{IN_WORKER["ansible_python_interpreter"]}"'
+        guide.write("inventory.yml", tmp_path, {"vllm_base_url: http://127.0.0.1:8000": python})
         converge = guide.take("ansible-playbook -i inventory.yml")
 
         assert "sha256" in shell(converge, tmp_path, rc=2, environment=installed)  # other bytes than were announced

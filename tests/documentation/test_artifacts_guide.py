@@ -28,15 +28,17 @@ def test_what_is_shown(examples: Path, tmp_path: Path) -> None:
         Guide("artifacts_guide", {"# vllm.service": "see tests/integration/test_role.py"}) as guide,
     ):
         places = {
-            "http://127.0.0.1:8000": server.url,
             "/srv/lora": str(tmp_path / "store"),
             "/media/usb": str(tmp_path),
             "become: true": "become: false",
         }
         site = guide.write("site.yml", tmp_path, places)
-        inventory = {"vllm": {"hosts": {"edge1": {**IN_WORKER, "vllm_base_url": server.url}}}}
-        (tmp_path / "sites.yml").write_text(json.dumps(inventory))
-        play = "ansible-playbook -i sites.yml site.yml"
+        # This machine is the node.
+        here = "\n      ".join(f'{name}: "{value}"' for name, value in IN_WORKER.items())
+        address = {"http://10.0.0.11:8000": server.url, "ansible_host: 10.0.0.11": here}
+        guide.write("inventory.yml", tmp_path, address)
+        look = guide.take("ansible-playbook -i inventory.yml site.yml --check").strip()
+        play = look.replace(" --check --diff", "")
         assert "sha256" in shell(play, tmp_path, rc=2)  # other bytes than were announced
         assert not server.writes
         digest = inspect_artifact(str(examples / "first"))["digest"]
@@ -46,7 +48,7 @@ def test_what_is_shown(examples: Path, tmp_path: Path) -> None:
         shell(play, tmp_path)
         assert set(Server(server.url).served()) == {"support-de", "sql"}
         assert '"{{ inventory_dir }}/adapters/support-de.tar.gz"' in guide.text
-        assert "changed=0" in shell(f"{play} --check --diff", tmp_path)
+        assert "changed=0" in shell(look, tmp_path)
 
         variables = yaml.safe_load(site.read_text())[0]["roles"][0]["vars"]
         for beginning in ("lora_store: ", "lora_store_hosts", "lora_boot_file"):
@@ -57,7 +59,7 @@ def test_what_is_shown(examples: Path, tmp_path: Path) -> None:
         variables["lora_store"] = variables["lora_server_store"] = str(tmp_path / "moved")
         (tmp_path / "group_vars").mkdir()
         (tmp_path / "group_vars" / "vllm.yml").write_text(json.dumps(variables))
-        shell(guide.take("ansible-playbook -i sites.yml sovereign.vllm.converge"), tmp_path)
+        shell(guide.take("ansible-playbook -i inventory.yml sovereign.vllm.converge"), tmp_path)
         served = Server(server.url).served()
         assert all(root.startswith(str(tmp_path / "moved")) for root in served.values())
         assert f"sql={served['sql']}" in (tmp_path / "vllm.env").read_text()

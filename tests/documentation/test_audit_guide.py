@@ -23,7 +23,14 @@ OFF = {
         "its variable lora_adapters is not defined, but lora_adaptors is",
     ),
 }
-QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"
+SITE = """\
+- hosts: vllm
+  gather_facts: false
+  tasks:
+    - name: Serve the declared adapters
+      sovereign.vllm.vllm_lora_adapters:
+        adapters: "{{ lora_adapters }}"
+"""
 
 
 def test_what_is_shown(examples: Path, tmp_path: Path) -> None:
@@ -38,7 +45,7 @@ def test_what_is_shown(examples: Path, tmp_path: Path) -> None:
         }
         (tmp_path / "group_vars").mkdir()
         (tmp_path / "group_vars" / "vllm.yml").write_text(json.dumps(variables))
-        shutil.copy(QUICKSTART / "site.yml", tmp_path)
+        (tmp_path / "site.yml").write_text(SITE)
 
         assert "+  - name: second" in shell(guide.take("ansible-playbook -i sites.vllm.yml site.yml"), tmp_path)
         shell(guide.take("ansible-playbook -i sites.vllm.yml sovereign.vllm.drift_audit"), tmp_path)

@@ -7,7 +7,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tests.documentation.playbooks import mistakes
 from tests.stand_in import StandIn
 from tests.support.guide import Guide, shell
 from tests.support.server import Server
@@ -21,23 +20,33 @@ NOT_RUN = {
 def test_what_is_shown(examples: Path, tmp_path: Path) -> None:
     store = tmp_path / "srv"
     shutil.copytree(examples / "first", store / "sql" / "4f2a9c01d7be")
+    served = {"sql": str(store / "sql" / "4f2a9c01d7be")}
     with StandIn(base_models=("base",), api_key="sk-own") as stand_in, Guide("getting_started_guide", NOT_RUN) as guide:
-        places = {"http://edge1.example.org:8000": stand_in.url, "/srv/adapters": str(store)}
-        guide.write("inventory.yml", tmp_path, places)
+        address = {"http://edge1.example.org:8000": stand_in.url}
+        guide.write("inventory/sites.vllm.yml", tmp_path, address)
+        guide.write("inventory/group_vars/vllm.yml", tmp_path, {"/srv/adapters": str(store)})
         guide.write("site.yml", tmp_path)
-        export, plan, converge, again = guide.take("export VLLM_API_KEY").splitlines()
-
-        def run(command: str) -> str:
-            return shell(f"{export.replace('...', 'sk-own ')}\n{command}", tmp_path)
-
+        # The host is this machine, so that it may ask at its loopback address.
+        guide.write(
+            "hosts.yml", tmp_path, {**address, "vllm_api_key_env": "ansible_host: 127.0.0.1\n      vllm_api_key_env"}
+        )
+        export, plan, converge, again, audit = guide.take("export VLLM_API_KEY").splitlines()
+        own = guide.take("ansible-playbook -i inventory site.yml")
         server = Server(stand_in.url, "sk-own")
+
+        def run(command: str, key: str = export.replace("...", "sk-own ")) -> str:
+            return shell(f"{key}\n{command}", tmp_path)
+
         assert "+  - name: sql" in run(plan)
         assert server.served() == {}
-        assert "loads and unloads adapters without the key" in run(converge)
-        assert server.served() == {"sql": str(store / "sql" / "4f2a9c01d7be")}
+        shown = run(own)
+        assert "+  - name: sql" in shown
+        assert "loads and unloads adapters without the key" in shown
+        assert server.served() == {}
+        run(converge)
+        assert server.served() == served
         assert "changed=0" in run(again)
-        defaults = guide.take("module_defaults:")
-    assert mistakes(f"- hosts: all\n  {defaults.replace(chr(10), chr(10) + '  ')}\n  tasks:\n    {ASK}") == {}
-
-
-ASK = "- {name: ask, sovereign.vllm.vllm_base_model_info: {}}"
+        assert "changed=0" in run(audit)
+        # Any other inventory: the host names the variable of its key, and declares no adapter.
+        run(own.replace("-i inventory", "-i hosts.yml"), "export EDGE1_KEY=sk-own VLLM_API_KEY=sk-wrong")
+        assert server.served() == served

@@ -20,6 +20,7 @@ from ansible.parsing.dataloader import DataLoader
 
 ANSIBLE_DOC = Path(sys.executable).with_name("ansible-doc")
 _SPECIMENS: dict[str, Any] = {"bool": True, "int": 1, "float": 1.0, "list": [], "dict": {}, "json": "{}", "bytes": "1"}
+_OF_THE_HOST = "base_url"  # required, but as option or as variable of the host
 _KEYWORDS_WITH_TASKS = ("pre_tasks", "tasks", "post_tasks", "handlers", "block", "rescue", "always")
 
 
@@ -46,7 +47,10 @@ def documentation(modules: Iterable[str], environment: Mapping[str, str]) -> dic
 
 def problems(arguments: Mapping[str, Any], options: Mapping[str, Any]) -> list[str]:
     """What is wrong with these arguments: unknown, missing, of another type, or not among the choices."""
-    validator = ArgumentSpecValidator({name: _specification(option) for name, option in options.items()})
+    specification = {name: _specification(option) for name, option in options.items()}
+    if _OF_THE_HOST in specification:
+        specification[_OF_THE_HOST].pop("required", None)
+    validator = ArgumentSpecValidator(specification)
     return validator.validate(_rendered(arguments, options)).error_messages
 
 

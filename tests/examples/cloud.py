@@ -63,7 +63,9 @@ class Cloud:
         )
         image = self._ec2.describe_images(MaxResults=5)["Images"][0]["ImageId"]
         urls = [server.url for server in self._servers]
-        self.variables = {"image_id": image, "server_url": _SERVER_URL, "urls": urls, "adapters": self.adapters}
+        self.variables = {"image_id": image, "server_url": _SERVER_URL, "urls": urls, "lora_adapters": self.adapters}
+        # The boxes are this machine, so that it may ask at its loopback address.
+        self.variables["ansible_host"] = "127.0.0.1"
         self._let_servers_die_with_their_boxes()
         return self
 

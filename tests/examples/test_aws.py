@@ -79,7 +79,7 @@ def test_the_whole_story(story: Story) -> None:
 
 def test_a_story_that_fails_is_torn_down(story: Story) -> None:
     nowhere = [{"name": "sql", "path": "/srv/nowhere", "base_model": "base"}]
-    rc, output = story.run(RUN, adapters=nowhere)
+    rc, output = story.run(RUN, lora_adapters=nowhere)
     assert rc == 2, output
     assert "artifact_not_found" in output
     assert len(story.cloud.boxes()) == 2

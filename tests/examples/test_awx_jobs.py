@@ -55,7 +55,7 @@ def test_the_stored_inventory_has_every_site_and_no_key(awx: Awx) -> None:
     groups = awx.stored
     assert sorted(groups["vllm"]["hosts"]) == list(SITES)
     assert groups["vllm_unreachable"]["hosts"] == ["edge04"]
-    assert groups["vllm"]["vars"]["ansible_connection"] == "local"
+    assert {host["vllm_ask_from"] for host in groups["_meta"]["hostvars"].values()} == {"controller"}
     assert KEY not in json.dumps(groups)
 
 

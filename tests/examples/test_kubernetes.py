@@ -54,7 +54,7 @@ def test_the_parts_fit() -> None:
         assert manifest(name)["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
         assert manifest(name)["spec"]["ports"][0]["targetPort"] in [port["name"] for port in container["ports"]]
     mounted = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
-    declared = yaml.safe_load((EXAMPLE / "adapters.yml").read_text())["adapters"]
+    declared = yaml.safe_load((EXAMPLE / "adapters.yml").read_text())["lora_adapters"]
     assert all(adapter["path"].startswith(mounted["adapters"] + "/") for adapter in declared)
     assert {f"--served-model-name={adapter['base_model']}" for adapter in declared} <= set(container["args"])
     claims = {
@@ -86,7 +86,9 @@ class Deployment:
 
     def converge(self, *options: str) -> subprocess.CompletedProcess[str]:
         adapters = [{"name": name, "path": path, "base_model": "base"} for name, path in self.declared.items()]
-        command = [ANSIBLE_PLAYBOOK, EXAMPLE / "converge.yml", "-e", json.dumps({"adapters": adapters}), *options]
+        # The replicas are on this machine, so that it may ask at a loopback address.
+        variables = {"lora_adapters": adapters, "ansible_host": "127.0.0.1"}
+        command = [ANSIBLE_PLAYBOOK, EXAMPLE / "converge.yml", "-e", json.dumps(variables), *options]
         return subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
 
 

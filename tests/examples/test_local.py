@@ -22,7 +22,7 @@ COMPOSE = yaml.safe_load((LOCAL / "compose.yml").read_text())
 def test_an_adapter_is_served_and_answers_by_its_name(tmp_path: Path, examples: Path) -> None:
     with StandIn(base_models=("base",), api_key=KEY) as stand_in:
         server = Server(stand_in.url, KEY)
-        where = {"key": KEY, "base_url": stand_in.url, "adapters_path": str(examples)}
+        where = {"key": KEY, "vllm_base_url": stand_in.url, "adapters_path": str(examples)}
         looked = converge(tmp_path, "--check", "--diff", **where)
         assert looked.returncode == 0, looked.stdout
         assert not server.served()
@@ -44,6 +44,6 @@ def test_playbook_and_compose_file_fit() -> None:
     """Without extra variables, the playbook speaks to what the file starts."""
     (play,) = yaml.safe_load((LOCAL / "converge.yml").read_text())
     server = COMPOSE["services"]["vllm"]
-    assert play["vars"]["base_url"] == "http://" + ":".join(server["ports"][0].split(":")[:2])
+    assert play["vars"]["vllm_base_url"] == "http://" + ":".join(server["ports"][0].split(":")[:2])
     assert f"--served-model-name={play['vars']['base_model']}" in server["command"]
     assert [volume.split(":")[-2] for volume in server["volumes"]] == ["/models", play["vars"]["adapters_path"]]

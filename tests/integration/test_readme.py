@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import signal
@@ -37,7 +38,7 @@ def section(title: str) -> str:
     return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
-@pytest.mark.parametrize("name", ["inventory.yml", "site.yml"])
+@pytest.mark.parametrize("name", ["inventory/sites.vllm.yml", "inventory/group_vars/vllm.yml"])
 def test_the_files_of_the_quickstart_are_those_shown(name: str) -> None:
     (shown,) = re.findall(rf"^`{name}`\n\n```yaml\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
     assert (QUICKSTART / name).read_text().split("---\n")[1] == shown
@@ -67,9 +68,9 @@ def test_every_command_of_the_quickstart_does_what_it_says(
 ) -> None:
     url, server = demo_server
     shutil.copytree(QUICKSTART, tmp_path, dirs_exist_ok=True)
-    inventory = (tmp_path / "inventory.yml").read_text()
-    assert inventory.count(URL) == 1
-    (tmp_path / "inventory.yml").write_text(inventory.replace(URL, url))
+    sites = tmp_path / "inventory" / "sites.vllm.yml"
+    assert sites.read_text().count(URL) == 1
+    sites.write_text(sites.read_text().replace(URL, url))
     steps = re.findall(r"^\*\*(\w+)\.\*\*(.*?)```sh\n(.*?)```", section("Quickstart"), re.DOTALL | re.MULTILINE)
     assert [title for title, _commands, _shown in steps] == [
         "Plan",
@@ -77,8 +78,8 @@ def test_every_command_of_the_quickstart_does_what_it_says(
         "Again",
         "Drift",
         "Audit",
-        "Report",
         "Heal",
+        "Ask",
         "Offline",
     ]
     for title, text, command in steps:
@@ -87,24 +88,19 @@ def test_every_command_of_the_quickstart_does_what_it_says(
             assert server.wait(10) == 0
         shown = shell(command.replace(URL, url), tmp_path, rc=4 if title == "Offline" else 0)
         promised = re.findall(r"`(\w+=\d)`", text)
-        assert promised or title == "Drift"
+        assert promised or title in {"Drift", "Ask"}
         for counter in promised:
             assert counter in shown, f"{title}: {shown}"
-        if title == "Report":
+        if title == "Converge":
+            assert sorted(Server(url).served()) == ["sql", "summaries"]
+        if title == "Audit":
             page = (tmp_path / "drift_report" / "drift.html").read_text()
-            assert "edge1" in page
-            assert "sql" in page
-
-
-def test_the_files_of_the_quickstart_do_for_the_roles_and_playbooks(
-    demo_server: tuple[str, subprocess.Popen[str]], tmp_path: Path
-) -> None:
-    url, _process = demo_server
-    (tmp_path / "inventory.yml").write_text((QUICKSTART / "inventory.yml").read_text().replace(URL, url))
-    converge = "ansible-playbook -i inventory.yml sovereign.vllm.converge"
-    shell(converge, tmp_path)
-    assert sorted(Server(url).served()) == ["sql", "summaries"]
-    assert "changed=0" in shell(converge, tmp_path)
+            assert all(
+                name in text for name in ("edge1", "sql") for text in (page, shown.partition("Show the report")[2])
+            )
+        if title == "Ask":
+            answer = json.loads(shown[shown.index("{") :])
+            assert (answer["model"], bool(answer["choices"][0]["text"])) == ("sql", True)
 
 
 def test_everything_that_there_is_has_its_row() -> None:

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run ansible-playbook as a user would, show what it prints, and read its recap."""
+"""Run Ansible as a user would, show what it prints, and read its recap."""
 
 from __future__ import annotations
 
@@ -14,19 +14,24 @@ from pathlib import Path
 from tools.demo import screen
 
 _COLOUR = re.compile(r"\033\[[0-9;]*m")
+# Ansible describes the role in this task, in one long line.
+_TASK_OF_ROLE = re.compile(r"(Validating arguments against arg spec '\w+')[^]]*")
 _COUNTERS = ("ok", "changed", "unreachable", "failed")
 _RECAP = re.compile(r"^\S+ +: " + " +".join(rf"{name}=(\d+)" for name in _COUNTERS), re.MULTILINE)
 CONFIGURATION = """\
 [defaults]
 callback_result_format = yaml
+display_ok_hosts = false
+display_skipped_hosts = false
 nocows = true
 retry_files_enabled = false
 """
+_SHOWS_ALL = {"ANSIBLE_DISPLAY_OK_HOSTS": "true"}
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one run of ansible-playbook printed, and its recap, summed over its hosts."""
+    """What one run printed, and its recap, summed over its hosts."""
 
     output: str
     status: int
@@ -45,12 +50,16 @@ def recap(output: str) -> dict[str, int]:
     return {name: sum(host[place] for host in hosts) for place, name in enumerate(_COUNTERS)}
 
 
-def run(directory: Path, *arguments: str) -> Run:
-    """Run `ansible-playbook -i inventory.yml ...` in the directory, and show it line by line."""
-    command = ["ansible-playbook", "-i", "inventory.yml", *arguments]
+def run(directory: Path, *arguments: str, program: str = "ansible-playbook", shows_all: bool = False) -> Run:
+    """Run `ansible-playbook -i inventory ...` in the directory, and show it line by line.
+
+    shows_all: also tasks that changed nothing.
+    """
+    command = [program, "-i", "inventory", *arguments]
     screen.shell(shlex.join(command))
     (directory / "ansible.cfg").write_text(CONFIGURATION)
     environment = {**os.environ, "ANSIBLE_CONFIG": str(directory / "ansible.cfg"), "PYTHONUNBUFFERED": "1"}
+    environment |= _SHOWS_ALL if shows_all else {}
     environment["ANSIBLE_FORCE_COLOR" if screen.has_colour() else "ANSIBLE_NOCOLOR"] = "true"
     output = ""
     with subprocess.Popen(
@@ -64,6 +73,7 @@ def run(directory: Path, *arguments: str) -> Run:
 
 def _show(line: str, so_far: str) -> None:
     """Show a line as it comes, but for what is too wide or too high for a screen: the recap's blanks, the last empty line."""
+    line = _TASK_OF_ROLE.sub(r"\1", line)
     if "PLAY RECAP" in so_far:
         line = re.sub(" {2,}", " ", line)
         if not line.strip():

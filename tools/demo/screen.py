@@ -9,6 +9,7 @@ import sys
 import textwrap
 
 WIDTH = 80
+COLUMNS = 98  # of output, without its indentation
 
 
 def has_colour() -> bool:
@@ -32,8 +33,15 @@ def shell(command: str) -> None:
 
 
 def quote(text: str) -> None:
-    """Output of something else, indented."""
-    print(textwrap.indent(text.rstrip("\n"), "  "), flush=True)
+    """Output of something else, indented. Lines that are too wide go on in the next one."""
+    for line in text.rstrip("\n").split("\n"):
+        print(textwrap.indent("\n".join(_folded(line)), "  "), flush=True)
+
+
+def _folded(line: str) -> list[str]:
+    if len(line) < COLUMNS:
+        return [line]
+    return textwrap.wrap(line, COLUMNS, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
 def verified(text: str) -> None:

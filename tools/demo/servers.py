@@ -43,7 +43,7 @@ class DemoServer(ABC):
         """Stop it; nothing happens when it is stopped already."""
 
     def writes(self) -> int | None:
-        """Requests so far that asked for a change, where the server keeps count."""
+        """Requests so far that asked for a change of the adapters, where the server keeps count."""
         return None
 
 
@@ -69,7 +69,7 @@ class StandInServer(DemoServer):
         self._server.kill()
 
     def writes(self) -> int | None:
-        return len(self._server.writes)
+        return len([write for write in self._server.writes if "lora" in write.path])
 
 
 class CpuServer(DemoServer):

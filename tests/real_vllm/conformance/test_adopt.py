@@ -31,6 +31,5 @@ def test_an_adopted_server_is_in_sync(site: Site, tmp_path: Path) -> None:
     run("drift_audit", "-e drift_report_directory=report")
     (report,) = json.loads((tmp_path / "report" / "drift.json").read_text())["sites"]
     assert (report["verdict"], {cell["name"] for cell in report["adapters"]}) == ("in_sync", set(adapters))
-    # Each adapter is asked for a token, which is no write.
     assert set(run("converge", "-e lora_smoke=false")) == {"GET"}
     assert site.server.served() == adapters

@@ -16,7 +16,7 @@ def test_an_adapter_is_served_and_answers_by_its_name(site: Site, tmp_path: Path
     run = converge(
         tmp_path,
         key=site.server.api_key,
-        base_url=site.watched.url,
+        vllm_base_url=site.watched.url,
         adapters_path=str(site.artifacts),
         base_model=site.base_model,
     )
