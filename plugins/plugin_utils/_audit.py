@@ -152,7 +152,7 @@ class AuditAction(WorkerAction):
 
         :raises VllmError: if it failed.
         """
-        found = self._execute_module(module, args, task_vars=task_vars)
+        found: dict[str, Any] = self._execute_module(module, args, task_vars=task_vars)
         if found.get("failed"):
             error = found.get("error") or {}
             raise CompleteError(

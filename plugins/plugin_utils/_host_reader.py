@@ -30,11 +30,11 @@ class Host(Mapping):
 
     def __init__(self, hostvars: Mapping, name: str) -> None:
         raw_get = getattr(hostvars, "raw_get", None)
-        self._raw: Mapping = raw_get(name) if raw_get else hostvars[name]
+        self._raw: dict = raw_get(name) if raw_get else hostvars[name]
         self._loader = getattr(hostvars, "_loader", None)
         self._templar: Templar | None = None
 
-    def __contains__(self, variable: str) -> bool:
+    def __contains__(self, variable: object) -> bool:
         return variable in self._raw
 
     def __iter__(self) -> Iterator[str]:
