@@ -33,8 +33,8 @@ _MOST_PROMPTS = 64
 # Noise can exceed the tolerance once; the closest of so many fingerprints counts.
 _ATTEMPTS = 3
 _NO_EFFECT_HINT = (
-    "check with sovereign.vllm.vllm_lora_artifact_info that its tensors are named after layers of this base model, that "
-    "lora_alpha and its lora_B tensors are not 0, and that prompts are such as it was trained for"
+    "see that its tensors are named after layers of the base model, that lora_alpha and lora_B are not 0, and that one of "
+    "prompts is a request that it was trained for"
 )
 
 

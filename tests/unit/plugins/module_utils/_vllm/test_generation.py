@@ -92,7 +92,7 @@ OLD = {"object": "error", "message": "The model does not support Chat Completion
             "invalid_request",
         ),
         (403, "No.", "forbidden"),
-        (500, OLD | {"message": "EngineCore encountered an issue."}, "server_error"),
+        (500, {**OLD, "message": "EngineCore encountered an issue."}, "server_error"),
     ],
 )
 def test_routes_that_are_off(status: int, body: Any, code: str) -> None:
