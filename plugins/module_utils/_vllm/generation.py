@@ -4,7 +4,7 @@
 """The two routes that generate text: their requests, and the log-probabilities in their answers.
 
 No request asks for ``prompt_logprobs`` or ``echo``: with ``--enable-lora`` they kill the engine as soon as requests for
-several models are in one batch (seen on 0.32.0 and 0.33.0, vllm-project/vllm#16668). To keep an answer free of the prefix
+several models are in one batch (seen on 0.33.0 on a CPU, vllm-project/vllm#16668). To keep an answer free of the prefix
 cache, a request has a ``cache_salt`` that was never used (0.9 and later; before 0.11.1 the cache knows every load by itself).
 """
 
