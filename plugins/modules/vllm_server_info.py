@@ -10,8 +10,8 @@ module: vllm_server_info
 short_description: Read the state of a vLLM server and audit its exposure
 version_added: 1.0.0
 description:
-  - Reads the version and the health of a vLLM server and whether it can load adapters at run time. Lists findings for an
-    audit.
+  - Reads the version and the health of a vLLM server, whether it can load adapters at run time, and which adapters have
+    requests. Lists findings for an audit.
   - The module only sends requests that change nothing. It sends a few of them without key and client certificate, to see
     the access of strangers.
 extends_documentation_fragment:
@@ -99,6 +99,32 @@ auth_required:
   returned: success
   type: bool
   sample: true
+lora:
+  description:
+    - State of the adapters, from the server's metrics (C(/metrics)). A value is null if it cannot be read.
+  returned: success
+  type: dict
+  contains:
+    enabled:
+      description: V(true) if the server was started with C(--enable-lora).
+      type: bool
+      sample: true
+    max_loras:
+      description:
+        - Number of adapters that one batch can have (C(--max-loras)). vLLM shows this number after its first request for an
+          adapter, and null is returned before.
+      type: int
+      sample: 4
+    running:
+      description: Adapters whose requests run now. A name with a comma is split, because vLLM separates names by commas.
+      type: list
+      elements: str
+      sample: [sql]
+    waiting:
+      description: Adapters whose requests wait now.
+      type: list
+      elements: str
+      sample: []
 grpc:
   description:
     - State of O(grpc_port). V(open) answers in HTTP/2, the protocol of gRPC. V(other) accepts the connection and does not
@@ -116,7 +142,8 @@ findings:
     id:
       description:
         - The finding, one of C(no_key), C(adapters_alias_open), C(development_routes), C(runtime_lora_unneeded),
-          C(grpc_open), C(grpc_unclear), C(plain_http), C(too_old), C(key_bypass), C(prefix_cache_by_name).
+          C(grpc_open), C(grpc_unclear), C(plain_http), C(too_old), C(key_bypass), C(prefix_cache_by_name),
+          C(more_adapters_than_slots).
       type: str
       sample: no_key
     severity:

@@ -4,26 +4,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.stand_in import Fault
+from tests.support.site import Site
 
 SQL = {"name": "sql", "path": "{{ artifacts }}/sql"}
 STAGED = {"name": "sql", "src": "{{ artifacts }}/sql", "remote_src": True, "store": "{{ artifacts }}/store"}
 _LIST, _LOAD = ("GET", "/v1/models"), ("POST", "/v1/load_lora_adapter")
+_SQL = {"models": ["sql"]}
+_FINGERPRINT = {
+    "base_model": "tiny",
+    "root": "tiny",
+    "version": "0.32.0",
+    "route": "/v1/completions",
+    "prompts": ["SELECT"],
+}
+_FINGERPRINT |= {key: [{" *": -0.21, " count": -2.5}] for key in ("logprobs", "cached_logprobs")}
+
+
+def _overwrite_and_load_again(site: Site) -> None:
+    site.server.load("sql", site.artifact("sql"))
+    site.server.complete("sql", prompt="The river flows through the valley.")
+    site.server.unload("sql")
+    site.server.load("sql", site.artifact("sql", "second"))
 
 
 @dataclass(frozen=True)
 class Failure:
     """settings: of the StandIn; fault: of its answers; options: of vllm_lora_adapters, which declares SQL by default, or
-    if `stages` of vllm_lora_artifact; without_requests: for the Python of the host."""
+    if `stages` of vllm_lora_artifact, if `asks` of vllm_smoke_test; prepare: changes the site before; without_requests: for the Python of the host."""
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     fault: Fault | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     stages: bool = False
+    asks: bool = False
+    prepare: Callable[[Site], object] | None = None
     without_requests: bool = False
 
 
@@ -53,5 +72,15 @@ FAILURES = {
     "server_differs": Failure(options={"requires": {"version": ">=0.33"}}),
     "plan_changed": Failure(options={"expect_plan": "sha256:" + "0" * 64}),
     "invalid_request": Failure(options={"adapters": [{**SQL, "path": "adapters/sql"}]}),
+    "no_completions": Failure(
+        fault=Fault("POST", "/v1/c", "answer", status=404, json={"detail": "Not Found"}), asks=True, options=_SQL
+    ),
+    "adapter_without_effect": Failure(
+        settings={"static": {"sql": "zero"}}, asks=True, options={**_SQL, "differs_from_base": True}
+    ),
+    "other_weights": Failure(
+        settings={"static": {"sql": "first"}}, asks=True, options={**_SQL, "expect": {"sql": _FINGERPRINT}}
+    ),
+    "stale_prefix_cache": Failure(prepare=_overwrite_and_load_again, asks=True, options={**_SQL, "fingerprint": True}),
     "not_converged": Failure(fault=Fault(*_LOAD, "ignored")),
 }

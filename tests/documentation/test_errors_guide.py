@@ -26,11 +26,15 @@ CONVERGE = """
 - name: converge
   sovereign.vllm.vllm_lora_adapters:
   args: "{{ options }}"
-  when: not stages
+  when: not (stages or asks)
 - name: stage
   sovereign.vllm.vllm_lora_artifact:
   args: "{{ options }}"
   when: stages
+- name: ask
+  sovereign.vllm.vllm_smoke_test:
+  args: "{{ options }}"
+  when: asks
 """
 
 
@@ -61,7 +65,7 @@ def test_the_sentences_shown_are_the_ones_printed(new_site: NewSite, examples: P
             result.status == "unreachable",
             result["error"]["retryable"],
         )
-        for code, result in {**run.of("converge"), **run.of("stage")}.items()
+        for code, result in {**run.of("converge"), **run.of("stage"), **run.of("ask")}.items()
     }
     assert printed == {
         code: (code, sentence, "Ansible's UNREACHABLE" in explained, "May pass by itself" in explained)
@@ -86,14 +90,21 @@ def _failing(failure: Failure, new_site: NewSite, examples: Path, without_reques
     settings = dict(failure.settings)
     if "static" in settings:
         settings["static"] = {name: examples / example for name, example in settings["static"].items()}
-    options = {**({} if failure.stages else {"retries": 0, "adapters": [SQL]}), **failure.options}
-    host = {**IN_WORKER, "options": options, "stages": failure.stages}
+    options = {"retries": 0, "adapters": [SQL]}
+    if failure.stages or failure.asks:
+        del options["adapters"]
+    if failure.stages:
+        del options["retries"]
+    options.update(failure.options)
+    host = {**IN_WORKER, "options": options, "stages": failure.stages, "asks": failure.asks}
     if failure.without_requests:
         host["ansible_python_interpreter"] = str(without_requests)
     site = new_site(host=host, **settings)
     (site.artifacts / "file").parent.mkdir(parents=True, exist_ok=True)
     (site.artifacts / "file").touch()
     site.artifact("sql")
+    if failure.prepare:
+        failure.prepare(site)
     site.artifact("rank64", "rank64")
     if failure.fault:
         site.watched.faults.add(failure.fault)

@@ -7,12 +7,15 @@ from __future__ import annotations
 import socket
 import threading
 from contextlib import ExitStack, closing, suppress
+from http.client import HTTPException
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from tests.stand_in import Fault
+from tests.support.asking import eventually
 from tests.support.playbook import IN_WORKER
-from tests.support.site import run_on_all
+from tests.support.site import Site, run_on_all
 
 from .conftest import NewSite
 
@@ -75,6 +78,51 @@ def test_findings(new_site: NewSite, tmp_path: Path) -> None:
         for finding in result["findings"]:
             assert set(finding) == {"id", "severity", "message", "fix"}
             assert all(finding.values())
+
+
+ODD = 'odd "name"\\'
+
+
+def ask_and_be_cut_off(site: Site, model: str) -> None:
+    with suppress(OSError, HTTPException):
+        site.server.complete(model)
+
+
+def test_adapters_at_work_and_slots(new_site: NewSite, tmp_path: Path) -> None:
+    """From the metrics. Where they cannot be read, nothing is known, and nothing fails."""
+    sites = {name: new_site(api_key="sesame") for name in ("fresh", "used", "hidden", "gone", "foreign")}
+    sites["off"] = new_site(api_key="sesame", enable_lora=False)
+    sites["several"] = new_site(api_key="sesame", completion_delay=60)
+    for name in ("used", "several", "hidden"):
+        for adapter in ("sql", ODD, "tickets"):
+            sites[name].server.load(adapter, sites[name].artifact(adapter))
+    sites["used"].server.complete("sql")
+    # One request is at work while the server is asked, and cut off when the server is stopped.
+    Thread(target=ask_and_be_cut_off, args=(sites["several"], ODD), daemon=True).start()
+    assert eventually(lambda: any("completions" in request.path for request in sites["several"].watched.log))
+    for name, fault in {
+        "hidden": {"kind": "answer", "status": 403},
+        "gone": {"kind": "reset"},
+        "foreign": {"kind": "html"},
+    }.items():
+        sites[name].watched.faults.add(Fault("GET", "/metrics", **fault))
+    done = run_on_all(sites, INFO + "    api_key: sesame\n    retries: 0\n", tmp_path / "run").of("server")
+    idle: dict[str, Any] = {"enabled": True, "max_loras": 2, "running": [], "waiting": []}
+    unknown = dict.fromkeys(idle)
+    assert {name: result["lora"] for name, result in done.items()} == {
+        "fresh": {**idle, "max_loras": None},
+        "used": idle,
+        "several": {**idle, "running": [ODD]},
+        "off": {**unknown, "enabled": False},
+        "hidden": unknown,
+        "gone": unknown,
+        "foreign": unknown,
+    }
+    for name, result in done.items():
+        found = [finding for finding in result["findings"] if finding["id"] == "more_adapters_than_slots"]
+        assert bool(found) == (name in ("used", "several")), name
+    (found,) = [one for one in done["used"]["findings"] if one["id"] == "more_adapters_than_slots"]
+    assert found["message"].startswith("The server lists 3 adapters, and a batch has room for 2 of them")
 
 
 class Port:

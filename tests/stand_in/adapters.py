@@ -25,12 +25,15 @@ def write_adapter(
     base_model: str = "tiny",
     seed: int = 0,
     hidden: int = HIDDEN,
+    layers: str = "model.layers",
+    zero: bool = False,
     **config: Any,
 ) -> Path:
     """Write a valid adapter and return its directory as a Path.
 
     seed: other weights for another seed; rank: of all matrices; hidden: hidden size of the model it is
     for, and one that is larger than the model's makes vLLM refuse it only after it has read it;
+    layers: the place of the layers in the names of tensors; the model uses none of another place. zero: lora_B is 0.
     config: further keys of adapter_config.json, or other values for them, such as use_dora=True.
     """
     directory = Path(directory)
@@ -49,21 +52,21 @@ def write_adapter(
         **config,
     }
     (directory / "adapter_config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
-    (directory / "adapter_model.safetensors").write_bytes(_safetensors(_shapes(rank, hidden), seed))
+    (directory / "adapter_model.safetensors").write_bytes(_safetensors(_shapes(rank, hidden, layers), seed, zero))
     return directory
 
 
-def _shapes(rank: int, hidden: int) -> dict[str, list[int]]:
+def _shapes(rank: int, hidden: int, layers: str) -> dict[str, list[int]]:
     shapes = {}
     for layer in range(LAYERS):
         for module in TARGETS:
-            stem = f"base_model.model.model.layers.{layer}.self_attn.{module}"
+            stem = f"base_model.model.{layers}.{layer}.self_attn.{module}"
             shapes[f"{stem}.lora_A.weight"] = [rank, hidden]
             shapes[f"{stem}.lora_B.weight"] = [hidden, rank]
     return shapes
 
 
-def _safetensors(shapes: dict[str, list[int]], seed: int) -> bytes:
+def _safetensors(shapes: dict[str, list[int]], seed: int, zero: bool) -> bytes:
     numbers = random.Random(seed)
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     tensors = bytearray()
@@ -71,7 +74,8 @@ def _safetensors(shapes: dict[str, list[int]], seed: int) -> bytes:
         start = len(tensors)
         for _number in range(shape[0] * shape[1]):
             # Large enough that another seed makes the tiny model say something else.
-            tensors += struct.pack("<f", numbers.uniform(-0.5, 0.5))
+            number = numbers.uniform(-0.5, 0.5)
+            tensors += struct.pack("<f", 0.0 if zero and ".lora_B." in name else number)
         header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [start, len(tensors)]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
@@ -103,6 +107,8 @@ def _no_config(directory: Path) -> None:
 EXAMPLES: dict[str, Callable[[Path], Any]] = {
     "first": lambda directory: write_adapter(directory, seed=1),
     "second": lambda directory: write_adapter(directory, seed=2),
+    "zero": lambda directory: write_adapter(directory, seed=1, zero=True),
+    "misnamed": lambda directory: write_adapter(directory, seed=1, layers="language_model.layers"),
     "rank64": lambda directory: write_adapter(directory, rank=64),
     "dora": lambda directory: write_adapter(directory, use_dora=True),
     "bias": lambda directory: write_adapter(directory, bias="all"),

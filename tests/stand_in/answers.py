@@ -158,39 +158,59 @@ def _card(profile: Profile, name: str, root: str, parent: str | None, max_model_
     }
 
 
-def completion(profile: Profile, model: str, text: str, tokens: int) -> Answer:
+def completion(profile: Profile, model: str, choices: list[tuple[str, Any]], tokens: int) -> Answer:
+    """choices: text and `logprobs` of each prompt. The fields are those of 0.32; older releases lack some."""
+    shown = [
+        {
+            "index": index,
+            "text": text,
+            "logprobs": logprobs,
+            "finish_reason": "length",
+            "stop_reason": None,
+            "token_ids": None,
+            "prompt_logprobs": None,
+            "prompt_token_ids": None,
+            "routed_experts": None,
+        }
+        for index, (text, logprobs) in enumerate(choices)
+    ]
+    return _generated(profile, "text_completion", model, shown, tokens)
+
+
+def chat_completion(profile: Profile, model: str, text: str, logprobs: Any, tokens: int) -> Answer:
     """The fields are those of 0.32; older releases lack some."""
-    choice = {
-        "index": 0,
-        "text": text,
-        "logprobs": None,
-        "finish_reason": "length",
-        "stop_reason": None,
-        "token_ids": None,
-        "prompt_logprobs": None,
-        "prompt_token_ids": None,
-        "routed_experts": None,
-    }
+    message = {"role": "assistant", "content": text, "refusal": None, "annotations": None, "audio": None}
+    message |= {"function_call": None, "reasoning": None}
+    choice = {"index": 0, "message": message, "logprobs": logprobs, "finish_reason": "length", "stop_reason": None}
+    choices = [{**choice, "token_ids": None, "routed_experts": None}]
+    return _generated(profile, "chat.completion", model, choices, tokens, prompt_logprobs=None)
+
+
+def _generated(
+    profile: Profile, kind: str, model: str, choices: list[dict[str, Any]], tokens: int, **more: Any
+) -> Answer:
+    generated = tokens * len(choices)
     usage = {
-        "prompt_tokens": 1,
-        "total_tokens": 1 + tokens,
-        "completion_tokens": tokens,
+        "prompt_tokens": len(choices),
+        "total_tokens": len(choices) + generated,
+        "completion_tokens": generated,
         "prompt_tokens_details": None,
         "completion_tokens_details": None,
     }
     return json_answer(
         200,
         {
-            "id": f"cmpl-{uuid.uuid4().hex}",
-            "object": "text_completion",
+            "id": f"{'cmpl' if kind == 'text_completion' else 'chatcmpl'}-{uuid.uuid4().hex}",
+            "object": kind,
             "created": int(time.time()),
             "model": model,
-            "choices": [choice],
+            "choices": choices,
             "service_tier": None,
             "system_fingerprint": f"vllm-{profile.version}",
             "usage": usage,
             "kv_transfer_params": None,
             "ec_transfer_params": None,
             "metrics": None,
+            **more,
         },
     )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from . import answers, refusals
@@ -12,11 +13,12 @@ from .answers import Answer
 from .artifacts import AdapterNotFound, AdapterRejected
 from .completions import Completions
 from .engine import EngineDead
+from .metrics import Metrics
 from .profiles import Profile
 from .registry import Refused, Registry
 from .request import Request
 from .settings import Settings
-from .validation import COMPLETION, LOAD, UNLOAD, parse, parse_register
+from .validation import CHAT, COMPLETION, LOAD, UNLOAD, parse, parse_register
 
 
 class App:
@@ -27,7 +29,8 @@ class App:
         self.engine = registry.engine
         self.profile: Profile = registry.profile
         self.settings = settings
-        self.completions = Completions(registry, settings)
+        self.metrics = Metrics(settings)
+        self.completions = Completions(registry, settings, self.metrics)
         self.routes = self._routes()
 
     def _routes(self) -> dict[str, dict[str, Callable[[Request], Answer]]]:
@@ -36,6 +39,8 @@ class App:
             "/version": {"GET": self._version},
             "/v1/models": {"GET": self._models},
             "/v1/completions": {"POST": self._complete},
+            "/v1/chat/completions": {"POST": self._chat},
+            "/metrics": {"GET": self._metrics},
         }
         if self.profile.has_ping:
             routes["/ping"] = {"GET": self._health, "POST": self._health}
@@ -148,12 +153,23 @@ class App:
     def _server_info(self, request: Request) -> Answer:
         return answers.json_answer(200, {"vllm_config": "model=tiny", "vllm_env": {}, "system_env": {}})
 
+    def _metrics(self, request: Request) -> Answer:
+        return self.metrics.answer()
+
     def _complete(self, request: Request) -> Answer:
-        fields = parse(self.profile, request, COMPLETION)
+        return self._generate(request, COMPLETION, self.completions.complete)
+
+    def _chat(self, request: Request) -> Answer:
+        return self._generate(request, CHAT, self.completions.chat)
+
+    def _generate(
+        self, request: Request, model: dict[str, tuple[type, Any]], generate: Callable[[dict[str, Any]], Answer]
+    ) -> Answer:
+        fields = parse(self.profile, request, model)
         if isinstance(fields, Answer):
             return fields
         try:
-            return self.completions.complete(fields["model"], fields["prompt"], fields["max_tokens"])
+            return generate(fields)
         except EngineDead as dead:
             words = self.profile.dead_completion or str(dead)
             return answers.error(self.profile, 500, "InternalServerError", words)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,10 @@ from typing import Any
 
 # The linear layers of a Llama, under their names in a checkpoint.
 MODULES = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "embed_tokens", "lm_head"}
+# Their names in the tiny model. A tensor of another name is loaded without a word, and never used.
+_LAYER = re.compile(
+    r"model\.layers\.[01]\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)|model\.embed_tokens|lm_head"
+)
 
 
 class AdapterNotFound(Exception):
@@ -33,10 +38,12 @@ class Weights:
     """What was read: `digest` is the SHA-256 of configuration and tensors, in hexadecimal.
 
     misfit: why the tensors do not go into the layers, in torch's words; empty if they do.
+    effect: names what the adapter does to the model, "base" if it does nothing.
     """
 
     digest: str
     misfit: str = ""
+    effect: str = "base"
 
 
 def read_adapter(path: str, max_rank: int, hidden: int) -> Weights:
@@ -61,7 +68,24 @@ def read_adapter(path: str, max_rank: int, hidden: int) -> Weights:
         misfit = _check_tensors(content, directory, max_rank, hidden)
     except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise AdapterRejected(f"Error while deserializing header: {error}") from None
-    return Weights(hashlib.sha256(text + content).hexdigest(), misfit)
+    return Weights(hashlib.sha256(text + content).hexdigest(), misfit, _effect(json.loads(text), content))
+
+
+def _effect(config: dict[str, Any], content: bytes) -> str:
+    """A digest of what is added to the layers: lora_B times lora_A, times lora_alpha through r."""
+    header = _header(content)
+    start = 8 + struct.unpack("<Q", content[:8])[0]
+    added = []
+    for name in sorted(header):
+        module = name.removeprefix("base_model.model.").removesuffix(".lora_A.weight")
+        pair = [header.get(f"{name.removesuffix('.lora_A.weight')}.{side}.weight") for side in ("lora_A", "lora_B")]
+        if not name.endswith(".lora_A.weight") or not _LAYER.fullmatch(module) or None in pair:
+            continue
+        matrices = [content[start + one["data_offsets"][0] : start + one["data_offsets"][1]] for one in pair if one]
+        if all(any(matrix) for matrix in matrices) and config["lora_alpha"]:
+            added.append(module.encode() + b"".join(matrices))
+    scale = config["lora_alpha"] / config["r"]
+    return hashlib.sha256(f"{scale}".encode() + b"".join(added)).hexdigest() if added else "base"
 
 
 def _check_config(text: bytes, max_rank: int) -> None:

@@ -53,7 +53,7 @@ class Engine:
         self.dead = False
         self._lock = threading.RLock()  # vLLM's engine loop does one thing at a time
         self._cache: OrderedDict[int, Weights] = OrderedDict()
-        self._prefixes: dict[tuple[object, str], str] = {}
+        self._prefixes: dict[tuple[object, str, str | None], Weights] = {}
 
     def add(self, adapter: Adapter) -> None:
         """Load an adapter. Raises AdapterNotFound, AdapterRejected (the old weights stay) or EngineDead."""
@@ -103,16 +103,21 @@ class Engine:
         if replaced:
             # They stay under the old id, and only a fresh id gets rid of them. Half written, they are served up to
             # 0.32; from 0.33 on the next step activates them again, and fails again.
-            self._cache[adapter.int_id] = weights if self.profile.activates_again else Weights("garbage")
+            self._cache[adapter.int_id] = (
+                weights if self.profile.activates_again else Weights("garbage", effect="garbage")
+            )
         raise AdapterRejected(weights.misfit)
 
-    def prefix_digest(self, adapter: Adapter, prompt: str, digest: str) -> str:
-        """Digest of the weights behind the cached first block of `prompt`: not `digest` if the cache is stale."""
+    def prefix(self, adapter: Adapter, prompt: str, weights: Weights, salt: str | None = None) -> Weights:
+        """The weights behind the cached first block of `prompt`: not `weights` if the cache is stale.
+
+        salt: `cache_salt` of the request, which has a cache of its own.
+        """
         if len(prompt) < BLOCK:
-            return digest
+            return weights
         keys = {"id": adapter.int_id, "name": adapter.name, "name and path": (adapter.name, adapter.path)}
         with self._lock:
-            return self._prefixes.setdefault((keys[self.profile.prefix_cache_key], prompt[:BLOCK]), digest)
+            return self._prefixes.setdefault((keys[self.profile.prefix_cache_key], prompt[:BLOCK], salt), weights)
 
     def reset_prefix_cache(self) -> None:
         with self._lock:

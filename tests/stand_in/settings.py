@@ -29,10 +29,14 @@ class Settings:
     dev_routes: bool = False  # VLLM_SERVER_DEV_MODE
     max_model_len: int = 256
     max_lora_rank: int = 16
+    max_loras: int = 2
     max_cpu_loras: int = 8
+    max_logprobs: int = 20
+    block_size: int = 16  # tokens in a block of the prefix cache, as told by /metrics; 128 on a CPU
 
     load_delay: float = 0.0  # how long each load by request takes
     completion_delay: float = 0.0  # how long each completion takes
+    noise: float = 0.0  # nats: how much scores differ between requests for the same, as on GPUs
     death_delay: float | None = None  # from the death of the engine to the end of the server; None: the profile's own
 
     host: str = "127.0.0.1"

@@ -13,6 +13,7 @@ from .answers import Answer
 from .profiles import Profile
 from .request import Request
 
+NOTHING = object()  # the default null
 # Field, type, default; None: required. Unknown fields are ignored in every release.
 LOAD = {
     "lora_name": (str, None),
@@ -21,7 +22,21 @@ LOAD = {
     "is_3d_lora_weight": (bool, False),
 }
 UNLOAD = {"lora_name": (str, None)}
-COMPLETION = {"model": (str, ""), "prompt": (object, ""), "max_tokens": (int, 16)}
+COMPLETION: dict[str, tuple[type, Any]] = {
+    "model": (str, ""),
+    "prompt": (object, ""),
+    "max_tokens": (int, 16),
+    "logprobs": (object, NOTHING),
+    "cache_salt": (object, NOTHING),
+}
+CHAT: dict[str, tuple[type, Any]] = {
+    "model": (str, ""),
+    "messages": (object, None),
+    "max_tokens": (int, 16),
+    "logprobs": (bool, False),
+    "top_logprobs": (object, NOTHING),
+    "cache_salt": (object, NOTHING),
+}
 
 NO_OBJECT = "Input should be a valid dictionary or object to extract fields from"
 _BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
@@ -63,7 +78,7 @@ def _fields(body: dict[str, Any], model: dict[str, tuple[type, Any]]) -> tuple[d
         elif default is None:
             problems.append(_problem("missing", (name,), "Field required", body))
         else:
-            fields[name] = default
+            fields[name] = None if default is NOTHING else default
     return fields, problems
 
 

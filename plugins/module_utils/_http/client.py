@@ -21,7 +21,6 @@ from .._vllm.answers import (
     VERSION_ROUTE,
     Answer,
     common_error,
-    completion_error,
     describe_answer,
     error_body,
     load_error,
@@ -31,6 +30,7 @@ from .._vllm.answers import (
     unload_error,
 )
 from .._vllm.endpoint import Endpoint
+from .._vllm.metrics import METRICS_ROUTE, LoraState, read_metrics
 from .._vllm.model_list import ATTEMPT, HEALTH_ROUTE, read_model_list, require_engine
 from .transport import Transport
 
@@ -149,11 +149,16 @@ class Client:
             patience=self.endpoint.load_timeout,
         )
 
-    def complete(self, model: str) -> None:
-        """Ask a model or adapter for one token. The engine reads an adapter that it has evicted from its path again."""
-        payload = {"model": model, "prompt": "a", "max_tokens": 1}
-        attempt = f"ask {quoted(model)} for a token"
-        self._post("/v1/completions", payload, attempt, self.endpoint.timeout, completion_error)
+    def post(self, path: str, payload: dict, attempt: str) -> Answer:
+        """Send a request that changes nothing, and return its answer, whatever its status."""
+        return self._send(path, payload, attempt, self.endpoint.timeout)
+
+    def lora_state(self) -> LoraState:
+        """Return what ``/metrics`` tells of adapters. Where it cannot be read, nothing is known and nothing fails."""
+        try:
+            return read_metrics(self._get(METRICS_ROUTE, "read the metrics", _may_repeat_silence))
+        except VllmError:
+            return LoraState()
 
     def poll(self, name: str, done: Callable[[Observed], bool], seconds: float) -> Observed:
         """Read the list until ``done`` or until the time has passed, at least once; return what was read last.
@@ -201,10 +206,13 @@ class Client:
         error_of: Callable[[Answer, str], VllmError],
         patience: float | None = None,
     ) -> None:
-        send = partial(self._transport.request, "POST", path, attempt, limit, payload)
-        answer = self._repeat(send, _may_repeat_write, patience or limit)
+        answer = self._send(path, payload, attempt, limit, patience)
         if answer.status != 200:
             raise error_of(answer, attempt)
+
+    def _send(self, path: str, payload: dict, attempt: str, limit: float, patience: float | None = None) -> Answer:
+        send = partial(self._transport.request, "POST", path, attempt, limit, payload)
+        return self._repeat(send, _may_repeat_write, patience or limit)
 
     def _repeat(
         self, send: Callable[[], Answer], may_repeat: Callable[[Answer | VllmError], bool], patience: float

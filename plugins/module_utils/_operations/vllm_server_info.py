@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from .._errors import VllmError, invalid_option, request_error
 from .._http.client import Client
 from .._http.grpc_probe import probe_grpc
+from .._vllm.metrics import LoraState
 from .._vllm.releases import OLDEST_SUPPORTED, PREFIX_CACHE_BY_NAME, parse_version
 from .operation import SERVER_OPTIONS, ServerOperation
 
@@ -24,6 +25,7 @@ class Exposure:
 
     :ivar loads_at_startup: its adapters are declared by ``--lora-modules``, so that nothing has to be loaded at run time.
     :ivar grpc: how the ``grpc_port`` answers (``open``, ``other`` or ``closed``); None where it was not asked.
+    :ivar adapters: how many it lists.
     :ivar anonymous: by path, how a GET without key and client certificate is answered; None for not at all.
     """
 
@@ -32,6 +34,8 @@ class Exposure:
     loads_at_startup: bool
     is_unencrypted_remote: bool
     anonymous: dict[str, int | None]
+    adapters: int
+    lora: LoraState
     grpc_port: int | None = None
     grpc: str | None = None
 
@@ -50,6 +54,7 @@ DEVELOPMENT_ROUTES = ("/reset_prefix_cache", "/server_info")
 def findings(exposure: Exposure) -> list[dict]:
     """Return ``{id, severity, message, fix}`` for all that is to be mended, the worst first."""
     found = [*_findings_of_exposure(exposure), *_findings_of_release(exposure.version)]
+    found += _findings_of_capacity(exposure.adapters, exposure.lora.max_loras)
     return sorted(found, key=lambda finding: ("high", "medium").index(finding["severity"]))
 
 
@@ -97,6 +102,17 @@ def _findings_of_grpc(exposure: Exposure) -> list[dict]:
         message = f"Port {exposure.grpc_port} accepts connections, but does not answer as gRPC in the clear does."
         return [_finding("grpc_unclear", "medium", message, "Find out which program listens there.")]
     return []
+
+
+def _findings_of_capacity(adapters: int, slots: int | None) -> list[dict]:
+    if slots is None or adapters <= slots:
+        return []
+    message = (
+        f"The server lists {adapters} adapters, and a batch has room for {slots} of them: requests for more adapters at the "
+        "same time wait for each other."
+    )
+    fix = "Start the server with a larger --max-loras, if its memory allows, or unload adapters that nobody uses."
+    return [_finding("more_adapters_than_slots", "medium", message, fix)]
 
 
 def _findings_of_release(version: str | None) -> list[dict]:
@@ -196,7 +212,7 @@ class ServerInfo(ServerOperation):
                 raise invalid_option("wait_timeout", "must be more than 0", "give a number of seconds")
             _wait(client, options["wait_timeout"])
         healthy = client.healthy()
-        client.read_list()
+        observed = client.read_list()
         version, runtime_lora = client.version(), client.runtime_lora()
         exposure = Exposure(
             version=version,
@@ -204,6 +220,8 @@ class ServerInfo(ServerOperation):
             loads_at_startup=options["adapters_from"] == "startup",
             is_unencrypted_remote=client.endpoint.is_unencrypted_remote,
             anonymous=_anonymous_statuses(client),
+            adapters=len(observed.adapters_of_users),
+            lora=client.lora_state(),
             grpc_port=port,
             grpc=None if port is None else _grpc(client, port),
         )
@@ -214,6 +232,7 @@ class ServerInfo(ServerOperation):
             "version": version,
             "healthy": healthy,
             "runtime_lora": runtime_lora,
+            "lora": exposure.lora.as_dict(),
             "auth_required": exposure.auth_required,
             "findings": findings(exposure),
         }

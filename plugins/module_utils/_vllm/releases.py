@@ -24,6 +24,10 @@ LOAD_IN_PLACE_STICKS_UNTIL = (0, 33, 0)
 #: Since and until which release the prefix cache knows an adapter by its name alone.
 PREFIX_CACHE_BY_NAME = ((0, 11, 1), (0, 31, 0))
 
+_MIXES_UP_MODELS_UNTIL = (0, 33, 0)
+#: Tokens in a block of the KV cache, by which a CPU can be told from a GPU.
+BLOCK_SIZE_OF_A_CPU = 128
+
 
 def parse_version(text: str | None) -> tuple[int, int, int] | None:
     """Return (major, minor, patch). A build without tags calls itself ``0.1.dev…``, which tells nothing."""
@@ -137,6 +141,15 @@ def require_load_in_place(version: str | None, url: str) -> None:
             f"option reload_strategy is in_place, which vLLM {quoted(version)} ignores",
             "use the strategy replace, or vLLM 0.15 or later",
         )
+
+
+def mixes_up_models(version: str | None) -> bool:
+    """Return whether a CPU answers requests for the base model with an adapter's weights if both are in one batch.
+
+    Seen on 0.32.0 (vllm-project/vllm#48421), and no more on 0.33.0.
+    """
+    parsed = parse_version(version)
+    return parsed is not None and parsed < _MIXES_UP_MODELS_UNTIL
 
 
 def load_in_place_sticks(version: str | None) -> bool:

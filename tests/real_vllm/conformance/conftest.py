@@ -4,7 +4,8 @@
 
 A server that cannot be had is an error and never skipped. The one at VLLM_EXTERNAL_URL is given its key in VLLM_API_KEY,
 and in VLLM_EXTERNAL_ADAPTERS a directory that it sees under the same path, with adapters that fit its model: `first`,
-`second`, `rank64` above its limit, and `oversized` for a larger model. It must not serve any adapter, since this suite prunes.
+`second`, `zero` without effect, `misnamed` for a model with other names, `rank64` above its limit, and `oversized` for
+a larger model. It must not serve any adapter, since this suite prunes.
 """
 
 from __future__ import annotations

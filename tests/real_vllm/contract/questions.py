@@ -71,6 +71,7 @@ def _routes() -> Iterator[Question]:
     yield Question("ping", "GET", "/ping")
     yield Question("version", "GET", "/version")
     yield _list("list without adapters")
+    yield Question("metrics before any request for an adapter", "GET", "/metrics")
     for method in ("GET", "PUT", "DELETE", "OPTIONS", "HEAD"):
         yield Question(f"{method} of the load route", method, LOAD)
     yield Question("POST of the list", "POST", "/v1/models", {})
@@ -89,6 +90,8 @@ def _life(server: Server) -> Iterator[Question]:
     yield _completion("completion of the base model", server.base)
     yield _completion("completion of the adapter", NAME)
     yield _completion("completion of an unknown model", "contract-nobody")
+    yield from _log_probabilities(NAME)
+    yield Question("metrics after requests for an adapter", "GET", "/metrics")
     yield from _bad_completions(server.base, server.headers)
     yield _load("load again", server, "first")
     yield _load("load another path", server, "second")
@@ -109,6 +112,21 @@ def _life(server: Server) -> Iterator[Question]:
     yield _unload("unload the first")
     yield _unload("unload the other", OTHER)
     yield _list("list after unloading")
+
+
+def _log_probabilities(model: str) -> Iterator[Question]:
+    """As the collection asks for them, and more than any server gives unless it is told to."""
+    next_token = {"model": model, "max_tokens": 1, "temperature": 0, "cache_salt": "contract"}
+    texts = ["The village stands", "hello"]
+    chat = {**next_token, "messages": [{"role": "user", "content": "hello"}], "logprobs": True}
+    for name, path, body in (
+        ("completion with log-probabilities", "", {**next_token, "prompt": texts, "logprobs": 5}),
+        ("completion with the least log-probabilities", "", {**next_token, "prompt": texts, "logprobs": 0}),
+        ("completion by chat with log-probabilities", "chat/", {**chat, "top_logprobs": 5}),
+        ("refused: too many log-probabilities", "", {**next_token, "prompt": texts, "logprobs": 21}),
+        ("refused: too many log-probabilities by chat", "chat/", {**chat, "top_logprobs": 21}),
+    ):
+        yield Question(name, "POST", f"/v1/{path}completions", body)
 
 
 def _dies_of_oversized_tensors(server: Server) -> bool:

@@ -27,6 +27,8 @@ SHAPE_ONLY = ("list", "completion", "version", "key:")
 # Completions grow fields from release to release, and the stand-in has those of 0.32.
 COMPLETION_FIELDS = {"id", "object", "created", "model", "choices", "index", "text", "finish_reason", "stop_reason"}
 COMPLETION_FIELDS |= {"logprobs", "prompt_logprobs", "usage", "prompt_tokens", "total_tokens", "completion_tokens"}
+COMPLETION_FIELDS |= {"text_offset", "token_logprobs", "tokens", "top_logprobs", "message", "role", "content"}
+COMPLETION_FIELDS |= {"token", "logprob"}
 COMPLETION_FIELDS |= {"error", "message", "type", "param", "code"}
 
 
@@ -41,12 +43,25 @@ def shape(value: Any, fields: set[str] | None = None) -> Any:
 
 def comparable(name: str, reply: Reply, server: Server) -> Any:
     """What must be equal: without the places of the adapters, which vLLM redacts in some releases and directories."""
+    if name.startswith("metrics before"):
+        # An external server can have had requests for adapters before.
+        return [line for line in told_of_adapters(reply.text) if line.startswith("#")]
+    if name.startswith("metrics"):
+        return told_of_adapters(reply.text)
     text = re.sub(re.escape(str(server.adapters)) + r"(/[\w.-]+)*", "<path>", reply.text)
     if not name.startswith(SHAPE_ONLY):
         return WORKER.sub(r"\1", text)
     if reply.content_type != "application/json":
         return None
     return shape(json.loads(text), COMPLETION_FIELDS if name.startswith("completion") else None)
+
+
+def told_of_adapters(metrics: str) -> list[str]:
+    """The description of the metric, and of its lines the newest without the time, as the collection reads them."""
+    lines = [line for line in metrics.splitlines() if "lora_requests_info" in line]
+    described = [line for line in lines if line.startswith("#")]
+    values = [line.rsplit(" ", 1) for line in lines if not line.startswith("#")]
+    return described + [max(values, key=lambda value: float(value[1]))[0]] if values else described
 
 
 def served(reply: Reply, server: Server) -> list[dict[str, Any]]:
