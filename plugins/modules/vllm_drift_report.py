@@ -35,7 +35,7 @@ author:
 
 EXAMPLES = r"""
 - name: Write the report
-  sovereign.vllm.vllm_drift_report:
+  sovereign.vllm.vllm_drift_report: {}
   register: drift_report_written
 """
 

@@ -33,7 +33,7 @@ def write_report(variables: Mapping, settings: Mapping, generated_at: str) -> di
     batch = set(variables.get("ansible_play_batch", ()))
     rows, awaited = audited_sites(
         variables["hostvars"],
-        settings["sites"],
+        settings.get("sites", variables.get("ansible_play_hosts_all", ())),
         [str(name) for name in variables.get("ansible_play_hosts", ()) if name not in batch],
         settings["result"],
         _FINDINGS,

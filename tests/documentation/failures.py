@@ -50,6 +50,8 @@ FAILURES = {
         settings={"static": {"one": "first", "two": "second"}},
         options={"adapters": [], "prune": True, "prune_limit": 1},
     ),
+    "server_differs": Failure(options={"requires": {"version": ">=0.33"}}),
+    "plan_changed": Failure(options={"expect_plan": "sha256:" + "0" * 64}),
     "invalid_request": Failure(options={"adapters": [{**SQL, "path": "adapters/sql"}]}),
     "not_converged": Failure(fault=Fault(*_LOAD, "ignored")),
 }

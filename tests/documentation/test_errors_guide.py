@@ -107,4 +107,5 @@ def _as_shown(sentence: str, site: Site) -> str:
     places |= {sys.executable: "/usr/bin/python3", f" on {platform.node()}: ": " on edge1: "}
     for real, shown in places.items():
         sentence = sentence.replace(real, shown)
-    return " ".join(sentence.split())
+    # The identity of a plan has the address, which differs from run to run.
+    return " ".join(re.sub("sha256:[0-9a-f]{64}", "sha256:PLAN", sentence).split())

@@ -66,5 +66,6 @@ def test_they_run(module: str, tmp_path: Path) -> None:
         served = set(Server(server.url).served())
     assert served == {
         "vllm_lora_adapter": {"summaries"},
+        "vllm_lora_adapters": {"sql"},
         "vllm_lora_artifact": {"sql", "summaries", "support-de"},
     }.get(module, set(SERVED))

@@ -54,8 +54,7 @@ GIVEN: dict[str, dict[str, tuple[str, Any]]] = {
         "source": ("inventory", "inventory"),
         "result": ("audit", "audit"),
         "declared": ("adapters", "adapters"),
-        "prune": ("no", False),
-        "prune_exclude": ("tenant-*", ["tenant-*"]),
+        "waivers": ("none yet", "none yet"),
         "directory": ("out", "out"),
         "title": ("2024", "2024"),
         "fail_on": ("drifted,failed", ["drifted", "failed"]),
@@ -129,11 +128,11 @@ def test_the_role_and_the_report_do_what_text_means(new_site: NewSite, tmp_path:
     site.watched.clear_log()
     printed = shell(
         "ansible-playbook -i sites.json sovereign.vllm.drift_audit -e drift_report_fail_on=drifted,failed "
-        "-e drift_audit_findings=no -e drift_report_prune=yes",
+        "-e drift_audit_findings=no -e lora_prune=yes",
         tmp_path,
         rc=2,
     )
-    assert "1 sites: 0 in sync, 1 drifted" in " ".join(printed.split())
+    assert "1 sites: 0 in sync, 0 undeclared, 1 drifted" in " ".join(printed.split())
     assert "skipping: [edge]" in printed, "findings were not asked for"
     for given, sentence in {
         "lora_max_fail_percentage=half": "lora_max_fail_percentage is 'half'; give a number.",

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from .._adapters.models import Card, DeclaredAdapter, Observed, shown_name
 from .._adapters.plan import Entry, Plan, plan
@@ -15,7 +15,7 @@ from .._adapters.results import diff, joined_failure, leftover_sentence, plan_ch
 from .._errors import VllmError, also_report, failure, quoted, request_error
 from .._http.client import Client
 from .._vllm.releases import cache_risk, load_in_place_sticks, require_load_in_place, require_loading, require_supported
-from .._vllm.requirements import NO_REQUIREMENTS, Requirements, server_differs
+from .._vllm.requirements import Requirements, server_differs
 from .steps import NOT_CONVERGED_HINT, load, restore_after, swap, swap_in_place, tidy, unload
 
 #: The options of the modules that converge, beside those of the connection and of the adapters.
@@ -164,7 +164,7 @@ def converge(
     reload_strategy: str,
     check_mode: bool,
     pruning: Pruning | None = None,
-    requirements: Requirements = NO_REQUIREMENTS,
+    requirements: Requirements | None = None,
     expect_plan: str | None = None,
 ) -> Converged:
     """Converge the node to the declared adapters. If nothing has to change, this costs one GET, and one more if the
@@ -175,19 +175,19 @@ def converge(
     :raises VllmError: when nothing could be tried, or when the server went away; ``plan_changed`` if the plan is another one.
     """
     observed = client.observe()
-    version = client.version() if requirements.version else None
-    decided = plan(declared, observed, pruning, requirements.differences(observed, version))
+    asks_version = requirements is not None and requirements.version is not None
+    version = client.version() if asks_version else None
+    differences = requirements.differences(observed, version) if requirements else ()
+    decided = plan(declared, observed, pruning, differences)
     if expect_plan is not None and expect_plan != decided.plan_id:
         raise plan_changed(decided)
-    unchanged = Converged(decided, planned(decided), version=version)
     if decided.server:
-        refusal = server_differs(decided.server, observed.url)
-        return replace(unchanged, warnings=decided.server) if check_mode else replace(unchanged, refusal=refusal)
+        refusal = None if check_mode else server_differs(decided.server, observed.url)
+        warnings = decided.server if check_mode else ()
+        return Converged(decided, planned(decided), warnings=warnings, version=version, refusal=refusal)
     if not decided.changed:
-        return unchanged
-    return _converge(
-        client, decided, reload_strategy, check_mode, version if requirements.version else client.version()
-    )
+        return Converged(decided, planned(decided), version=version)
+    return _converge(client, decided, reload_strategy, check_mode, version if asks_version else client.version())
 
 
 def _converge(client: Client, decided: Plan, reload_strategy: str, check_mode: bool, version: str | None) -> Converged:

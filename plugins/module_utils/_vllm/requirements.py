@@ -62,18 +62,18 @@ class Requirements:
         return tuple(filter(None, [*found, self._of_release(version)]))
 
     def _of_release(self, version: str | None) -> str:
-        comparisons = parse_comparisons(self.version or "")
-        if comparisons is None:
+        if self.version is None:
             return ""
         required = f"The declaration requires vLLM {self.version}"
         if version is None:
             return f"{required}, and the version of the server is not known."
         if parse_version(version) is None:
             return f"{required}, and the server names the version {quoted(version)}, which is no release."
-        return "" if satisfies(version, comparisons) else f"{required}, and the server is vLLM {quoted(version)}."
-
-
-NO_REQUIREMENTS = Requirements()
+        return (
+            ""
+            if satisfies(version, parse_comparisons(self.version) or ())
+            else f"{required}, and the server is vLLM {quoted(version)}."
+        )
 
 
 def read_requirements(given: Mapping, prefix: str = "") -> Requirements:
