@@ -211,7 +211,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         if REQUESTS_IMPORT_ERROR:
             raise AnsibleParserError(missing_required_lib("requests"))
         self._read_config_data(path)
-        self._hosts = HostsSoFar(inventory, loader, path, self._vars)
+        self._hosts = HostsSoFar(inventory, loader, path, self._vars or {})
         try:
             sites = self._sites(inventory)
         except VllmError as error:

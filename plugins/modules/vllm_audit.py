@@ -38,7 +38,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Compare the server with its declaration
+- name: Compare the server with the declaration
   sovereign.vllm.vllm_audit:
   register: drift_report_audit
 """

@@ -121,7 +121,7 @@ class HostsSoFar:
     def _has_plugins(self) -> bool:
         """Whether other plugins than Ansible's own give variables."""
         plugins = {getattr(plugin, "ansible_name", "") for plugin in vars_loader.all(class_only=True)}
-        return not {*plugins, *constants.VARIABLE_PLUGINS_ENABLED} <= _FILE_PLUGINS
+        return not {*plugins, *constants.config.get_config_value("VARIABLE_PLUGINS_ENABLED")} <= _FILE_PLUGINS
 
     @cached_property
     def _names_with_files(self) -> set[str]:

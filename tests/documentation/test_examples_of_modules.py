@@ -42,7 +42,8 @@ class World:
         places |= {f"/{top}/": f"{self.directory}/{top}/" for top in ("srv", "media")}
         for shown, real in places.items():
             tasks = tasks.replace(shown, real)
-        host = {**IN_WORKER, "vllm_base_url": self.server.url}
+        adapters = [{"name": name, "path": f"{self.directory}/srv/adapters/{path}"} for name, path in SERVED.items()]
+        host = {**IN_WORKER, "vllm_base_url": self.server.url, "lora_adapters": adapters}
         return run_playbook(
             textwrap.dedent(tasks),
             {"node": host, "edge2": host},

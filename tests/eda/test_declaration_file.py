@@ -58,6 +58,10 @@ REFUSED = {
         [EDGE | {"prune_limit": True}],
         "option prune_limit of endpoint 1 is true; give a whole number",
     ),
+    "text that Ansible would evaluate": (
+        [EDGE | {"adapters": [{"name": "{{ 7 * 7 }}", "path": "/srv/a"}]}],
+        "endpoint 1 has '{{ 7 * 7 }}', which Ansible would evaluate as a template",
+    ),
     "timeout of nothing": ([EDGE | {"timeout": 0}], "timeout must be more than 0"),
     "key in a variable that is not set": (
         [EDGE | {"api_key_env": "NO_SUCH_KEY"}],
