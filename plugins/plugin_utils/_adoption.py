@@ -27,6 +27,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._files import Unsaf
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import DECLARATION
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 
+_EXTENSIONS: Sequence[str] = C.YAML_FILENAME_EXTENSIONS  # type: ignore[attr-defined]  # Ansible adds its settings to this module.
 # Ansible puts these into results in place of a key.
 _CENSORED = ("*" * 8, "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER")
 #: Facts that no server tells about its adapters.
@@ -116,7 +117,7 @@ class Place:
                 f"the name {quoted(self.site)} cannot be the name of a directory, so that Ansible reads no host_vars for it",
                 "give the host another name, and its address in vllm_base_url",
             )
-        for extension in C.YAML_FILENAME_EXTENSIONS:
+        for extension in _EXTENSIONS:
             other = self._host_vars / f"{self.site}{extension}"
             if other.is_file():
                 raise self._is_taken_by(other)

@@ -79,6 +79,7 @@ def test_every_adapter_has_its_path(tmp_path: Path, artifacts: Mapping[str, Path
             "vllm_ca_path": "/etc/pki/edge.pem",
             "lora_store": "/srv/lora",
             "lora_prune_limit": 0,
+            "lora_requires": {"version": ">=0.31"},
             "lora_adapters": [
                 {"name": "sql", "src": str(artifacts["first"]), "state": "reloaded"},
                 {"name": "notes", "digest": digest},
@@ -96,7 +97,7 @@ def test_every_adapter_has_its_path(tmp_path: Path, artifacts: Mapping[str, Path
     assert paths["sql"].startswith("/srv/lora/sql/") and (paths["gone"], paths["old"]) == (None, "/srv/old")
     assert {adapter.state for adapter in edge.adapters} == {"present", "absent"}
     assert (edge.endpoint.timeout, edge.connection["ca_path"]) == (7, "/etc/pki/edge.pem")
-    assert edge.pruning.prune_limit == 0
+    assert (edge.pruning.prune_limit, edge.options["requires"]) == (0, {"version": ">=0.31"})
     # The other form of the file has the same meaning.
     run(tmp_path, hosts, "-e lora_declaration_file=events/declaration.json")
     assert read(tmp_path / "events" / "declaration.json", {}) == (edge,)
