@@ -44,7 +44,7 @@ PATHS = """
   ansible.builtin.debug:
     msg: "{{ hostvars[inventory_hostname] | sovereign.vllm.lora_drift(lora_adapters, prune=lora_prune | default(false) | bool,
       prune_exclude=lora_prune_exclude | default([]), prune_limit=lora_prune_limit | default(none),
-      requires=lora_requires | default({})) }}"
+      requires=lora_requires | default({}), server_store=lora_store) }}"
   when: lora_adapters is defined
   ignore_errors: true
 - name: role
