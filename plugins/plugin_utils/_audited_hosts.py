@@ -172,7 +172,7 @@ class _Host:
 
     def __init__(self, hostvars: Mapping, name: str) -> None:
         raw_get = getattr(hostvars, "raw_get", None)
-        self._raw: Mapping = raw_get(name) if raw_get else hostvars[name]
+        self._raw: dict = dict(raw_get(name) if raw_get else hostvars[name])
         self._loader = getattr(hostvars, "_loader", None)
         self._templar: Templar | None = None
 
