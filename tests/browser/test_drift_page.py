@@ -51,9 +51,9 @@ def _fleet(count: int) -> dict:
             "vllm_server_version": "0.32.0",
         }
         variables["vllm_observed_at"] = "2026-11-22T07:14:00Z"
-        result = (
-            UNREACHABLE if number == 0 else {"adapters": entries, "changed": any(drift != "none" for drift in drifts)}
-        )
+        changed = any(drift != "none" for drift in drifts)
+        audit = {"adapters": entries, "changed": changed, "verdict": "drifted" if changed else "in_sync"}
+        result = UNREACHABLE if number == 0 else audit
         sites.append({"name": f"edge{number:03}", "result": result, "variables": variables, "server": None})
     return report(sites, "2026-11-23T18:50:00Z", "live")
 

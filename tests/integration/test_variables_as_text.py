@@ -54,7 +54,7 @@ GIVEN: dict[str, dict[str, tuple[str, Any]]] = {
         "source": ("inventory", "inventory"),
         "result": ("audit", "audit"),
         "declared": ("adapters", "adapters"),
-        "waivers": ("none yet", "none yet"),
+        "waivers": ("none", "none"),
         "directory": ("out", "out"),
         "title": ("2024", "2024"),
         "fail_on": ("drifted,failed", ["drifted", "failed"]),

@@ -200,7 +200,7 @@ def _listed(shown: list[str], all_of_them: tuple[Entry, ...]) -> str:
     return ", ".join(shown) + (", …" if len(all_of_them) > len(shown) else "")
 
 
-def _difference(entry: Entry) -> dict[str, str | None]:
+def _difference(entry: Entry) -> dict[str, str | bool | None]:
     before, after = entry.before, entry.after
     return {
         "name": entry.name,
