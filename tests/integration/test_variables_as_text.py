@@ -133,7 +133,8 @@ def test_the_role_and_the_report_do_what_text_means(new_site: NewSite, tmp_path:
         rc=2,
     )
     assert "1 sites: 0 in sync, 0 undeclared, 1 drifted" in " ".join(printed.split())
-    assert "skipping: [edge]" in printed, "findings were not asked for"
+    (audited,) = json.loads((tmp_path / "drift_report" / "drift.json").read_text())["sites"]
+    assert audited["findings"] == [], "findings were not asked for"
     for given, sentence in {
         "lora_max_fail_percentage=half": "lora_max_fail_percentage is 'half'; give a number.",
         "lora_serial=few": "lora_serial is few; give the sizes of waves",
