@@ -41,7 +41,7 @@ def quote(text: str) -> None:
 def _folded(line: str) -> list[str]:
     if len(line) < COLUMNS:
         return [line]
-    return textwrap.wrap(line, COLUMNS, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    return textwrap.wrap(line, COLUMNS, subsequent_indent="    ", break_on_hyphens=False)
 
 
 def verified(text: str) -> None:

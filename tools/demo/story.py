@@ -66,7 +66,7 @@ class Story:
         done = run(
             self.directory, "vllm", "-m", "sovereign.vllm.vllm_base_model_info", program="ansible", shows_all=True
         )
-        if done.status or not all(json.dumps(path) in done.output for path in self.at_first.values()):
+        if done.status or not all(path in done.output for path in self.at_first.values()):
             raise StepFailed(f"Expected the paths of the adapters {self.at_first}; the exit status is {done.status}.")
         screen.verified(f"adapters served: {len(self.at_first)}")
 
