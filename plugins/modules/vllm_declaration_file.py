@@ -51,6 +51,10 @@ author:
 """
 
 EXAMPLES = r"""
+- name: Resolve the declaration of the host
+  sovereign.vllm.vllm_declared_endpoint:
+  register: lora_declared
+
 - name: Write the declaration file
   sovereign.vllm.vllm_declaration_file:
     file: /etc/vllm/declaration.yml

@@ -82,7 +82,7 @@ def test_healing_takes_the_key_that_is_named_and_no_other(tmp_path: Path) -> Non
             (tmp_path / "event.json").write_text(json.dumps({"ansible_eda": {"event": {"drift": drift}}}))
             return shell("ansible-playbook sovereign.vllm.heal -e @event.json", tmp_path, rc, FLEET)
 
-        assert "names the environment variable EDGE_KEY, which is not set here" in " ".join(
+        assert "names the environment variable 'EDGE_KEY', which is not set" in " ".join(
             heal(keyed, {"api_key_env": "EDGE_KEY"}, rc=2).split()
         )
         assert not keyed.log
