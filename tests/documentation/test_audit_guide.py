@@ -61,12 +61,12 @@ def test_what_is_shown(examples: Path, tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / "drift_report")
         role = yaml.safe_load((tmp_path / "group_vars" / "vllm.yml").read_text())
         artifact = {"name": "second", "src": str(examples / "second")}
-        role |= {"lora_adapters": [declared[0], artifact], "lora_store": str(tmp_path / "store")}
+        role |= {"lora_adapters": [declared[0], artifact], "lora_store": str(tmp_path / "store"), "lora_prune": True}
         (tmp_path / "group_vars" / "vllm.yml").write_text(json.dumps(role))
-        guide.write("artifacts.yml", tmp_path)
         _add_sites_that_are_off(tmp_path)
         server.load("rogue", examples / "first")
-        shell("ansible-playbook -i sites.vllm.yml -i off.json artifacts.yml", tmp_path)
+        everything = "-i sites.vllm.yml -i off.json -e drift_audit_hosts=all"
+        shell(f"ansible-playbook {everything} sovereign.vllm.drift_audit", tmp_path)
         assert _verdict(tmp_path) == ("drifted", "missing")
         assert {cell["name"]: cell["drift"] for cell in _sites(tmp_path)[0]["adapters"]}["rogue"] == "unexpected"
         off = {site["name"]: (site["verdict"], site["reason"]) for site in _sites(tmp_path)[1:]}
