@@ -63,3 +63,14 @@ def test_what_is_shown(examples: Path, tmp_path: Path) -> None:
         served = Server(server.url).served()
         assert all(root.startswith(str(tmp_path / "moved")) for root in served.values())
         assert f"sql={served['sql']}" in (tmp_path / "vllm.env").read_text()
+
+        # What nobody has approved yet is not done.
+        shell("ansible-playbook -i inventory.yml sovereign.vllm.drift_audit", tmp_path)
+        Server(server.url).unload("sql")
+        approved = guide.take("ansible-playbook -i inventory.yml sovereign.vllm.converge -e lora_approved")
+        refused = shell(approved, tmp_path, rc=2)
+        assert "plan_changed" in refused
+        assert set(Server(server.url).served()) == {"support-de"}
+        shell("ansible-playbook -i inventory.yml sovereign.vllm.drift_audit", tmp_path)
+        assert "Wave 1 of 1" in shell(approved, tmp_path)
+        assert Server(server.url).served() == served
