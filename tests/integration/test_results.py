@@ -98,6 +98,7 @@ EXPECTED: dict[str, tuple[str, dict[str, Any]]] = {
             "version": "0.32.0",
             "healthy": True,
             "runtime_lora": True,
+            "lora": {"enabled": True, "max_loras": None, "running": [], "waiting": []},
             "auth_required": False,
             "findings": [
                 {
