@@ -34,7 +34,7 @@ nox.options.reuse_venv = "yes"
 BUSY = ["busy"]
 # Files of tests/integration whose subject is a server's behaviour, or this project's own tools.
 ABOUT_SERVERS = ("test_swap", "test_hostile_answers", "test_refusing", "test_certificates", "test_fleet")
-ABOUT_SERVERS += ("test_rust", "test_server_info", "test_bench", "test_demo", "test_readme")
+ABOUT_SERVERS += ("test_rust", "test_server_info", "test_smoke", "test_plans", "test_bench", "test_demo", "test_readme")
 # Tests of memory, and a role that another test runs too: modules run as processes in test_results and test_secrets.
 ALIKE_ON_ALL = ("little_memory", "WithKeyAsModule")
 
