@@ -36,7 +36,10 @@ def plain(value: Any) -> Any:
         return {plain(key): plain(item) for key, item in value.items() if not _is_omitted(item)}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value if not _is_omitted(item)]
-    return str(value) if isinstance(value, str) or hasattr(value, "__ENCRYPTED__") else value
+    # Not str(): the text of a server would keep its mark, which YAML cannot write.
+    if isinstance(value, str):
+        return str.__str__(value)
+    return str(value) if hasattr(value, "__ENCRYPTED__") else value
 
 
 def option_error(task: Task, problem: AnsibleValidationError) -> VllmError:
