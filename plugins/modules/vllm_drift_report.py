@@ -28,7 +28,7 @@ attributes:
     details: The module runs on the controller.
 seealso:
   - plugin: sovereign.vllm.drift_report
-    plugin_type: role
+    plugin_type: filter
 author:
   - sovereign.vllm contributors (@sovereign-vllm)
 """

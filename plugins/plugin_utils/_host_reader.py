@@ -43,21 +43,21 @@ class Host(Mapping):
     def __len__(self) -> int:
         return len(self._raw)
 
-    def get(self, variable: str, _default: object = None) -> Any:
-        """Return the value as plain data, or None if the host does not have it.
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value as plain data, or the default if the host does not have it.
 
         :raises VllmError: ``invalid_request`` if a template in it cannot be rendered.
         """
-        value = self._raw.get(variable)
+        value = self._raw.get(key)
         if value is None:
-            return None
+            return default
         try:
             rendered = self._rendered(value)
             # In a dictionary, from which `plain` removes a value that is omitted before ansible-core 2.19.
             return None if rendered is _OMITTED else plain({"value": rendered}).get("value")
         except Exception as error:
             # A template can raise anything.
-            why = f"{variable} cannot be resolved ({printable(error).rstrip('.')})"
+            why = f"{key} cannot be resolved ({printable(error).rstrip('.')})"
             raise refused(why, "define the variables that it uses") from None
 
     def _rendered(self, value: Any) -> Any:

@@ -150,11 +150,11 @@ def _check_values(option: str, entry: Mapping) -> None:
         raise invalid_option(f"{option}.vars", problem, "choose another name")
 
 
-def _texts(option: str, entry: Mapping) -> list[tuple[str, str, str]]:
+def _texts(option: str, entry: Mapping) -> list[tuple[str, ...]]:
     """Return the name, the URL and the variable of the key of each server. Text that is not given is empty."""
     name, url, key = ((f"{option}.{kind}", entry.get(kind, "")) for kind in ("name", "base_url", "api_key_env"))
     if "name" in entry:
-        return [(name_, url_, key_) for name_, url_, key_ in expand_in_step(name, url, key)]
+        return expand_in_step(name, url, key)
     return [("", url_, key_) for url_, key_ in expand_in_step(url, key)]
 
 

@@ -163,7 +163,7 @@ class Transport:
             # The user has asked for it; in Ansible's worker each warning would be three lines on the screen.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._adapter: HTTPAdapter | None = None
-        self._urlopen: Any = None
+        self._send: Any = None
         self._cookies: RequestsCookieJar | None = None
         self._attempt: tuple[str, str, float, float] = ("", "", 0, 0)
 
@@ -194,9 +194,9 @@ class Transport:
     def _exchange(self, method: str, url: str, limits: tuple[float, float], payload: dict | None) -> Answer:
         limit, connect_limit = limits
         body = None if payload is None else json.dumps(payload).encode("utf-8")
-        if not self._urlopen:
+        if not self._send:
             self._connect()
-        response = self._urlopen(
+        response = self._send(
             method,
             url,
             body=body,
@@ -233,11 +233,11 @@ class Transport:
         else:
             self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1)
         if proxy:
-            self._urlopen = self._adapter.proxy_manager_for(proxy).urlopen
+            self._send = self._adapter.proxy_manager_for(proxy).request
         else:
             # A manager would look for this pool at each request.
             pool = self._adapter.poolmanager.connection_from_url(endpoint.base_url)
-            self._urlopen = partial(_urlopen_by_path, pool)
+            self._send = partial(_request_by_path, pool)
 
     def _headers_for(self, method: str, url: str, is_json: bool) -> dict[str, str]:
         headers = dict(self._headers)
@@ -256,8 +256,8 @@ class Transport:
             extract_cookies_to_jar(self._cookies, requests.Request(method, url), response)
 
 
-def _urlopen_by_path(pool: Any, method: str, url: str, **options: Any) -> Any:
-    return pool.urlopen(method, "/" + url.split("/", 3)[3], **options)
+def _request_by_path(pool: Any, method: str, url: str, **options: Any) -> Any:
+    return pool.request(method, "/" + url.split("/", 3)[3], **options)
 
 
 def _read(response: Any) -> bytearray:

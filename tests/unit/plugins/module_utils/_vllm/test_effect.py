@@ -23,7 +23,7 @@ def reading(shift: float = 0.0, noise: float = 0.0, seed: int = 0) -> Reading:
     numbers = random.Random(seed)
     tops = [
         {token: -n - shift * (n % 2) + numbers.uniform(-noise, noise) for n, token in enumerate(TOKENS)}
-        for _ in range(4)
+        for _prompt in range(4)
     ]
     return Reading(tuple(tops))
 
