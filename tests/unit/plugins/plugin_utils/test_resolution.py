@@ -5,9 +5,14 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
+
+if sys.version_info < (3, 10):
+    pytest.skip("These run on the controller.", allow_module_level=True)
+
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import read_adapters
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import directory_digest
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
