@@ -17,7 +17,7 @@ from tests.examples.awx import Awx, Job
 from tests.examples.conftest import EXAMPLES
 from tests.examples.fleet import DECLARED, KEY, SITES, Fleet
 
-AUDITED = "Compare the site with the declaration"
+AUDITED = "Compare the server with the declaration"
 SERVED = "Serve the declared adapters"
 
 
