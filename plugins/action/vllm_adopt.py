@@ -4,31 +4,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import ClassVar
 
-from ansible.plugins.action import ActionBase
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._adoption import adopt_site
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._controller_action import ControllerAction
 
 
-class ActionModule(ActionBase):
-    _requires_connection = False
-    _supports_async = False
-    _supports_check_mode = True
+class ActionModule(ControllerAction):
+    argument_spec: ClassVar = {
+        "observed": {"type": "dict", "required": True},
+        "directory": {"type": "str"},
+        "overwrite": {"type": "bool", "default": False},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(
-            argument_spec={
-                "observed": {"type": "dict", "required": True},
-                "directory": {"type": "str"},
-                "overwrite": {"type": "bool", "default": False},
-            }
-        )
-        try:
-            done = adopt_site(
-                given, task_vars or {}, self._templar.template, self._loader.load_from_file, self._task.check_mode
-            )
-        except VllmError as error:
-            return {**result, **failure(error), "failed": True}
-        return {**result, **done}
+    def work(self, given: Mapping, variables: dict) -> dict:
+        load = self._loader.load_from_file
+        return adopt_site(given, variables, self._templar.template, load, self._task.check_mode)

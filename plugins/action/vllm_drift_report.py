@@ -5,27 +5,15 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Mapping
 
-from ansible.plugins.action import ActionBase
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._controller_action import ControllerAction
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report_files import write_report
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import SettingsReader, specification
 
 
-class ActionModule(ActionBase):
-    _requires_connection = False
-    _supports_async = False
-    _supports_check_mode = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
-        self.validate_argument_spec(argument_spec={})
-        variables = task_vars or {}
+class ActionModule(ControllerAction):
+    def work(self, given: Mapping, variables: dict) -> dict:
         reader = SettingsReader(specification(self._loader.load_from_file, "drift_report"), "drift_report_")
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        try:
-            settings = reader.settings(variables, self._templar.template)
-            return {**result, **write_report(variables, settings, now)}
-        except VllmError as error:
-            return {**result, **failure(error), "failed": True}
+        return write_report(variables, reader.settings(variables, self._templar.template), now)
