@@ -6,4 +6,7 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-settings.register_profile("few", max_examples=10)
+# No deadline, since nothing absolute is timed: machines are noisy.
+settings.register_profile("many", deadline=None)
+settings.register_profile("few", deadline=None, max_examples=10)
+settings.load_profile("many")

@@ -106,6 +106,11 @@ def refused(problem: str, hint: str) -> VllmError:
     return VllmError("invalid_request", problem, hint)
 
 
+def is_template(text: str) -> bool:
+    """Return whether Ansible would find something to evaluate in text. Its first line can name delimiters of its own."""
+    return text.startswith("#jinja2:") or any(mark in text for mark in ("{{", "{%", "{#"))
+
+
 def refuse_templates(where: str, value: object) -> None:
     """Refuse text in which Jinja would find something to evaluate.
 
@@ -118,7 +123,7 @@ def refuse_templates(where: str, value: object) -> None:
     if isinstance(value, (list, tuple)):
         for item in value:
             refuse_templates(where, item)
-    elif isinstance(value, str) and any(mark in value for mark in ("{{", "{%", "{#")):
+    elif isinstance(value, str) and is_template(value):
         raise refused(f"{where} has {_shown(value)}, which Ansible would evaluate as a template", "use other text")
 
 

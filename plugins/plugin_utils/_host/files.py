@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import yaml
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import is_template, refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
 
 _MODE = 0o644
@@ -60,7 +60,7 @@ class Unsafe(str):
 
 
 def as_yaml(document: object) -> str:
-    """Return a YAML document that reads well. :class:`Unsafe` text with a brace gets the tag ``!unsafe``."""
+    """Return a YAML document that reads well. :class:`Unsafe` text that is a template gets the tag ``!unsafe``."""
     return yaml.dump(
         document, Dumper=_Dumper, default_flow_style=False, sort_keys=False, allow_unicode=True, width=10**6
     )
@@ -76,7 +76,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _unsafe(dumper: yaml.SafeDumper, text: Unsafe) -> yaml.Node:
-    if "{" in text:
+    if is_template(text):
         return dumper.represent_scalar("!unsafe", str(text), style='"')
     return dumper.represent_str(str(text))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.template import Templar
 from ansible.utils.unsafe_proxy import AnsibleUnsafe
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import is_template, refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, printable
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain
 
@@ -87,4 +87,4 @@ class Host(Mapping):
 
 
 def _is_template(text: str) -> bool:
-    return ("{{" in text or "{%" in text or "{#" in text) and _is_trusted(text)
+    return is_template(text) and _is_trusted(text)

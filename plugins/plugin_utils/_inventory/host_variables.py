@@ -19,6 +19,14 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._errors import Vllm
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._inventory.discovery import Answered, ask_all
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._inventory.sites import Site
 
+try:
+    from ansible.template import trust_as_template as _trusted
+except ImportError:  # before ansible-core 2.19, text without a mark is trusted
+
+    def _trusted(value: str) -> str:
+        return value
+
+
 _NEVER_SEEN: dict = {
     "vllm_base_models": [],
     "vllm_served_adapters": [],
@@ -62,18 +70,23 @@ def _without(api_key: str, variables: dict) -> dict:
     return remove_values(variables, [api_key]) if json.dumps(api_key)[1:-1] in json.dumps(variables) else variables
 
 
-# Text without any of these is no part of a template.
-_OF_TEMPLATES = re.compile("[{}%]")
+# Text without any of these is no part of a template. A template can also begin with `#jinja2:`, and name delimiters of its own there.
+_OF_TEMPLATES = re.compile("[{}%#]")
 
 
 def as_data(value: Any) -> Any:
-    """Return variables of a host, marked so that Ansible does not evaluate text from servers as a template. To mark all text
-    would take as long as to ask the server."""
+    """Return variables of a host, marked so that Ansible does not evaluate text from servers as a template.
+
+    Text that cannot be part of one is not marked: that would take as long as to ask the server, and whoever stores an exported
+    inventory, as AWX does, would show marks in place of text.
+    """
     if isinstance(value, dict):
         return {name: as_data(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [as_data(item) for item in value]
-    return wrap_var(value) if isinstance(value, str) and _OF_TEMPLATES.search(value) else value
+    if not isinstance(value, str):
+        return value
+    return wrap_var(value) if _OF_TEMPLATES.search(value) else _trusted(value)
 
 
 def observed_from(url: str | None, base_models: Any, adapters: Any) -> Observed:

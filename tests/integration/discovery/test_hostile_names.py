@@ -26,6 +26,7 @@ TASKS = """
       composed: "{{ hostvars.edge.first_model }}"
       listed: "{{ hostvars.edge.every_name }}"
       joined: "{{ hostvars.edge.joined }}"
+      joined_header: "{{ hostvars.edge.joined_header }}"
       version: "{{ hostvars.edge.vllm_server_version }}"
       error: "{{ hostvars.edge.vllm_error }}"
       templated: "{{ hostvars.edge.own }}"
@@ -34,8 +35,24 @@ TASKS = """
 
 
 @pytest.fixture
-def names(jinja: str) -> list[str]:
-    return [jinja, "{% if true %}yes{% endif %}", "{# gone #}", "it's", 'a "b"', "two\nlines", "{{ 1 + 1 }}"]
+def header(jinja: str) -> str:
+    """A template without any of Jinja's usual delimiters, since its first line names others."""
+    line = "#jinja2: variable_start_string: '[[', variable_end_string: ']]'"
+    return line + "\n" + jinja.replace("{{", "[[").replace("}}", "]]")
+
+
+@pytest.fixture
+def names(jinja: str, header: str) -> list[str]:
+    return [
+        jinja,
+        header,
+        "{% if true %}yes{% endif %}",
+        "{# gone #}",
+        "it's",
+        'a "b"',
+        "two\nlines",
+        "{{ 1 + 1 }}",
+    ]
 
 
 @pytest.fixture
@@ -53,6 +70,7 @@ def inventory(new_inventory: NewInventory, server: StandIn) -> Inventory:
         compose={
             "first_model": "vllm_base_models[0].id",
             "every_name": "vllm_served_adapters | map(attribute='name') | list",
+            "joined_header": "vllm_served_adapters[0].name[:2] ~ vllm_served_adapters[0].name[2:]",
             "joined": "vllm_base_models[0].id[:2] ~ vllm_base_models[0].id[2:]",
         },
         keyed_groups=[
@@ -70,7 +88,9 @@ def run(inventory: Inventory) -> Run:
 
 
 @pytest.mark.parametrize("source", ["server", "cache"])
-def test_names_are_data(inventory: Inventory, names: list[str], jinja: str, ran: Path, source: str) -> None:
+def test_names_are_data(
+    inventory: Inventory, names: list[str], jinja: str, header: str, ran: Path, source: str
+) -> None:
     if source == "cache":
         run(inventory)
     data = run(inventory).of("data")["localhost"].msg
@@ -78,6 +98,7 @@ def test_names_are_data(inventory: Inventory, names: list[str], jinja: str, ran:
     assert (data["model"], data["composed"], data["joined"], data["version"]) == (jinja, jinja, jinja, jinja)
     assert data["adapters"] == data["listed"] == names[1:]
     assert data["all"][0]["id"] == jinja
+    assert data["joined_header"] == header
     assert data["error"] in (None, "")
     assert str(data["templated"]) == "42"
     assert {"named_so", "releases"} <= set(data["groups"])

@@ -80,9 +80,24 @@ def test_what_cannot_be_declared_is_left_out_and_named(name: str, root: str, rea
 
 
 def test_unsafe_text_is_written_so_that_no_template_is_read() -> None:
-    texts = ["{{ x }}", "{% x %}", "{# x", "yes", "1e3", "null", "a: b", "#a", "'\"\\", "*a", "é", "- a", "sql"]
+    texts = [
+        "{{ x }}",
+        "{% x %}",
+        "{# x",
+        "#jinja2: x",
+        "yes",
+        "1e3",
+        "null",
+        "a: b",
+        "#a",
+        "'\"\\",
+        "*a",
+        "é",
+        "- a",
+        "sql",
+    ]
     text = as_yaml({"lora_adapters": [{"name": Unsafe(one)} for one in texts]})
-    assert text.count("!unsafe") == 3
+    assert text.count("!unsafe") == 4
     assert text.startswith("lora_adapters:\n  - name: !unsafe")
 
     class Loader(yaml.SafeLoader):
