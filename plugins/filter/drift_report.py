@@ -102,6 +102,11 @@ _value:
       description: Names of the hosts that the report leaves out, since the audit reaches them later.
       type: list
       elements: str
+    failing:
+      description: Names of the sites for which the audit fails.
+      type: list
+      elements: str
+      sample: [edge2]
     failure:
       description:
         - Reason why the audit has failed, or an empty string. The audit fails if a site has one of the verdicts in O(fail_on).

@@ -45,8 +45,13 @@ lines:
   returned: success
   type: list
   elements: str
+failing:
+  description: With C(drift_report_group_failing), each site that fails the audit, with the reason.
+  returned: success
+  type: dict
+  sample: {edge2: "edge2: drifted: sql is not served, and is declared at /srv/lora/sql/5f70bf18a086. See drift_report/drift.html."}
 failure:
-  description: Reason why the audit has failed, or an empty string.
+  description: Reason why the role fails the audit, or an empty string.
   returned: success
   type: str
   sample: ""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -59,6 +60,13 @@ def test_the_stored_inventory_has_every_site_and_no_key(awx: Awx) -> None:
     assert KEY not in json.dumps(groups)
 
 
+def test_the_stored_inventory_is_plain_data(awx: Awx) -> None:
+    """The controller's API shows the variables as they are stored. Only what may be a template is marked."""
+    marked = re.findall(r'{"__ansible_unsafe": "([^"]*)"}', json.dumps(awx.stored))
+    assert set(marked) == {"{{ 1 // 0 }}"}
+    assert json.dumps(awx.stored).count("__ansible") == len(marked)
+
+
 def test_audit_job(awx: Awx, fleet: Fleet) -> None:
     job = awx.run("audit.yml", check=True, **audit_variables())
     audited = job.hosts("runner_on_ok", AUDITED)
@@ -75,6 +83,11 @@ def test_audit_job(awx: Awx, fleet: Fleet) -> None:
     assert job.artifacts["drift_report_failed"] == []
     # It fails on drift, which is what notifies and what leads to the approval in the workflow.
     assert (job.status, job.rc) == ("failed", 2)
+    # The sites concerned fail and no other, so that a launch for the hosts that failed takes those.
+    failed = [event["event_data"]["host"] for event in job.events if event["event"] == "runner_on_failed"]
+    assert sorted(failed) == ["edge02", "edge03"]
+    told = job.hosts("runner_on_failed", "Fail on this site")["edge02"]["msg"]
+    assert "edge02" in told and "summaries is not served" in told
     assert not fleet.written()
     assert_no_leak(awx, job)
 

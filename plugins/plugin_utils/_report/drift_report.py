@@ -59,12 +59,14 @@ def report(
         "waived": sum(row["waived"] for row in rows),
     }
     fails = [row for row in rows if row["counts_as"] in fail_on]
+    failure = "" if awaited else _failure(summary, fails)
     return {
         "generated_at": generated_at,
         "source": source,
         "summary": summary,
         "awaited": sorted(awaited),
-        "failure": "" if awaited else _failure(summary, fails),
+        "failure": failure,
+        "failing": sorted(row["name"] for row in fails) if failure else [],
         # Adapters that have drifted at most sites come first.
         "adapters": sorted(names, key=lambda name: (-names[name], name)),
         "sites": sorted(rows, key=lambda row: (VERDICTS.index(row["verdict"]), row["name"])),
@@ -225,10 +227,11 @@ def _counts_as(verdict: str, cells: Sequence[Mapping], server_differs: bool) -> 
 
 def lines(fleet: Mapping) -> list[str]:
     """Return the report as lines of text: one for the fleet, and one for each site that is not in sync."""
-    return [f"{_counted(fleet['summary'])}.", *(_line(site) for site in fleet["sites"] if site["verdict"] != "in_sync")]
+    return [f"{_counted(fleet['summary'])}.", *(line(site) for site in fleet["sites"] if site["verdict"] != "in_sync")]
 
 
-def _line(site: Mapping) -> str:
+def line(site: Mapping) -> str:
+    """Return what the report has of one site, as a line of text."""
     version = f" (vLLM {site['version']})" if site["version"] else ""
     details = site["reason"]
     if site["verdict"] in _JUDGED:

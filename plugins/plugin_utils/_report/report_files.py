@@ -14,7 +14,7 @@ from pathlib import Path
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import VERDICTS
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.audited_hosts import audited_sites
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.drift_report import lines, page, report
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.drift_report import line, lines, page, report
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.waivers import read_waivers
 
 _FINDINGS = "drift_report_server"
@@ -45,10 +45,16 @@ def write_report(variables: Mapping, settings: Mapping, generated_at: str) -> di
     _write(directory, "drift.json", json.dumps(fleet, indent=4, sort_keys=True, ensure_ascii=True) + "\n")
     _write(directory, "drift.html", page(fleet, settings["title"]))
     shown = str(directory / "drift.html")
+    failing = {
+        site["name"]: f"{line(site)}. See {shown}." for site in fleet["sites"] if site["name"] in fleet["failing"]
+    }
+    # Only a host of the play can be failed by a later play.
+    grouped = bool(failing) and settings["group_failing"] and set(failing) <= batch
     return {
         "changed": False,
         "lines": lines(fleet),
-        "failure": f"{fleet['failure']} See {shown}." if fleet["failure"] else "",
+        "failing": failing if grouped else {},
+        "failure": f"{fleet['failure']} See {shown}." if fleet["failure"] and not grouped else "",
         "ansible_stats": {"data": _statistics(fleet, shown), "aggregate": False, "per_host": False},
     }
 
