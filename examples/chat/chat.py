@@ -17,17 +17,29 @@ import os
 import subprocess
 import threading
 import time
-import urllib.error
-import urllib.request
+from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import requests
+
 PAGE = Path(__file__).with_name("chat.html")
 _FRESH_FOR = 10.0  # seconds until the inventory is read again
 _LONGEST_QUESTION = 16_384  # bytes
-_LONGEST_WAIT = 120.0  # seconds for an answer
+_LONGEST_WAIT = (10.0, 120.0)  # seconds to connect, and to wait for the next part of an answer
 _TOKENS = 48
+
+# Codes of the inventory's errors, in the page's words. Any other is a site that answers and cannot be used.
+_STATES = {
+    **dict.fromkeys(("unreachable", "timeout", "tls", "dns"), "offline"),
+    **dict.fromkeys(("unauthorized", "forbidden"), "wrong key"),
+    "not_vllm": "another server answers",
+}
+
+
+class Problem(Exception):
+    """What went wrong with a site, as a sentence for the page."""
 
 
 class Sites:
@@ -44,18 +56,20 @@ class Sites:
         with self._lock:
             if time.monotonic() - self._asked > _FRESH_FOR:
                 command = ["ansible-inventory", "-i", self._inventory, "--list"]
-                listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+                # Otherwise an inventory with a mistake would be an empty one.
+                strict = {**os.environ, "ANSIBLE_INVENTORY_UNPARSED_FAILED": "true"}
+                listed = subprocess.run(command, env=strict, capture_output=True, text=True, check=True).stdout
                 found = json.loads(listed, object_hook=_text)["_meta"]["hostvars"]
                 self._variables = {site: found[site] for site in sorted(found) if "vllm_base_url" in found[site]}
                 self._asked = time.monotonic()
             return self._variables
 
     def overview(self) -> list[dict]:
-        """Return the sites as the page shows them."""
+        """Return the sites as the page shows them. `problem` is empty for a site that can be asked."""
         return [
             {
                 "site": site,
-                "reachable": bool(variables["vllm_reachable"]),
+                "problem": _STATES.get(variables["vllm_error"]["code"], "unusable") if variables["vllm_error"] else "",
                 "seen": variables["vllm_observed_at"],
                 "base_models": [model["id"] for model in variables["vllm_base_models"]],
                 "adapters": [adapter["name"] for adapter in variables["vllm_served_adapters"]],
@@ -63,25 +77,30 @@ class Sites:
             for site, variables in self.variables().items()
         ]
 
-    def ask(self, site: str, model: str, question: str) -> str:
-        """Return the answer of a model. Raises LookupError if the site does not serve it, and OSError if the request fails."""
+    def ask(self, site: str, model: str, question: str) -> Iterator[str]:
+        """Yield the answer of a model in parts, as they come.
+
+        Raises LookupError if the site does not serve the model, and Problem if the site gives no answer.
+        """
         variables = self.variables()[site]
         served = [base["id"] for base in variables["vllm_base_models"]]
         served += [adapter["name"] for adapter in variables["vllm_served_adapters"]]
         if model not in served:
             raise LookupError(model)
-        url, limit = variables["vllm_base_url"], {"model": model, "max_tokens": _TOKENS}
-        key = os.environ.get(variables.get("vllm_api_key_env", "VLLM_API_KEY"))
+        url, asked = variables["vllm_base_url"], {"model": model, "max_tokens": _TOKENS, "stream": True}
+        key_variable = variables.get("vllm_api_key_env", "VLLM_API_KEY")
+        by_chat = {**asked, "messages": [{"role": "user", "content": question}]}
         try:
-            said = _post(
-                url + "/v1/chat/completions", dict(limit, messages=[{"role": "user", "content": question}]), key
-            )
-            return said["choices"][0]["message"]["content"]
-        except urllib.error.HTTPError as error:
-            # A base model without a chat template can still complete a text.
-            if error.code not in (400, 404):
-                raise
-            return _post(url + "/v1/completions", dict(limit, prompt=question), key)["choices"][0]["text"]
+            answer = _post(url + "/v1/chat/completions", by_chat, os.environ.get(key_variable))
+            if answer.status_code in (400, 404):
+                # A base model without a chat template can still complete a text.
+                completed = {**asked, "prompt": question}
+                answer = _post(url + "/v1/completions", completed, os.environ.get(key_variable))
+            with answer:
+                _require_answer(site, key_variable, answer)
+                yield from _parts(site, answer)
+        except requests.RequestException:
+            raise Problem(f"{site} is offline: it did not answer.") from None
 
 
 def _text(decoded: dict) -> object:
@@ -89,12 +108,35 @@ def _text(decoded: dict) -> object:
     return decoded.get("__ansible_unsafe", decoded)
 
 
-def _post(url: str, body: dict, key: str | None) -> dict:
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    if key:
-        request.add_header("Authorization", "Bearer " + key)
-    with urllib.request.urlopen(request, timeout=_LONGEST_WAIT) as answer:
-        return json.load(answer)
+def _post(url: str, body: dict, key: str | None) -> requests.Response:
+    headers = {"Authorization": "Bearer " + key} if key else {}
+    return requests.post(url, json=body, headers=headers, timeout=_LONGEST_WAIT, stream=True, allow_redirects=False)
+
+
+def _require_answer(site: str, key_variable: str, answer: requests.Response) -> None:
+    kind = answer.headers.get("Content-Type", "").split(";")[0]
+    if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        raise Problem(f"{site} refuses the key: set {key_variable} to the key of this site, and start this page again.")
+    if answer.is_redirect or kind not in ("application/json", "text/event-stream"):
+        raise Problem(f"Another server answers for {site}, such as a login page or a proxy.")
+    if not answer.ok:
+        raise Problem(f"{site} could not answer (HTTP {answer.status_code}).")
+
+
+def _parts(site: str, answer: requests.Response) -> Iterator[str]:
+    """Yield the text of server-sent events: `data: {...}` for each part, and `data: [DONE]` at the end."""
+    for line in answer.iter_lines():
+        data = line.removeprefix(b"data: ")
+        if data == line:
+            continue
+        if data == b"[DONE]":
+            return
+        part = json.loads(data)
+        if "error" in part:
+            break
+        for choice in part["choices"]:
+            yield choice.get("text") or (choice.get("delta") or {}).get("content") or ""
+    raise Problem(f"{site} stopped in the middle of the answer.")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -135,24 +177,45 @@ class Handler(BaseHTTPRequestHandler):
             return
         try:
             asked = json.loads(self.rfile.read(length))
-            site, model, question = (str(asked[key]) for key in ("site", "model", "question"))
-            self._json(HTTPStatus.OK, {"site": site, "model": model, "answer": self.sites.ask(site, model, question)})
+            answer = self.sites.ask(*(str(asked[key]) for key in ("site", "model", "question")))
+            first = next(answer, "")
         except (ValueError, TypeError, KeyError, LookupError):
             self._json(HTTPStatus.BAD_REQUEST, {"problem": "The site does not serve this model. Reload the page."})
-        except OSError as error:
-            status = f" (HTTP {error.code})" if isinstance(error, urllib.error.HTTPError) else ""
-            self._json(HTTPStatus.BAD_GATEWAY, {"problem": f"{site} did not answer{status}."})
+        except Problem as problem:
+            self._json(HTTPStatus.BAD_GATEWAY, {"problem": str(problem)})
+        else:
+            self._stream(first, answer)
+
+    def _stream(self, first: str, rest: Iterator[str]) -> None:
+        """Answer with a line of JSON for each part. The last line is `{"end": true}`, or has the problem."""
+        self._head(HTTPStatus.OK, "application/x-ndjson")
+        self._line({"text": first})
+        try:
+            for text in rest:
+                self._line({"text": text})
+            self._line({"end": True})
+        except Problem as problem:
+            self._line({"problem": str(problem)})
+
+    def _line(self, value: object) -> None:
+        self.wfile.write(json.dumps(value).encode() + b"\n")
+        self.wfile.flush()
 
     def _json(self, status: HTTPStatus, body: object) -> None:
         self._answer(status, json.dumps(body).encode(), "application/json")
 
     def _answer(self, status: HTTPStatus, body: bytes, kind: str) -> None:
+        self._head(status, kind, len(body))
+        self.wfile.write(body)
+
+    def _head(self, status: HTTPStatus, kind: str, length: int | None = None) -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
+        # Without a length, the end of the connection is the end of the answer.
+        if length is not None:
+            self.send_header("Content-Length", str(length))
         self.send_header("Content-Security-Policy", "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'")
         self.end_headers()
-        self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing: questions are private."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 CHAT = Path(__file__).parents[2] / "examples" / "chat" / "chat.py"
@@ -50,10 +51,17 @@ def chat_server(
 class Page:
     """The page at `url` in the browser."""
 
-    def __init__(self, browser: webdriver.Chrome, url: str) -> None:
+    def __init__(self, browser: webdriver.Chrome, url: str, *, sites: bool = True) -> None:
         self._browser = browser
         browser.get(url)
-        self._wait(lambda _browser: self.sites())
+        if sites:
+            self._wait(lambda _browser: self.sites())
+
+    def wait_for_status(self, text: str) -> None:
+        self._wait(lambda _browser: self.status() == text)
+
+    def wait_for_part(self) -> None:
+        self._wait(lambda _browser: self.answer())
 
     def _wait(self, done) -> object:
         return WebDriverWait(self._browser, _PATIENCE).until(done)
@@ -71,11 +79,31 @@ class Page:
 
     def ask(self, site: str, model: str, question: str) -> tuple[str, str]:
         """Return what the page shows as answer, and as who gave it."""
-        before = len(self._browser.find_elements(By.CSS_SELECTOR, "#talk li"))
         assert model in self.models(site)
         self._choices("model").select_by_value(model)
-        self._browser.find_element(By.ID, "question").send_keys(question)
-        self._browser.find_element(By.CSS_SELECTOR, "#ask button").click()
-        self._wait(lambda browser: len(browser.find_elements(By.CSS_SELECTOR, "#talk li")) > before)
-        entry = self._browser.find_elements(By.CSS_SELECTOR, "#talk li")[-1]
-        return entry.find_element(By.CSS_SELECTOR, ".answer").text, entry.find_element(By.CSS_SELECTOR, ".who").text
+        self.begin(question)
+        return self.ended(), self._last(".who")
+
+    def begin(self, question: str) -> None:
+        """Ask without waiting: Enter sends, and Shift and Enter begin a new line."""
+        field = self._browser.find_element(By.ID, "question")
+        first, *more = question.split("\n")
+        field.send_keys(first)
+        for line in more:
+            field.send_keys(Keys.SHIFT, Keys.ENTER, Keys.NULL, line)
+        field.send_keys(Keys.ENTER)
+
+    def ended(self) -> str:
+        """Wait until the answer has ended, and return it."""
+        self._wait(lambda browser: browser.find_element(By.CSS_SELECTOR, "#ask button").is_enabled())
+        return self.answer()
+
+    def answer(self) -> str:
+        """Return what the page shows by now."""
+        return self._last(".answer")
+
+    def status(self) -> str:
+        return self._browser.find_element(By.ID, "status").text
+
+    def _last(self, part: str) -> str:
+        return self._browser.find_elements(By.CSS_SELECTOR, "#talk li")[-1].find_element(By.CSS_SELECTOR, part).text

@@ -17,11 +17,12 @@ from .profiles import Profile
 
 @dataclass(frozen=True)
 class Answer:
-    """One HTTP answer; Content-Length, Date and Server are added when it is sent."""
+    """One HTTP answer; Content-Length, Date and Server are added when it is sent. parts: of a streamed one, in place of a body."""
 
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+    parts: tuple[bytes, ...] = ()
 
 
 def json_answer(status: int, value: Any, **headers: str) -> Answer:
@@ -184,6 +185,25 @@ def chat_completion(profile: Profile, model: str, text: str, logprobs: Any, toke
     choice = {"index": 0, "message": message, "logprobs": logprobs, "finish_reason": "length", "stop_reason": None}
     choices = [{**choice, "token_ids": None, "routed_experts": None}]
     return _generated(profile, "chat.completion", model, choices, tokens, prompt_logprobs=None)
+
+
+def as_events(answer: Answer) -> Answer:
+    """The same completion as `stream: true` gives it: an event for each word of the first choice, and one that ends the answer."""
+    if answer.status != 200:
+        return answer
+    whole = json.loads(answer.body)
+    (choice, *_more) = whole.pop("choices")
+    by_chat = "message" in choice
+    words = re.findall(r"\S+\s*", choice["message"]["content"] if by_chat else choice["text"])
+    told = {**whole, "object": "chat.completion.chunk" if by_chat else whole["object"], "usage": None}
+    deltas = [{"delta": {"content": word}} if by_chat else {"text": word} for word in words]
+    if by_chat:
+        deltas.insert(0, {"delta": {"role": "assistant", "content": ""}})
+    shown = [{"index": 0, "logprobs": None, "finish_reason": None, **delta} for delta in deltas]
+    shown[-1]["finish_reason"] = "length"
+    events = [json.dumps({**told, "choices": [each]}) for each in shown]
+    parts = tuple(f"data: {event}\n\n".encode() for event in [*events, "[DONE]"])
+    return Answer(200, headers={"content-type": "text/event-stream; charset=utf-8"}, parts=parts)
 
 
 def _generated(

@@ -169,7 +169,8 @@ class App:
         if isinstance(fields, Answer):
             return fields
         try:
-            return generate(fields)
+            answer = generate(fields)
+            return answers.as_events(answer) if fields["stream"] else answer
         except EngineDead as dead:
             words = self.profile.dead_completion or str(dead)
             return answers.error(self.profile, 500, "InternalServerError", words)

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from . import control
+from .answers import Answer
 from .app import App
 from .artifacts import AdapterNotFound, AdapterRejected
-from .connection import Connection
+from .connection import Connection, head
 from .engine import Engine
 from .faults import Faults
 from .misbehaviour import Exchange, misbehave
@@ -31,7 +32,7 @@ class StandIn:
 
     profile: a name of PROFILES, any release such as "0.25.1", or a Profile.
     log: every request in order of arrival; faults: what goes wrong; on_request: called with each Request before it is
-    answered, to change the world between two requests.
+    answered, to change the world between two requests; on_part: called with the number of each part of a streamed answer.
     Raises ValueError when a static adapter does not load, as the real server exits then.
     """
 
@@ -45,6 +46,7 @@ class StandIn:
         self.log: list[Request] = []
         self.faults = Faults()
         self.on_request: Callable[[Request], object] | None = None
+        self.on_part: Callable[[int], object] | None = None
         self._lock = threading.RLock()
         self._connections: set[socket.socket] = set()
         self._listener: socket.socket | None = None
@@ -208,8 +210,19 @@ class StandIn:
         else:
             answer = app.answer(request)
             request.status = answer.status
-            connection.send(answer)
+            self._send(answer, connection)
         self._bury(app)
+
+    def _send(self, answer: Answer, connection: Connection) -> None:
+        if not answer.parts:
+            connection.send(answer)
+            return
+        connection.write(head(answer, None))
+        for number, part in enumerate(answer.parts):
+            if self.on_part:
+                self.on_part(number)
+            connection.write(part)
+        connection.end()
 
     def _bury(self, app: App) -> None:
         """A server whose engine has died ends soon after."""

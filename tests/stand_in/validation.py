@@ -26,6 +26,7 @@ COMPLETION: dict[str, tuple[type, Any]] = {
     "model": (str, ""),
     "prompt": (object, ""),
     "max_tokens": (int, 16),
+    "stream": (bool, False),
     "logprobs": (object, NOTHING),
     "cache_salt": (object, NOTHING),
 }
@@ -33,6 +34,7 @@ CHAT: dict[str, tuple[type, Any]] = {
     "model": (str, ""),
     "messages": (object, None),
     "max_tokens": (int, 16),
+    "stream": (bool, False),
     "logprobs": (bool, False),
     "top_logprobs": (object, NOTHING),
     "cache_salt": (object, NOTHING),
