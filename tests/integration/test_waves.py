@@ -83,7 +83,7 @@ def test_a_wave_that_fails_gives_names_gateway_and_statistic_back(new_site: NewS
     sites = {
         "away": {"vllm_base_url": "http://127.0.0.1:9"},
         "ssh_down": {**node(ssh_down), **OVER_SSH, "vllm_ask_from": "controller"},
-        "canary": node(canary, lora_smoke=False),
+        "canary": node(canary, lora_smoke="none"),
         "one": node(one),
         "broken": node(broken),
     }
