@@ -32,6 +32,7 @@ def fingerprint(number: float = -1.0, **other: Any) -> dict[str, Any]:
 
 
 OLD = fingerprint()
+NOTHING: dict[str, Any] = {"adapters": [], "served_names": {}, "taken": None, "restore": None}
 
 
 @pytest.mark.parametrize(
@@ -103,6 +104,17 @@ def test_a_place_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
         record(str(tmp_path / "file" / "inner"), "edge1", {"sql": OLD})
 
 
+def test_a_place_that_could_not_be_written_later_is_refused_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"directory": str(tmp_path / "a" / "b"), **NOTHING}
+    fingerprints_of_host(options, "edge1", False)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr("os.access", lambda place, _mode: place != tmp_path)
+    with pytest.raises(VllmError, match="no directory that this user may write to; set lora_fingerprints to another"):
+        fingerprints_of_host(options, "edge1", False)
+
+
 def test_only_a_path_that_is_read_again_may_have_other_weights(tmp_path: Path) -> None:
     """A reloaded artifact keeps the digest in its path, so its weights stay."""
     record(str(tmp_path), "edge1", {"sql": OLD, "tickets": OLD})
@@ -110,12 +122,12 @@ def test_only_a_path_that_is_read_again_may_have_other_weights(tmp_path: Path) -
         {"name": "sql", "path": "/srv/sql", "state": "reloaded"},
         {"name": "tickets", "src": "tickets", "state": "reloaded"},
     ]
-    options: dict[str, Any] = {"directory": str(tmp_path), "adapters": adapters, "taken": None, "restore": None}
-    read = fingerprints_of_host({**options, "served_names": {}}, "edge1", False)
+    options = {**NOTHING, "directory": str(tmp_path), "adapters": adapters}
+    read = fingerprints_of_host(options, "edge1", False)
     assert (read["changed"], list(read["recorded"]), list(read["expect"])) == (False, ["sql", "tickets"], ["tickets"])
     new = fingerprint(-2.0)
     names = {"sql": "sql", "tickets": "tickets"}
     fingerprints_of_host({**options, "served_names": names, "taken": dict.fromkeys(names, new)}, "edge1", False)
     assert read_expected(str(tmp_path), "edge1") == {"sql": new, "tickets": OLD}
-    fingerprints_of_host({**options, "served_names": {}, "restore": read["recorded"]}, "edge1", False)
+    fingerprints_of_host({**options, "restore": read["recorded"]}, "edge1", False)
     assert read_expected(str(tmp_path), "edge1") == {"sql": OLD, "tickets": OLD}
