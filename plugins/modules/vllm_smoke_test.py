@@ -66,6 +66,14 @@ options:
       - The task fails with C(other_weights) if the answers differ by more than O(tolerance). Models without an entry are not
         compared. Other entries are ignored.
     type: dict
+  expect_if:
+    description:
+      - V(always) compares each entry of O(expect).
+      - V(same_origin) compares an entry only if the adapter still has its path, and the server its base model and its release.
+        Other entries are ignored, since other weights or another release have other fingerprints.
+    type: str
+    choices: [always, same_origin]
+    default: always
   tolerance:
     description:
       - Largest difference of two log-probabilities that counts as equal, in nats.
@@ -73,6 +81,14 @@ options:
         hundredths. Another kind of GPU and another release of vLLM can make larger ones.
     type: float
     default: 0.1
+  warn_of:
+    description:
+      - Codes of failures that only give a warning here.
+      - The role P(sovereign.vllm.lora#role) sets both, since a rollback cures neither of them.
+    type: list
+    elements: str
+    choices: [no_completions, stale_prefix_cache]
+    default: []
   prompts:
     description:
       - Texts whose next tokens are compared, 1 to 64. The default is a few sentences of several kinds.
@@ -139,6 +155,9 @@ fingerprints:
   returned: if O(fingerprint) or O(expect), unless nothing could be asked
   type: dict
   contains:
+    path:
+      description: Path of the adapter in the model list, or null for a base model.
+      type: str
     base_model:
       description: Name of the base model.
       type: str
@@ -165,6 +184,7 @@ fingerprints:
       elements: dict
   sample:
     sql:
+      path: /srv/lora/sql/4f2a9c01d7be
       base_model: tiny
       root: acme/tiny-1b
       version: 0.33.0

@@ -14,6 +14,7 @@ from .._vllm.answers import Answer
 from .._vllm.generation import (
     CHAT_ROUTE,
     COMPLETIONS_ROUTE,
+    NO_COMPLETIONS,
     Reading,
     chat,
     completion,
@@ -81,7 +82,7 @@ class Generator:
             try:
                 return by_completions()
             except VllmError as error:
-                if error.code != "no_completions":
+                if error.code != NO_COMPLETIONS:
                     raise
             self.route = CHAT_ROUTE
         return by_chat()

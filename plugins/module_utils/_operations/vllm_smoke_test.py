@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from .._adapters.models import Observed
@@ -15,8 +16,8 @@ from .._errors import VllmError, also_report, failure, invalid_option, quoted, r
 from .._http.client import Client
 from .._http.generator import Generator
 from .._vllm.effect import distance, has_effect
-from .._vllm.fingerprint import Fingerprint, read_fingerprint
-from .._vllm.generation import Reading
+from .._vllm.fingerprint import STALE_PREFIX_CACHE, Fingerprint, Origin, read_fingerprint
+from .._vllm.generation import NO_COMPLETIONS, Reading
 from .._vllm.releases import BLOCK_SIZE_OF_A_CPU, mixes_up_models
 from .operation import SERVER_OPTIONS, ServerOperation
 
@@ -47,7 +48,9 @@ class SmokeTest(ServerOperation):
         "differs_from_base": {"type": "bool", "default": False},
         "fingerprint": {"type": "bool", "default": False},
         "expect": {"type": "dict"},
+        "expect_if": {"type": "str", "choices": ["always", "same_origin"], "default": "always"},
         "tolerance": {"type": "float", "default": 0.1},
+        "warn_of": {"type": "list", "elements": "str", "choices": [NO_COMPLETIONS, STALE_PREFIX_CACHE], "default": []},
         "prompts": {"type": "list", "elements": "str", "default": list(DEFAULT_PROMPTS)},
     }
 
@@ -85,6 +88,8 @@ class Examination:
         self._prompts = tuple(options["prompts"])
         self._tolerance = options["tolerance"]
         self._seeks_effect = options["differs_from_base"]
+        self._warned_of = options["warn_of"]
+        self._only_same_origin = options["expect_if"] == "same_origin"
         expected = options["expect"] or {}
         self._expected = {model: read_fingerprint(model, expected[model]) for model in models if model in expected}
         self._takes_fingerprints = options["fingerprint"] or options["expect"] is not None
@@ -117,21 +122,33 @@ class Examination:
         :raises VllmError: if an answer is not as it should be, or does not come.
         """
         if not (self._seeks_effect or self._takes_fingerprints):
-            self._complete(model)
+            with self._only_warned(model, self._warned_of):
+                self._complete(model)
             return
         observed = self._observe()
         if not (observed.adapter(model) or observed.base_model(model)):
             problem, hint = "/v1/models does not list it", "load it, and give the server's own address as base_url"
             raise request_error("not_converged", f"ask {quoted(model)} for a token", observed.url, problem, hint)
+        with self._only_warned(model, [NO_COMPLETIONS, *self._warned_of]):
+            try:
+                self._measure(model, observed)
+            except _NotMeasurable as reason:
+                self._complete(model)
+                self._warn(model, f"{reason}, so all that is known is that it answered")
+
+    @contextlib.contextmanager
+    def _only_warned(self, model: str, codes: Collection[str]) -> Iterator[None]:
+        """Make errors with these codes warnings."""
         try:
-            self._measure(model, observed)
-        except _NotMeasurable as reason:
-            self._complete(model)
-            self._warn(model, f"{reason}, so all that is known is that it answered")
+            yield
         except VllmError as error:
-            if error.code != "no_completions":
+            if error.code not in codes:
                 raise
-            self._warn(model, "the server generates no text, so all that is known is that /v1/models lists it")
+            if error.code == NO_COMPLETIONS:
+                known = ", so all that is known is that /v1/models lists it" if self._observed else ""
+                self._warn(model, f"the server generates no text{known}")
+            else:
+                self._warnings.append(error.message)
 
     def _observe(self) -> Observed:
         if self._observed is None:
@@ -195,10 +212,13 @@ class Examination:
 
     def _compare_weights(self, model: str, observed: Observed) -> None:
         """Take a fingerprint, and raise an error if it is not as expected, or shows that the prefix cache is stale."""
+        origin = self._origin(model, observed)
         expected = self._expected.get(model)
+        if expected and self._only_same_origin and not expected.origin.is_same_as(origin):
+            expected = None
         problem: VllmError | None = None
         for _attempt in range(_ATTEMPTS):
-            taken = self._fingerprint(model, expected.prompts if expected else self._prompts, observed)
+            taken = self._fingerprint(model, expected.prompts if expected else self._prompts, origin)
             problem = self._problem(model, taken, expected)
             if problem is None:
                 break
@@ -208,13 +228,16 @@ class Examination:
         if expected and expected.route != taken.route:
             self._warn(model, f"its expected fingerprint was taken by {expected.route}, so it was not compared")
 
-    def _fingerprint(self, model: str, prompts: Sequence[str], observed: Observed) -> Fingerprint:
-        cached = self._read(model, prompts, cached=True)
-        fresh = self._read(model, prompts)
+    def _origin(self, model: str, observed: Observed) -> Origin:
         adapter = observed.adapter(model)
         base = observed.base_model(adapter.parent if adapter else model)
         name, root = (base.id, base.root) if base else (None, None)
-        return Fingerprint(name, root, self._version, self._generator.route, tuple(prompts), fresh, cached)
+        return Origin(adapter.root if adapter else None, name, root, self._version)
+
+    def _fingerprint(self, model: str, prompts: Sequence[str], origin: Origin) -> Fingerprint:
+        cached = self._read(model, prompts, cached=True)
+        fresh = self._read(model, prompts)
+        return Fingerprint(origin, self._generator.route, tuple(prompts), fresh, cached)
 
     def _problem(self, model: str, taken: Fingerprint, expected: Fingerprint | None) -> VllmError | None:
         url, problem = self._generator.url, None

@@ -19,6 +19,8 @@ from .answers import Answer, completion_error, error_body, refusal
 
 COMPLETIONS_ROUTE = "/v1/completions"
 CHAT_ROUTE = "/v1/chat/completions"
+#: The code of a server that generates no text, such as one of a model that only pools.
+NO_COMPLETIONS = "no_completions"
 #: Log-probabilities of that many tokens for each prompt. More than 5 would need more than some servers give.
 TOP_TOKENS = 5
 _HINT = (
@@ -61,7 +63,7 @@ def generation_error(answer: Answer, attempt: str) -> VllmError:
     refused = said.origin == "vllm" and "does not support" in said.message and "Completions API" in said.message
     missing = answer.status == 404 and said.origin != "vllm"
     if refused or missing or answer.status == 405:
-        return refusal(answer, attempt, "no_completions", _HINT)
+        return refusal(answer, attempt, NO_COMPLETIONS, _HINT)
     return completion_error(answer, attempt)
 
 

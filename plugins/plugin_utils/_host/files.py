@@ -36,6 +36,21 @@ def write_file(file: Path, text: str, check_mode: bool) -> dict:
     return {"changed": before != text, "diff": diff}
 
 
+def remove_file(file: Path, check_mode: bool) -> dict:
+    """Make sure that there is no such file. Return ``changed`` and ``diff``, as :func:`write_file`.
+
+    :raises VllmError: ``invalid_request`` if the file cannot be removed.
+    """
+    try:
+        before = file.read_text(encoding="utf-8", errors="backslashreplace") if file.exists() else None
+        if before is not None and not check_mode:
+            file.unlink()
+    except OSError as error:
+        raise _not_written(file, error) from None
+    diff = {"before_header": str(file), "after_header": str(file), "before": before or "", "after": ""}
+    return {"changed": before is not None, "diff": diff}
+
+
 def _replace(file: Path, text: str, mode: int) -> None:
     descriptor, beside = tempfile.mkstemp(prefix=f".{file.name[:100]}.", dir=file.parent)
     try:
