@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import is_staged
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.staged import folder_of
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
@@ -70,6 +71,26 @@ def record(directory: str, host: str, fingerprints: Mapping[str, Mapping], check
     if not fingerprints:
         return remove_file(file, check_mode)
     return write_file(file, json.dumps(fingerprints, indent=2, sort_keys=True) + "\n", check_mode)
+
+
+def fingerprints_of_host(options: Mapping, host: str, check_mode: bool) -> dict:
+    """Read the fingerprints of a host, and record new ones if there are any. Return the result of the task.
+
+    :param options: ``directory``, ``adapters``, ``served_names``, ``taken``, ``restore``, plain data.
+    :raises VllmError: ``invalid_request`` if the file cannot be read or written.
+    """
+    directory, names = options["directory"], options["served_names"]
+    recorded = read_expected(directory, host)
+    reloaded = [one["name"] for one in options["adapters"] if one.get("state") == "reloaded" and not is_staged(one)]
+    renewed = {names.get(name, name) for name in reloaded}
+    written: dict = {"changed": False}
+    if options["restore"] is not None:
+        written = record(directory, host, options["restore"], check_mode)
+    elif options["taken"] is not None:
+        after = merged(recorded, options["taken"], names.values(), renewed)
+        written = record(directory, host, after, check_mode)
+    expected = {name: fingerprint for name, fingerprint in recorded.items() if name not in renewed}
+    return {**written, "file": str(file_of(directory, host)), "recorded": recorded, "expect": expected}
 
 
 def merged(

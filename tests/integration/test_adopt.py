@@ -89,7 +89,7 @@ def test_adopted_sites_are_in_sync_and_converge_writes_nothing(running: Running,
     report = json.loads((running.directory / "report" / "drift.json").read_text())
     verdicts = {site["name"]: site["verdict"] for site in report["sites"]}
     assert verdicts == {"full": "in_sync", "empty": "in_sync", "dead": verdicts["dead"]}
-    running.run("-i inventory sovereign.vllm.converge --limit full,empty -e lora_smoke=false")
+    running.run("-i inventory sovereign.vllm.converge --limit full,empty -e lora_smoke=none")
     for server in (running.full, running.empty):
         assert server.log and not server.writes
     assert not ran.exists()

@@ -25,7 +25,7 @@ SHOWN = {"ANSIBLE_SHOW_CUSTOM_STATS": "1"}
 
 
 def write_inventory(directory: Path, hosts: Mapping[str, Mapping[str, Any]], **variables: Any) -> None:
-    inventory = {"vllm": {"hosts": hosts, "vars": {"vllm_retries": 0, "lora_smoke": False, **variables}}}
+    inventory = {"vllm": {"hosts": hosts, "vars": {"vllm_retries": 0, "lora_smoke": "none", **variables}}}
     (directory / "sites.json").write_text(json.dumps(inventory))
 
 

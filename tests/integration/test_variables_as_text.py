@@ -40,7 +40,9 @@ GIVEN: dict[str, dict[str, tuple[str, Any]]] = {
         "prune_limit": ("0", 0),
         "requires": ('{"version":">=0.31"}', {"version": ">=0.31"}),
         "reload_strategy": ("in_place", "in_place"),
-        "smoke": ("off", False),
+        "smoke": ("none", "none"),
+        "smoke_prompts": ('["a","b"]', ["a", "b"]),
+        "fingerprints": ("seen", "seen"),
         "versioned_names": ("false", False),
         "switch_tasks": ("/srv/switch.yml", "/srv/switch.yml"),
         "grace_period": ("0", 0),
@@ -105,7 +107,7 @@ def test_the_role_and_the_report_do_what_text_means(new_site: NewSite, tmp_path:
     adapters = [{"name": 2024, "src": site.artifact("sql"), "is_3d_lora_weight": "no"}]
 
     def text(**given: str) -> dict[str, Any]:
-        common = {"keep": "0", "prune": "no", "smoke": "yes", "boot_file": str(boot), "grace_period": "0"}
+        common = {"keep": "0", "prune": "no", "smoke": "effective", "boot_file": str(boot), "grace_period": "0"}
         return {f"lora_{name}": value for name, value in {**common, **given}.items()}
 
     converge(site, *adapters, **text(versioned_names="false"))

@@ -83,7 +83,7 @@ def test_a_wave_that_fails_gives_names_gateway_and_statistic_back(new_site: NewS
     sites = {
         "away": {"vllm_base_url": "http://127.0.0.1:9"},
         "ssh_down": {**node(ssh_down), **OVER_SSH, "vllm_ask_from": "controller"},
-        "canary": node(canary, lora_smoke=False),
+        "canary": node(canary, lora_smoke="none"),
         "one": node(one),
         "broken": node(broken),
     }
@@ -124,6 +124,59 @@ def test_a_wave_that_fails_gives_names_gateway_and_statistic_back(new_site: NewS
     assert said(output, "one").endswith("The site serves again what it served before.")
     assert not ssh_down.watched.writes
     assert "Could not match supplied host pattern" not in output
+
+
+def test_a_swap_to_an_adapter_without_effect_is_taken_back(new_site: NewSite, tmp_path: Path) -> None:
+    """By each way to swap. Nobody has to ask for the question: it is the default."""
+    replaced, in_place, versioned, good, untouched = (new_site() for _site in range(5))
+    served: dict[Site, dict[str, str]] = {}
+    for site in (replaced, in_place, good, untouched):
+        served[site] = {"sql": site.artifact("old")}
+    kept = shutil.copytree(versioned.artifact("old"), versioned.artifacts / "store" / "sql" / "0123abcd4567")
+    served[versioned] = {"sql-0123abcd": str(kept)}
+    for site, adapters in served.items():
+        for name, path in adapters.items():
+            site.server.load(name, path)
+        site.watched.clear_log()
+
+    def swapped(site: Site, example: str, **variables: Any) -> dict[str, Any]:
+        return node(site, lora_adapters=[{"name": "sql", "src": site.artifact("new", example)}], **variables)
+
+    seen = tmp_path / "fingerprints"
+    seen.mkdir()
+    numbers = {
+        "route": "/v1/completions",
+        "prompts": ["a"],
+        "logprobs": [{"a": -1.0}],
+        "cached_logprobs": [{"a": -1.0}],
+    }
+    of_before = {"sql": {"path": served[good]["sql"], "root": "tiny", "version": "0.32.0", **numbers}}
+    (seen / "good.json").write_text(json.dumps(of_before))
+    output = roll_out(
+        tmp_path,
+        {
+            "replaced": swapped(replaced, "zero", lora_smoke=None),
+            "in_place": swapped(in_place, "misnamed", lora_reload_strategy="in_place"),
+            "versioned": swapped(versioned, "zero", lora_versioned_names=True),
+            "good": swapped(good, "second"),
+            "untouched": swapped(untouched, "second"),
+        },
+        lora_serial=[4, 1],
+        lora_fingerprints="fingerprints",
+    )
+    for name, site in {"replaced": replaced, "in_place": in_place, "versioned": versioned}.items():
+        assert site.server.served() == served[site], name
+        assert "Could not see an effect of adapter 'sql" in said(output, name)
+        assert said(output, name).endswith("The site serves again what it served before.")
+        assert not boot_file(site).exists()
+    assert good.server.served() == served[good]
+    assert "Another site of this wave failed. The site serves again" in said(output, "good")
+    restored = output.split("Restore the recorded fingerprints]")[1].split("TASK")[0]
+    assert "changed: [good]" in restored
+    assert json.loads((seen / "good.json").read_text()) == of_before
+    assert [file.name for file in seen.iterdir()] == ["good.json"]
+    assert untouched.server.served() == served[untouched] and not untouched.watched.writes
+    assert "not tried: untouched" in output
 
 
 def test_each_site_says_why_it_failed_and_whether_it_is_back(

@@ -19,7 +19,7 @@ ROLE = """
 """
 STAGE, SERVE = "Stage the artifacts", "Serve the declared adapters"
 BOOT = "Write the boot file"
-SMOKE, KEEP = "Ask each adapter for a token", "Remove the versions that no server lists"
+SMOKE, KEEP = "Ask each adapter", "Remove the versions that no server lists"
 
 
 def converge(site: Site, *adapters: dict[str, Any], **how: Any) -> Run:
@@ -37,7 +37,7 @@ def variables(site: Site, adapters: tuple[dict[str, Any], ...], how: dict[str, A
     }
     if site.server.api_key:
         connection["vllm_api_key"] = site.server.api_key
-    place = {"lora_store": str(store(site)), "lora_smoke": True}
+    place = {"lora_store": str(store(site)), "lora_smoke": "effective"}
     return {"lora_adapters": list(adapters), **connection, **place, **own}
 
 
