@@ -106,7 +106,7 @@ def test_before_a_name_goes(new_site: NewSite, tmp_path: Path) -> None:
 def test_before_a_directory_goes(new_site: NewSite) -> None:
     """The role asks only if there is something to remove, and goes on when the time is over."""
     site = new_site()
-    adapter, kept = {"name": "sql", "src": site.artifact("sql")}, {"lora_keep": 0, "lora_smoke": False}
+    adapter, kept = {"name": "sql", "src": site.artifact("sql")}, {"lora_keep": 0, "lora_smoke": "none"}
     assert not converge(site, adapter, **kept).of(KEEP)["site"].changed
     (first,) = versions(site)
     site.artifact("sql", "second")
