@@ -83,6 +83,7 @@ def fingerprints_of_host(options: Mapping, host: str, check_mode: bool) -> dict:
     recorded = read_expected(directory, host)
     reloaded = [one["name"] for one in options["adapters"] if one.get("state") == "reloaded" and not is_staged(one)]
     renewed = {names.get(name, name) for name in reloaded}
+    _require_writable(file_of(directory, host))
     written: dict = {"changed": False}
     if options["restore"] is not None:
         written = record(directory, host, options["restore"], check_mode)
@@ -113,6 +114,14 @@ def merged(
         if kept:
             found[name] = kept
     return found
+
+
+def _require_writable(file: Path) -> None:
+    """Refuse a directory before the rollout that could not be written after it."""
+    place = next(parent for parent in file.parents if parent.exists())
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        problem = f"{quoted(file)} cannot be written on the controller, since {quoted(place)} is no directory that this user may write to"
+        raise refused(problem, "set lora_fingerprints to another directory")
 
 
 def _is_comparable(name: str, old: dict, new: dict) -> bool:

@@ -5,24 +5,33 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+
+import yaml
 
 from tests.integration.conftest import NewSite
+from tests.integration.lifecycle.from_the_artifact import ROLE
 from tests.support.guide import Guide
 
 
-def test_what_is_shown(new_site: NewSite) -> None:
+def test_what_is_shown(new_site: NewSite, tmp_path: Path) -> None:
     with Guide("weights_guide") as guide:
         effect = guide.take("- name: Require that each adapter")
         record = guide.take("- name: Take the fingerprints")
         compare = guide.take("- name: Compare the fingerprints")
+        of_group = yaml.safe_load(guide.take("# group_vars"))
     site = new_site()
     for name, example in {"sql": "first", "tickets": "second"}.items():
         site.server.load(name, site.artifact(name, example))
     file = site.artifacts / "fingerprints.json"
     variables = {"vllm_base_url": site.watched.url, "fingerprints_file": str(file)}
-    good = site.run(effect + record + compare, variables=variables)
+    adapters = [{"name": name, "path": path} for name, path in site.server.served().items()]
+    good = site.run(effect + record + compare + ROLE, variables={**variables, **of_group, "lora_adapters": adapters})
     assert good["Require that each adapter changes its base model"]["effective"] == ["sql", "tickets"]
-    assert set(json.loads(file.read_text())) == {"sql", "tickets"}
+    taken = json.loads(file.read_text())
+    assert set(taken) == {"sql", "tickets"}
+    (recorded,) = tmp_path.rglob("fingerprints/site.json")
+    assert json.loads(recorded.read_text()) == taken
     assert good["Compare the fingerprints"]["answered"] == ["sql", "tickets"]
     for name, example in {"sql": "zero", "tickets": "second"}.items():
         site.server.unload(name)

@@ -81,6 +81,7 @@ def test_each_question_of_the_role(new_site: NewSite, tmp_path: Path) -> None:
         "no": fleet.add("no", lora_smoke=False),
         "text": fleet.add("text", lora_smoke="true"),
     }
+    refused["prompts"] = fleet.add("prompts", lora_smoke="effective", lora_smoke_prompts=["a", ""])
     run = fleet.run(2)
     seen = run.of(SMOKE)
     status = {name: seen[name].status for name in fleet.hosts if name in seen}
@@ -100,7 +101,12 @@ def test_each_question_of_the_role(new_site: NewSite, tmp_path: Path) -> None:
     assert {len(seen[name].warnings) for name in ("pools", "pools-and-answers", "no-logprobs")} == {1}
     failures = {result.host: result.msg for result in run.results if result.status == "failed"}
     for name, site in refused.items():
-        assert "none, answers, effective" in failures[name] and "lora_smoke" in failures[name]
+        words = (
+            "Option prompts must have 1 to 64"
+            if name == "prompts"
+            else "lora_smoke must be one of: none, answers, effective"
+        )
+        assert words in failures[name]
         assert site.watched.log == []
 
 

@@ -148,7 +148,8 @@ class Examination:
             if error.code not in codes:
                 raise
             if error.code == NO_COMPLETIONS:
-                self._warn(model, "the server generates no text, so all that is known is that /v1/models lists it")
+                known = ", so all that is known is that /v1/models lists it" if self._observed else ""
+                self._warn(model, f"the server generates no text{known}")
             else:
                 self._warnings.append(error.message)
 

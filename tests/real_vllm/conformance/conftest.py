@@ -5,7 +5,8 @@
 A server that cannot be had is an error and never skipped. The one at VLLM_EXTERNAL_URL is given its key in VLLM_API_KEY,
 and in VLLM_EXTERNAL_ADAPTERS a directory that it sees under the same path, with adapters that fit its model: `first`,
 `second`, `zero` without effect, `misnamed` for a model with other names, `rank64` above its limit, and `oversized` for
-a larger model. It must not serve any adapter, since this suite prunes.
+a larger model. It must not serve any adapter, since this suite prunes. A rollout needs a second server, and is tried only
+on CPU builds.
 """
 
 from __future__ import annotations
@@ -76,3 +77,12 @@ def site(real: Real, directory: Path, tmp_path: Path) -> Iterator[Site]:
         yield Site(server, recorder, adapters, directory / tmp_path.name, tmp_path)
     for name in server.served():
         server.unload(name)
+
+
+@pytest.fixture
+def second_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    """A site with a server of its own."""
+    if os.environ.get("VLLM_EXTERNAL_URL"):
+        pytest.skip("VLLM_EXTERNAL_URL names one server, and this needs two.")
+    with _cpu_build(request.config.getoption("vllm")) as (server, adapters), Recorder(server.url) as recorder:
+        yield Site(server, recorder, adapters, adapters / "of-tests", tmp_path / "second")
