@@ -37,7 +37,7 @@ def variables(site: Site, adapters: tuple[dict[str, Any], ...], how: dict[str, A
     }
     if site.server.api_key:
         connection["vllm_api_key"] = site.server.api_key
-    place = {"lora_store": str(store(site)), "lora_smoke": "effective"}
+    place = {"lora_store": str(store(site)), "lora_smoke": "answers"}
     return {"lora_adapters": list(adapters), **connection, **place, **own}
 
 
