@@ -263,6 +263,20 @@ MUTATIONS = (
         ("tests/unit/plugins/plugin_utils/test_connection.py",),
     ),
     Mutation(
+        "a request that waits can be for any adapter",
+        "_vllm/metrics",
+        "        if self.queued:",
+        "        if False:",
+        _unit("_vllm/generation.py"),
+    ),
+    Mutation(
+        "other weights are a difference",
+        "_adapters/plan",
+        '        drift = "weights"\n',
+        "        pass\n",
+        _unit("_adapters/plan.py"),
+    ),
+    Mutation(
         "a loopback address is not asked from elsewhere",
         "_vllm/endpoint",
         "return is_loopback_host(_server(url)[1])",
