@@ -270,13 +270,6 @@ MUTATIONS = (
         _unit("_vllm/generation.py"),
     ),
     Mutation(
-        "other weights are a difference",
-        "_adapters/plan",
-        '        drift = "weights"\n',
-        "        pass\n",
-        _unit("_adapters/plan.py"),
-    ),
-    Mutation(
         "a loopback address is not asked from elsewhere",
         "_vllm/endpoint",
         "return is_loopback_host(_server(url)[1])",

@@ -40,16 +40,21 @@ class InFlight:
 
 
 @contextmanager
-def in_flight(site: Site, prompts: list[str]) -> Iterator[InFlight]:
-    """One request of many prompts, and what became of it."""
+def in_flight(site: Site, prompts: list[str], patience: float) -> Iterator[InFlight]:
+    """One request of many prompts, and what became of it.
+
+    patience: seconds for the answer to arrive. The metrics forget a request before.
+    """
     seen = InFlight()
     request = threading.Thread(target=lambda: seen.said.append(site.server.complete("sql", TOKENS, prompts)))
 
     def note(asked: Seen) -> None:
         if asked.path == "/v1/unload_lora_adapter":
-            # The answer is on its way when the metrics have already forgotten the request.
-            seen.at_unload.append(not eventually(lambda: not request.is_alive(), 1))
+            seen.at_unload.append(not eventually(lambda: not request.is_alive(), patience))
 
+    if "sql" not in site.server.served():
+        site.server.load("sql", f"{site.artifacts}/sql")
+    site.watched.on_request = None
     request.start()
     time.sleep(0.5)  # it runs by now
     site.watched.on_request = note
@@ -60,19 +65,22 @@ def in_flight(site: Site, prompts: list[str]) -> Iterator[InFlight]:
 def test_requests_end_before_the_name_goes(site: Site) -> None:
     site.server.load("sql", site.artifact("sql"))
     said, prompts = site.server.complete("sql", TOKENS), prompts_for(site, SECONDS)
-    with in_flight(site, prompts) as seen:
-        began = time.monotonic()
-        result = site.run(UNLOAD, variables={"seconds": 20 * SECONDS})["unload"]
-        took = time.monotonic() - began
-    print(f"{len(prompts)} prompts, unloaded after {took:.1f} s")
-    assert (seen.at_unload, seen.said, result.warnings) == ([False], [said], [])
+    # On a busy machine a request can be over before the unload, which proves nothing.
+    for times in (1, 2, 4):
+        with in_flight(site, prompts * times, 10) as seen:
+            result = site.run(UNLOAD, variables={"seconds": 20 * SECONDS})["unload"]
+        assert (seen.at_unload, seen.said, result.warnings) == ([False], [said], [])
+        assert site.server.served() == {}
+        if site.asked.count("GET /metrics") > 1:
+            break
     assert site.asked.count("GET /metrics") > 1
-    assert site.server.served() == {}
 
     # The time is over before the request is: the name goes, and the request is answered all the same.
-    site.server.load("sql", f"{site.artifacts}/sql")
-    with in_flight(site, prompts) as seen:
-        result = site.run(UNLOAD, variables={"seconds": 0.5})["unload"]
-    assert (seen.at_unload, seen.said) == ([True], [said])
+    for times in (1, 2, 4):
+        with in_flight(site, prompts * times, 0.1) as seen:
+            result = site.run(UNLOAD, variables={"seconds": 0.5})["unload"]
+        assert (seen.said, site.server.served()) == ([said], {})
+        if seen.at_unload == [True]:
+            break
+    assert seen.at_unload == [True]
     assert "since drain_timeout was over" in result.warnings[0]
-    assert site.server.served() == {}
