@@ -152,6 +152,18 @@ options:
       - The host variable is C(vllm_load_timeout).
     type: float
     default: 300.0
+  drain_timeout:
+    description:
+      - Before an adapter is unloaded for good, the module waits at most this time, in seconds, until no request for it runs or
+        waits. All adapters of the task share the time. With 0, the module does not wait.
+      - A name that gets another artifact is not waited for, since the name stays in use. With V(replace), requests in flight
+        finish on the old weights.
+      - The server's metrics tell which names have requests, see O(sovereign.vllm.vllm_server_info#module:drain). Requests that
+        begin during the wait count as well, so first direct new requests elsewhere.
+      - If the time is over, or the metrics cannot be read, the module unloads the adapter and warns. vLLM still answers the
+        requests that run, as long as the directory of the adapter stays.
+    type: float
+    default: 0.0
   reload_strategy:
     description:
       - The way in which a served name gets another artifact.

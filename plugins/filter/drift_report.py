@@ -172,8 +172,12 @@ _value:
             - C(waiver) is the waiver of the difference, with C(until), C(reason) and C(by), or null.
           type: list
           elements: dict
+        notes:
+          description: Sentences about what was measured, and what could not be checked, as RV(sovereign.vllm.vllm_audit#module:notes).
+          type: list
+          elements: str
         findings:
-          description: Findings of M(sovereign.vllm.vllm_server_info).
+          description: Findings of the audit, as RV(sovereign.vllm.vllm_audit#module:findings).
           type: list
           elements: dict
 """

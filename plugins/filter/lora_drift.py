@@ -122,7 +122,7 @@ _value:
     summary:
       description: Number of adapters by drift.
       type: dict
-      sample: {none: 18, missing: 0, path: 1, base_model: 0, unexpected: 1, server: 0}
+      sample: {none: 18, missing: 0, path: 1, base_model: 0, unexpected: 1, server: 0, weights: 0}
     msg:
       description: Reason why nothing is known, or an empty string.
       type: str

@@ -19,6 +19,12 @@ description:
     contacts the node only if the node alone can tell the digest, for C(remote_src) and for a source that is gone.
   - If nothing has to change, the server gets one request. If C(lora_requires) names a version, it gets one more.
   - If C(lora_boot_file) is set, the module also compares that file, unless the controller asks the server of another host.
+  - If C(drift_audit_weights) is set, the module also compares the weights in the server's memory with the fingerprints in
+    C(lora_fingerprints), as M(sovereign.vllm.vllm_smoke_test) does. Each adapter that is served as declared costs two completions.
+    Without this variable, the module sends no completion. It never sends a request that writes.
+  - If C(drift_audit_weights) or C(drift_audit_findings) is set and the node is at hand, the module looks for the directories of
+    the served adapters on the node. A path in C(lora_server_store) is looked for in C(lora_store). The node is at hand if the
+    host sends the requests, to an address of its own.
   - Further variables are C(drift_audit_findings), which also asks the server how it is exposed, and
     C(drift_audit_adapters_from), as O(sovereign.vllm.vllm_server_info#module:adapters_from).
 extends_documentation_fragment:
@@ -74,8 +80,12 @@ diff:
   returned: success
   type: dict
 findings:
-  description: The findings of M(sovereign.vllm.vllm_server_info), if C(drift_audit_findings) is set. The finding
-    C(boot_file_differs) says that the server will not start with the declared adapters.
+  description:
+    - The findings of M(sovereign.vllm.vllm_server_info), if C(drift_audit_findings) is set.
+    - C(boot_file_differs) says that the server will not start with the declared adapters.
+    - C(directory_gone) says that the server lists an adapter whose directory is no longer on the node.
+    - C(stale_prefix_cache) says that an adapter has the recorded weights, but prompts that were seen before are still answered
+      from other weights. C(adapter_does_not_answer) says that an adapter could not be measured, because it gave no answer.
   returned: if the server answered
   type: list
   elements: dict
@@ -84,6 +94,12 @@ findings:
       severity: medium
       message: /etc/vllm/lora.env does not start the server with the declared adapters.
       fix: Run the role sovereign.vllm.lora, which writes the boot file.
+notes:
+  description: Sentences about what was measured, and about adapters whose weights or directories could not be checked.
+  returned: if the server answered
+  type: list
+  elements: str
+  sample: ["The weights of 'summaries' were not compared, since no fingerprint was recorded."]
 server_info:
   description: The result of M(sovereign.vllm.vllm_server_info), if C(drift_audit_findings) is set.
   returned: if the server answered

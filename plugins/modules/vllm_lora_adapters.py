@@ -71,6 +71,15 @@ options:
         another one. Then the task fails with the code V(plan_changed) before anything is written, in check mode too.
       - A plan is of one server. It depends on the models and adapters that the server lists, and on the decision for each adapter.
     type: str
+  other_weights:
+    description:
+      - Names of adapters that are known to have other weights in the server's memory than were recorded, such as those for which
+        M(sovereign.vllm.vllm_smoke_test) found C(other_weights). M(sovereign.vllm.vllm_audit) sets this option.
+      - If such an adapter is declared and served as declared, its drift is V(weights) and the verdict is V(drifted). The action
+        stays V(none), because a new path or a new name heals it.
+    type: list
+    elements: str
+    default: []
 notes:
   - Never change or remove a directory that a server lists as C(root), or listed a moment ago. When vLLM needs an evicted
     adapter, it reads the directory again, and crashes if the directory is gone.
@@ -156,9 +165,9 @@ adapters:
       sample: load
     drift:
       description: The difference between the server and the declaration. V(server) for each declared adapter if the server does not
-        meet O(requires).
+        meet O(requires). V(weights) for an adapter in O(other_weights) that has no other difference.
       type: str
-      choices: [none, missing, path, base_model, unexpected, server]
+      choices: [none, missing, path, base_model, unexpected, server, weights]
       sample: missing
     declared:
       description: V(true) if the adapter is declared.
@@ -195,7 +204,7 @@ summary:
   description: Number of adapters by drift.
   returned: always, unless nothing could be tried or the server went away
   type: dict
-  sample: {none: 18, missing: 1, path: 1, base_model: 0, unexpected: 0, server: 0}
+  sample: {none: 18, missing: 1, path: 1, base_model: 0, unexpected: 0, server: 0, weights: 0}
 version:
   description: Version of the server. Null if a proxy hides the version. The module asks for the version only if something has to
     change or O(requires.version) is set, so it is null otherwise.

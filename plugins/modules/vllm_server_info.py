@@ -30,6 +30,19 @@ options:
     description: Longest time to wait, in seconds.
     type: float
     default: 300.0
+  drain:
+    description:
+      - Names of adapters. The module waits until no request for one of them runs or waits, at most O(drain_timeout).
+      - Use this after the gateway has switched to other names, and before files of these adapters are removed. Requests that
+        begin meanwhile count as well.
+      - The names are those in C(vllm:lora_requests_info) of the server's metrics. vLLM names no adapter for a request that has
+        not run yet. So all requests that wait count, whatever their model.
+    type: list
+    elements: str
+  drain_timeout:
+    description: Longest time to wait for O(drain), in seconds. The task then goes on with RV(drained=false).
+    type: float
+    default: 60.0
   grpc_port:
     description:
       - Port in C(--grpc-port) of the server, an option of vLLM's Rust front-end. By default no port is probed.
@@ -58,6 +71,11 @@ EXAMPLES = r"""
 - name: Wait for the server after a restart
   sovereign.vllm.vllm_server_info:
     wait: true
+
+- name: Wait until the last request for a replaced adapter has ended
+  sovereign.vllm.vllm_server_info:
+    drain: [sql-90be11c2]
+    drain_timeout: 300
 
 - name: Audit the server
   sovereign.vllm.vllm_server_info:
@@ -121,10 +139,16 @@ lora:
       elements: str
       sample: [sql]
     waiting:
-      description: Adapters whose requests wait now.
+      description: Adapters whose requests wait now. vLLM 0.32 and 0.33 also list adapters here whose requests run, and do not
+        list the adapter of a request before it has run.
       type: list
       elements: str
       sample: []
+drained:
+  description: V(true) if no request for O(drain) runs or waits. V(false) if the time was over. Null if the metrics do not tell.
+  returned: success and O(drain) is given
+  type: bool
+  sample: true
 grpc:
   description:
     - State of O(grpc_port). V(open) answers in HTTP/2, the protocol of gRPC. V(other) accepts the connection and does not

@@ -192,6 +192,11 @@ fingerprints:
       prompts: ["SELECT"]
       logprobs: [{" *": -0.21, " count": -2.5, " name": -3.1, " id": -3.4, " DISTINCT": -4.2}]
       cached_logprobs: [{" *": -0.21, " count": -2.5, " name": -3.1, " id": -3.4, " DISTINCT": -4.2}]
+errors:
+  description: The error of each model that failed, by its name, with the keys of RV(error) and C(msg).
+  returned: if a model failed
+  type: dict
+  sample: {}
 msg:
   description: "The error: the attempt, the address, the problem and the advice."
   returned: on failure

@@ -33,6 +33,7 @@ SITE = """\
 """
 NOT_RUN = {
     "# group_vars/vllm.yml": "is of a server that differs: see test_drift_audit.py",
+    "ansible-playbook -i sites.vllm.yml sovereign.vllm.drift_audit -e drift_audit_weights": "is run by test_weights_guide.py",
     "# waivers.yml": "is of a fleet with such differences: see test_drift_audit.py",
 }
 

@@ -11,7 +11,7 @@ import yaml
 
 from tests.integration.conftest import NewSite
 from tests.integration.lifecycle.from_the_artifact import ROLE
-from tests.support.guide import Guide
+from tests.support.guide import Guide, shell
 
 
 def test_what_is_shown(new_site: NewSite, tmp_path: Path) -> None:
@@ -20,6 +20,7 @@ def test_what_is_shown(new_site: NewSite, tmp_path: Path) -> None:
         record = guide.take("- name: Take the fingerprints")
         compare = guide.take("- name: Compare the fingerprints")
         of_group = yaml.safe_load(guide.take("# group_vars"))
+        audit = guide.take("ansible-playbook -i sites.vllm.yml sovereign.vllm.drift_audit")
     site = new_site()
     for name, example in {"sql": "first", "tickets": "second"}.items():
         site.server.load(name, site.artifact(name, example))
@@ -41,3 +42,12 @@ def test_what_is_shown(new_site: NewSite, tmp_path: Path) -> None:
     assert bad["Require that each adapter changes its base model"].code == "adapter_without_effect"
     assert bad["Compare the fingerprints"].code == "other_weights"
     assert "1 of 2 models failed" in bad["Compare the fingerprints"].msg
+    sites = {"plugin": "sovereign.vllm.vllm", "endpoints": [{"name": "site", "base_url": site.watched.url}]}
+    (tmp_path / "sites.vllm.yml").write_text(json.dumps(sites))
+    (tmp_path / "group_vars").mkdir()
+    declared = {"lora_adapters": adapters, "lora_fingerprints": str(recorded.parent)}
+    (tmp_path / "group_vars" / "vllm.yml").write_text(json.dumps(declared))
+    shell(audit, tmp_path)
+    (audited,) = json.loads((tmp_path / "drift_report" / "drift.json").read_text())["sites"]
+    drifts = {adapter["name"]: adapter["drift"] for adapter in audited["adapters"]}
+    assert (audited["verdict"], drifts) == ("drifted", {"sql": "weights", "tickets": "none"})

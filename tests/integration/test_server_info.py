@@ -112,7 +112,7 @@ def test_adapters_at_work_and_slots(new_site: NewSite, tmp_path: Path) -> None:
     assert {name: result["lora"] for name, result in done.items()} == {
         "fresh": {**idle, "max_loras": None},
         "used": idle,
-        "several": {**idle, "running": [ODD]},
+        "several": {**idle, "running": [ODD], "waiting": [ODD]},
         "off": {**unknown, "enabled": False},
         "hidden": unknown,
         "gone": unknown,

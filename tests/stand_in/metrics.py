@@ -19,35 +19,53 @@ _TYPE = "text/plain; version=1.0.0; charset=utf-8"
 
 
 class Metrics:
-    """The sets of adapters that were seen at work, each with the time when it was seen last. vLLM forgets none of them."""
+    """The sets of adapters that were seen at work, each with the time when it was seen last. vLLM forgets none of them.
+
+    A request that waits for a slot is counted, and named in no set: vLLM learns its name from its first step.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._running: Counter[str] = Counter()
+        self._base = 0  # requests for the base model
+        self._waiting = 0
         self._seen: dict[str, float] = {}
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
 
     @contextmanager
     def running(self, adapter: Adapter | None) -> Iterator[None]:
         """While a request is at work."""
-        if adapter is None:
-            yield
-            return
-        self._count(adapter.name, 1)
+        name = adapter.name if adapter else ""
+        with self._changed:
+            self._waiting += 1
+            self._changed.wait_for(lambda: self._has_slot(name))
+            self._waiting -= 1
+            self._count(name, 1)
         try:
             yield
         finally:
-            self._count(adapter.name, -1)
+            with self._changed:
+                self._count(name, -1)
+
+    def _has_slot(self, name: str) -> bool:
+        at_work = +self._running
+        return not name or name in at_work or len(at_work) < self.settings.max_loras
 
     def _count(self, name: str, step: int) -> None:
-        with self._lock:
+        if name:
             self._running[name] += step
+        else:
+            self._base += step
+        if name or self._seen:
             self._seen[",".join(+self._running)] = time.time()
+        self._changed.notify_all()
 
     def answer(self) -> Answer:
         lines = ["# HELP vllm:num_requests_running Number of requests in model execution batches."]
         lines += ["# TYPE vllm:num_requests_running gauge"]
-        lines += [f'vllm:num_requests_running{{engine="0",model_name="tiny"}} {float(self._running.total())}']
+        running = float(self._running.total() + self._base)
+        lines += [f'vllm:num_requests_running{{engine="0",model_name="tiny"}} {running}']
+        lines += [f'vllm:num_requests_waiting{{engine="0",model_name="tiny"}} {float(self._waiting)}']
         lines += ["# HELP vllm:cache_config_info Information of the LLMEngine CacheConfig"]
         lines += ["# TYPE vllm:cache_config_info gauge"]
         lines += [
@@ -61,5 +79,6 @@ class Metrics:
 
     def _line(self, names: str, moment: float) -> str:
         names = names.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-        labels = f'max_lora="{self.settings.max_loras}",running_lora_adapters="{names}",waiting_lora_adapters=""'
+        # 0.32.0 and 0.33.0 name an adapter in both labels, whichever of its requests run.
+        labels = f'max_lora="{self.settings.max_loras}",running_lora_adapters="{names}",waiting_lora_adapters="{names}"'
         return f"vllm:lora_requests_info{{{labels}}} {moment!r}"

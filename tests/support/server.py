@@ -46,8 +46,8 @@ class Server:
         """Unload an adapter behind everybody's back."""
         self._post("/v1/unload_lora_adapter", lora_name=name)
 
-    def complete(self, model: str, tokens: int = 8, prompt: str = "Audit") -> str:
-        """What the model or adapter says. No prompt here is as long as a block of the prefix cache, unless given."""
+    def complete(self, model: str, tokens: int = 8, prompt: str | list[str] = "Audit") -> str:
+        """What the model or adapter says, to the first prompt. No prompt here is as long as a block of the prefix cache, unless given."""
         request = {"model": model, "prompt": prompt, "max_tokens": tokens, "temperature": 0, "ignore_eos": True}
         return self._post("/v1/completions", **request).json["choices"][0]["text"]
 

@@ -263,6 +263,13 @@ MUTATIONS = (
         ("tests/unit/plugins/plugin_utils/_host/test_connection.py",),
     ),
     Mutation(
+        "a request that waits can be for any adapter",
+        "_vllm/metrics",
+        "        if self.queued:",
+        "        if False:",
+        _unit("_vllm/generation.py"),
+    ),
+    Mutation(
         "a loopback address is not asked from elsewhere",
         "_vllm/endpoint",
         "return is_loopback_host(_server(url)[1])",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -15,7 +15,7 @@ from .._errors import UNREACHABLE_CODES, quoted, request_error
 from .models import REHEARSAL_SUFFIX, Card, DeclaredAdapter, Observed, normalised, shown_name
 from .pruning import Pruning
 
-DRIFTS = ("none", "missing", "path", "base_model", "unexpected", "server")
+DRIFTS = ("none", "missing", "path", "base_model", "unexpected", "server", "weights")
 #: The verdicts on a site, the worst first. A plan gives ``drifted``, ``undeclared`` or ``in_sync``.
 VERDICTS = ("drifted", "unreachable", "failed", "not_declared", "undeclared", "in_sync")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
@@ -145,17 +145,19 @@ def plan(
     observed: Observed,
     pruning: Pruning | None = None,
     server: Sequence[str] = (),
+    other_weights: Collection[str] = (),
 ) -> Plan:
     """Decide what is to be done on the node.
 
     :param declared: each name once.
     :param pruning: None if the declaration says nothing about other adapters, so that the plan has no entry for them.
     :param server: one sentence for each requirement that the server does not meet.
+    :param other_weights: the adapters whose fingerprints differ from the recorded ones.
     :raises VllmError: ``name_conflict`` or ``base_model_mismatch``, or as :meth:`Pruning.select`.
     """
     if server:
         return _nothing_to_do(declared, observed, pruning, server)
-    entries = [_decide(adapter, observed) for adapter in declared]
+    entries = [_decide(adapter, observed, other_weights) for adapter in declared]
     names = {adapter.name for adapter in declared}
     if pruning:
         others = _undeclared(observed, names)
@@ -194,11 +196,14 @@ def _leave(card: Card, pruning: Pruning) -> Entry:
     return Entry(card.name, "none", "none", card, card, declared=False, excluded=pruning.excludes(card.name))
 
 
-def _decide(adapter: DeclaredAdapter, observed: Observed) -> Entry:
+def _decide(adapter: DeclaredAdapter, observed: Observed, other_weights: Collection[str]) -> Entry:
     _refuse_impossible(adapter, observed)
     before = observed.adapter(adapter.name)
     after = _wanted(adapter, observed)
     action, drift = _difference(adapter, before, after, observed)
+    if before and after and drift == "none" and adapter.name in other_weights:
+        # No action: the server could answer known prompts from a stale prefix cache, whatever is loaded from this path.
+        drift = "weights"
     if action == "none":
         after = before
     return Entry(adapter.name, action, drift, before, after, adapter.is_3d_lora_weight, adapter.base_model)
@@ -253,8 +258,10 @@ def _shape(card: Card | None) -> list:
 
 
 def _identity(entry: Entry) -> list:
-    """The parent of an adapter that is to be loaded depends on the order of the list, and is left out."""
-    decision = [entry.name, entry.action, entry.drift, entry.declared, entry.excluded]
+    """The parent of an adapter that is to be loaded depends on the order of the list, and is left out. Fingerprints change no
+    action, and a converge compares none before it writes, so other weights are left out as well."""
+    drift = "none" if entry.drift == "weights" else entry.drift
+    decision = [entry.name, entry.action, drift, entry.declared, entry.excluded]
     return [*decision, _shape(entry.before), entry.path, entry.base_model or "", entry.is_3d_lora_weight]
 
 

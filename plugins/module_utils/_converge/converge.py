@@ -5,53 +5,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .._adapters.models import Card, DeclaredAdapter, Observed, shown_name
 from .._adapters.plan import Entry, Plan, plan
 from .._adapters.pruning import Pruning
 from .._adapters.results import diff, joined_failure, leftover_sentence, plan_changed, planned, served
-from .._errors import VllmError, also_report, failure, quoted, request_error
+from .._errors import VllmError, also_report, failure, invalid_option, quoted, request_error
 from .._http.client import Client
 from .._vllm.releases import cache_risk, load_in_place_sticks, require_load_in_place, require_loading, require_supported
 from .._vllm.requirements import Requirements, server_differs
-from .steps import NOT_CONVERGED_HINT, load, restore_after, swap, swap_in_place, tidy, unload
+from .steps import NOT_CONVERGED_HINT, Drain, load, restore_after, swap, swap_in_place, tidy, unload
 
+# Seconds: a day. No request takes longer.
+_LONGEST_DRAIN = 86400
 #: The options of the modules that converge, beside those of the connection and of the adapters.
 CONVERGE_OPTIONS: dict[str, dict] = {
     "load_timeout": {"type": "float", "default": 300.0},
     "reload_strategy": {"type": "str", "choices": ["replace", "in_place"], "default": "replace"},
+    "drain_timeout": {"type": "float", "default": 0.0},
 }
+
+
+def read_drain_timeout(options: Mapping) -> float:
+    """Return the seconds to wait at most for requests before names go.
+
+    :raises VllmError: ``invalid_request`` if that is no time.
+    """
+    seconds = options["drain_timeout"]
+    if not 0 <= seconds <= _LONGEST_DRAIN:
+        raise invalid_option("drain_timeout", f"is {seconds:g}", f"give a number of seconds up to {_LONGEST_DRAIN}")
+    return seconds
 
 
 @dataclass
 class Applied:
-    """The outcome of a plan: the list as it was read last, and the failures by name."""
+    """The outcome of a plan: the list as it was read last, the failures by name, and sentences about names in use."""
 
     observed: Observed
     failures: dict[str, VllmError]
+    warnings: tuple[str, ...] = ()
 
 
-def apply(plan: Plan, client: Client, reload_strategy: str) -> Applied:
+def apply(plan: Plan, client: Client, reload_strategy: str, drain_timeout: float = 0.0) -> Applied:
     """Carry out the plan and confirm it by one more reading of the list.
 
     :param reload_strategy: ``replace`` or ``in_place``, for what is served from elsewhere than wanted.
+    :param drain_timeout: seconds to wait at most for requests before names go.
     :raises VllmError: when the server cannot be read any more, since then nothing can be said about any adapter; it
         tells of the failures before that as well.
     """
     failures: dict[str, VllmError] = {}
+    drain = Drain(client, drain_timeout) if drain_timeout else None
     with also_report(failures.values()):
-        observed = _carry_out_all(plan, client, reload_strategy, failures)
-    return Applied(observed, failures)
+        observed = _carry_out_all(plan, client, reload_strategy, drain, failures)
+    return Applied(observed, failures, tuple(drain.warnings) if drain else ())
 
 
-def _carry_out_all(plan: Plan, client: Client, reload_strategy: str, failures: dict[str, VllmError]) -> Observed:
+def _carry_out_all(
+    plan: Plan, client: Client, reload_strategy: str, drain: Drain | None, failures: dict[str, VllmError]
+) -> Observed:
     for leftover in plan.leftovers:
         tidy(client, leftover.name)
     for entry in plan.managed:
         try:
-            _carry_out(entry, client, reload_strategy)
+            _carry_out(entry, client, reload_strategy, drain)
         except VllmError as error:
             failures[entry.name] = error
             if error.is_unreachable:
@@ -66,8 +85,10 @@ def _carry_out_all(plan: Plan, client: Client, reload_strategy: str, failures: d
     return client.observe() if lost else observed
 
 
-def _carry_out(entry: Entry, client: Client, reload_strategy: str) -> None:
+def _carry_out(entry: Entry, client: Client, reload_strategy: str, drain: Drain | None) -> None:
     if entry.action == "unload":
+        if drain:
+            drain.wait_for(entry.name)
         unload(client, entry.name)
     elif entry.action == "load":
         load(client, entry)
@@ -166,19 +187,23 @@ def converge(
     pruning: Pruning | None = None,
     requirements: Requirements | None = None,
     expect_plan: str | None = None,
+    other_weights: Collection[str] = (),
+    drain_timeout: float = 0.0,
 ) -> Converged:
     """Converge the node to the declared adapters. If nothing has to change, this costs one GET, and one more if the
     requirements name a version.
 
     :param pruning: None if the declaration says nothing about other adapters.
     :param expect_plan: the only plan to carry out, as ``Plan.plan_id``; None for any.
+    :param other_weights: the adapters whose fingerprints differ from the recorded ones.
+    :param drain_timeout: seconds to wait at most for requests before names go.
     :raises VllmError: when nothing could be tried, or when the server went away; ``plan_changed`` if the plan is another one.
     """
     observed = client.observe()
     asks_version = requirements is not None and requirements.version is not None
     version = client.version() if asks_version else None
     differences = requirements.differences(observed, version) if requirements else ()
-    decided = plan(declared, observed, pruning, differences)
+    decided = plan(declared, observed, pruning, differences, other_weights)
     if expect_plan is not None and expect_plan != decided.plan_id:
         raise plan_changed(decided)
     if decided.server:
@@ -187,10 +212,13 @@ def converge(
         return Converged(decided, planned(decided), warnings=warnings, version=version, refusal=refusal)
     if not decided.changed:
         return Converged(decided, planned(decided), version=version)
-    return _converge(client, decided, reload_strategy, check_mode, version if asks_version else client.version())
+    version = version if asks_version else client.version()
+    return _converge(client, decided, reload_strategy, check_mode, version, drain_timeout)
 
 
-def _converge(client: Client, decided: Plan, reload_strategy: str, check_mode: bool, version: str | None) -> Converged:
+def _converge(
+    client: Client, decided: Plan, reload_strategy: str, check_mode: bool, version: str | None, drain_timeout: float
+) -> Converged:
     url = decided.observed.url
     require_supported(version, url)
     if decided.loads:
@@ -202,9 +230,9 @@ def _converge(client: Client, decided: Plan, reload_strategy: str, check_mode: b
     if check_mode:
         client.require_runtime_lora()
         return Converged(decided, planned(decided), {}, risk, warnings, bool(decided.leftovers), version)
-    applied = apply(decided, client, reload_strategy)
+    applied = apply(decided, client, reload_strategy, drain_timeout)
     observed = applied.observed
-    warnings += _warnings_of_what_is_left(decided, observed)
+    warnings += applied.warnings + _warnings_of_what_is_left(decided, observed)
     tidied = any(observed.adapter(leftover.name) is None for leftover in decided.leftovers)
     return Converged(decided, served(decided, observed), applied.failures, risk, warnings, tidied, version)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from .._adapters.models import Observed, shown_name
 from .._adapters.plan import Entry
@@ -82,6 +82,36 @@ def unload(client: Client, name: str) -> None:
                     raise
                 if not error.outcome_unknown:
                     _bring_back(client, name, served.root, error)
+
+
+@dataclass
+class Drain:
+    """Waits until no request names an adapter, before its name goes. A reload does not wait: the requests that have begun
+    finish with the old weights, and a name in use would never be free.
+
+    :ivar seconds: what is left to wait, for all names of a task together.
+    :ivar warnings: one sentence for each name that goes although requests name it, or may name it.
+    """
+
+    client: Client
+    seconds: float
+    warnings: list[str] = field(default_factory=list)
+
+    def wait_for(self, name: str) -> None:
+        """Return when the requests for this adapter have ended, when the time is over, or if the metrics tell nothing."""
+        started = time.monotonic()
+        has_requests = self.client.drain([name], self.seconds)
+        self.seconds = max(0.0, self.seconds - (time.monotonic() - started))
+        if has_requests:
+            self.warnings.append(
+                f"Adapter {quoted(name)} was unloaded although requests for it run or may wait, since drain_timeout was over. "
+                "Those that run are still answered, by the old weights."
+            )
+        elif has_requests is None:
+            self.warnings.append(
+                f"Adapter {quoted(name)} was unloaded at once, since the metrics of the server do not tell whether requests "
+                "for it run."
+            )
 
 
 def _bring_back(client: Client, name: str, root: str, refused: VllmError) -> None:

@@ -9,7 +9,7 @@ import contextlib
 import email.utils
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -38,6 +38,8 @@ _LOAD_ROUTE = "/v1/load_lora_adapter"
 _UNLOAD_ROUTE = "/v1/unload_lora_adapter"
 _SHORTEST_PAUSE = 0.05
 _SLOWEST_TURN = 4
+# Seconds between two readings of the metrics.
+_DRAIN_PAUSE = 0.5
 # So that no number of repetitions makes a pause that cannot be computed.
 _LAST_DOUBLING = 30
 _WORTH_A_RETRY = (429, 502, 503, 504)
@@ -178,6 +180,21 @@ class Client:
                 return observed
             time.sleep(min(left, max(_SHORTEST_PAUSE, self._pause(turn))))
             turn = min(turn + 1, _SLOWEST_TURN)
+
+    def drain(self, names: Iterable[str], seconds: float) -> bool | None:
+        """Wait until no request is for one of these adapters, or until the time has passed.
+
+        :return: whether there may be such requests now; None if the metrics do not tell.
+        """
+        adapters = tuple(names)
+        until = time.monotonic() + seconds
+        with self.watch(f"waiting for the requests for {', '.join(map(quoted, adapters))} to end", seconds):
+            while True:
+                has_requests = self.lora_state().has_requests(adapters)
+                left = until - time.monotonic()
+                if not has_requests or left <= 0:
+                    return has_requests
+                time.sleep(min(left, _DRAIN_PAUSE))
 
     def _health(self, attempt: str) -> Answer:
         return self._get(HEALTH_ROUTE, attempt, _may_repeat_silence)

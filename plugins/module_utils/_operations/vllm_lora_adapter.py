@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from .._adapters.declaration import ADAPTER_OPTIONS, declare
 from .._adapters.results import adapter_card
-from .._converge.converge import CONVERGE_OPTIONS, converge
+from .._converge.converge import CONVERGE_OPTIONS, converge, read_drain_timeout
 from .._http.client import Client
 from .operation import SERVER_OPTIONS, ServerOperation
 
@@ -22,7 +22,8 @@ class LoraAdapter(ServerOperation):
 
     def ask(self, client: Client, options: Mapping, check_mode: bool) -> dict:
         """Load, replace or unload the adapter if that is necessary."""
-        converged = converge(client, (declare(options),), options["reload_strategy"], check_mode)
+        declared, drain_timeout = declare(options), read_drain_timeout(options)
+        converged = converge(client, (declared,), options["reload_strategy"], check_mode, drain_timeout=drain_timeout)
         (entry,) = converged.plan.entries
         adapter = adapter_card(entry, converged.after[entry.name])
         return {**converged.result(), "action": entry.action, "drift": entry.drift, "adapter": adapter}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 from urllib.parse import urlsplit
 
+from .._converge.converge import read_drain_timeout
 from .._errors import VllmError, invalid_option, request_error
 from .._http.client import Client
 from .._http.grpc_probe import probe_grpc
@@ -198,6 +199,8 @@ class ServerInfo(ServerOperation):
         **SERVER_OPTIONS,
         "wait": {"type": "bool", "default": False},
         "wait_timeout": {"type": "float", "default": 300.0},
+        "drain": {"type": "list", "elements": "str"},
+        "drain_timeout": {"type": "float", "default": 60.0},
         "grpc_port": {"type": "int"},
         "adapters_from": {"type": "str", "choices": ["runtime", "startup"], "default": "runtime"},
     }
@@ -211,6 +214,10 @@ class ServerInfo(ServerOperation):
             if not options["wait_timeout"] > 0:
                 raise invalid_option("wait_timeout", "must be more than 0", "give a number of seconds")
             _wait(client, options["wait_timeout"])
+        result: dict = {}
+        if options["drain"]:
+            has_requests = client.drain(options["drain"], read_drain_timeout(options))
+            result["drained"] = None if has_requests is None else not has_requests
         healthy = client.healthy()
         observed = client.read_list()
         version, runtime_lora = client.version(), client.runtime_lora()
@@ -225,7 +232,8 @@ class ServerInfo(ServerOperation):
             grpc_port=port,
             grpc=None if port is None else _grpc(client, port),
         )
-        result = {"grpc": exposure.grpc} if exposure.grpc else {}
+        if exposure.grpc:
+            result["grpc"] = exposure.grpc
         return {
             **result,
             "changed": False,

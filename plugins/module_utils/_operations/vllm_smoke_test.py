@@ -67,7 +67,10 @@ class SmokeTest(ServerOperation):
                     if error.is_unreachable:
                         raise
                     failures[model] = error
-        result = failure(joined_failure(failures, len(models), "models")) if failures else {"changed": False}
+        result: dict = {"changed": False}
+        if failures:
+            result = failure(joined_failure(failures, len(models), "models"))
+            result["errors"] = {model: dict(error.as_dict(), msg=error.message) for model, error in failures.items()}
         return {**result, **examination.result()}
 
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
@@ -18,7 +20,10 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operation
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import CompleteError, VllmError, failure
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lora_adapters import LoraAdapters
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_server_info import ServerInfo
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_smoke_test import SmokeTest
+from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import is_loopback_host
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.boot_file import boot_finding, starts_with
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.fingerprints import read_expected
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolution import (
     DECLARATION,
     ControllersArtifacts,
@@ -26,6 +31,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolu
     resolved,
     settings_of,
 )
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection import ServerHost, connection_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import (
     option_error,
     plain,
@@ -33,6 +39,13 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings impo
     variables_of_host,
 )
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.worker_action import WorkerAction
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.audited_directories import (
+    AuditedDirectories,
+    judged,
+    places,
+    served_roots,
+)
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.audited_weights import AuditedWeights, comparable
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.drift_report import not_declared
 
 _COLLECTION = "sovereign.vllm."
@@ -40,6 +53,7 @@ _VALIDATOR = ModuleArgumentSpecValidator({"expect_plan": {"type": "str"}})
 # They shape the plays of the playbook drift_audit.
 _PLAY_VARIABLES = ("drift_audit_hosts", "drift_audit_source")
 _SWITCHES = {
+    "drift_audit_weights": {"type": "bool", "default": False},
     "drift_audit_findings": {"type": "bool", "default": False},
     "drift_audit_adapters_from": ServerInfo.options["adapters_from"],
 }
@@ -74,12 +88,64 @@ class AuditAction(WorkerAction):
         found = self._compared(declared, options, task_vars)
         if found["verdict"] == "unreachable":
             return found
-        findings = self._boot_findings(declared.adapters, settings, task_vars)
+        # A plan that was approved does not depend on weights.
+        weighs = settings["drift_audit_weights"] and options.get("expect_plan") is None
+        findings, notes = self._boot_findings(declared.adapters, settings, task_vars), []
+        directories = AuditedDirectories()
+        if weighs or settings["drift_audit_findings"]:
+            directories = self._directories(found, settings, task_vars)
+            findings, notes = [*directories.findings, *findings], directories.notes
+        if weighs and "error" not in found:
+            weights = self._weights(found, settings, directories.gone, task_vars)
+            notes, findings = [*notes, *weights.notes, *weights.warnings], [*weights.findings, *findings]
+            if weights.differing:
+                found = self._compared(declared, {**options, "other_weights": weights.differing}, task_vars)
+            if weights.warnings:
+                found["warnings"] = [*found.get("warnings", ()), *weights.warnings]
         if settings["drift_audit_findings"]:
             server = self._ask(ServerInfo(), {"adapters_from": settings["drift_audit_adapters_from"]}, task_vars)
             found["server_info"] = server
             findings = [*server.get("findings", ()), *findings]
-        return {**found, "findings": findings}
+        findings.sort(key=lambda finding: finding["severity"] != "high")
+        return {**found, "findings": findings, "notes": notes}
+
+    def _directories(self, found: Mapping, settings: Mapping, task_vars: dict) -> AuditedDirectories:
+        """Return which directories of served adapters are gone from the node."""
+        paths, notes = places(served_roots(found.get("adapters", ())), settings)
+        if not paths:
+            return AuditedDirectories(notes=notes)
+        if not self._is_server_on_node(task_vars):
+            reason = "the node is not at hand, or its server is elsewhere"
+            return AuditedDirectories(notes=[f"The directories of the adapters were not checked, since {reason}."])
+        try:
+            args = {"paths": sorted(set(paths.values()))}
+            read = self._on_node(f"{_COLLECTION}vllm_lora_directory_info", args, task_vars)
+        except VllmError as error:
+            reason = error.problem.rstrip(".")
+            return AuditedDirectories(notes=[f"The directories of the adapters were not checked ({reason})."])
+        directories = judged(paths, {entry["path"]: entry for entry in read["directories"]})
+        directories.notes[:0] = notes
+        return directories
+
+    def _weights(self, found: Mapping, settings: Mapping, gone: list[str], task_vars: dict) -> AuditedWeights:
+        """Compare the weights in the memory of the server with the recorded fingerprints."""
+        if not settings.get("fingerprints"):
+            return AuditedWeights(notes=["No weights were compared, since lora_fingerprints is not set."])
+        recorded = read_expected(settings["fingerprints"], str(task_vars["inventory_hostname"]))
+        weights = comparable(found["adapters"], recorded, gone)
+        if weights.expected:
+            options = {"models": list(weights.expected), "expect": weights.expected, "expect_if": "same_origin"}
+            # Check mode would ask nothing. Completions change nothing.
+            self._task.check_mode = False
+            try:
+                answered = self._ask(SmokeTest(), options, task_vars)
+            finally:
+                self._task.check_mode = True
+            if answered.get("unreachable") or ("error" in answered and "errors" not in answered):
+                error = answered["error"]
+                raise CompleteError(error["code"], answered["msg"], error["hint"])
+            weights.read_answers(answered)
+        return weights
 
     def _resolved(self, settings: Mapping, task_vars: dict) -> Resolved:
         """Return the declaration of the host. The node is asked last."""
@@ -102,7 +168,7 @@ class AuditAction(WorkerAction):
         exclude = [*options["prune_exclude"], *old]
         return self._ask(self.operation, {**options, "prune_exclude": exclude}, task_vars)
 
-    def _ask(self, operation: LoraAdapters | ServerInfo, options: Mapping, task_vars: dict) -> dict:
+    def _ask(self, operation: LoraAdapters | ServerInfo | SmokeTest, options: Mapping, task_vars: dict) -> dict:
         """Ask the server. Requests need no privileges."""
         given = {name: value for name, value in options.items() if value is not None}
         with self._without_privileges():
@@ -142,6 +208,14 @@ class AuditAction(WorkerAction):
             return []
         return [boot_finding(f"{file} does not start the server with the declared adapters.")]
 
+    def _is_server_on_node(self, task_vars: dict) -> bool:
+        """Return whether the paths of the server are those of the node, so that its directories can be looked at there."""
+        url = connection_of(task_vars, self._templar.template, ("base_url",)).get("base_url")
+        host = urlsplit(str(url or os.environ.get("VLLM_BASE_URL", ""))).hostname or ""
+        own = (ServerHost("", task_vars, self._templar.template).address, task_vars.get("inventory_hostname"))
+        is_own = is_loopback_host(host) or (self._connection.transport != "local" and host in own)
+        return is_own and self._is_node_at_hand(task_vars)
+
     def _is_node_at_hand(self, task_vars: dict) -> bool:
         if self._connection.transport == "local":
             return True
@@ -167,4 +241,4 @@ class AuditAction(WorkerAction):
             return None
 
 
-_MODULES = {LoraAdapters: "vllm_lora_adapters", ServerInfo: "vllm_server_info"}
+_MODULES = {LoraAdapters: "vllm_lora_adapters", ServerInfo: "vllm_server_info", SmokeTest: "vllm_smoke_test"}

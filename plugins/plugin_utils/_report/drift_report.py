@@ -142,6 +142,7 @@ def _site(site: Mapping, waivers: Sequence[Waiver]) -> dict:
         "error": None if audited else _error(result, verdict),
         "last_seen": variables.get("vllm_observed_at"),
         "adapters": cells,
+        "notes": list(result.get("notes") or []) if audited else [],
         "findings": list(result.get("findings") or server.get("findings") or []),
     }
 
@@ -186,6 +187,7 @@ _CELLS = {
     "base_model": "drifted",
     "unexpected": "unexpected",
     "server": "drifted",
+    "weights": "drifted",
 }
 _QUIET = ("in_sync", "excluded")
 
@@ -258,6 +260,8 @@ def _difference(cell: Mapping) -> str:
         return f"is served from {served['path']}, and is declared at {cell['path']}"
     if cell["drift"] == "base_model":
         return f"is served for the base model {served['parent']}, and is declared for {cell['parent']}"
+    if cell["drift"] == "weights":
+        return f"is served from {served['path']}, with other weights than the fingerprint that was recorded"
     if cell["drift"] == "server":
         return "was not compared, since the server is another one than required"
     return f"is served from {served['path']}, and is not declared"

@@ -15,7 +15,7 @@ DOCUMENTATION = r"""
 short_description: Report when a vLLM server drifts from its declared LoRA adapters, and when it cannot be reached
 description:
   - Reads the model list of each endpoint at an interval and compares it with the declaration, with the same code as
-    M(sovereign.vllm.vllm_lora_adapters). It never writes to a server.
+    M(sovereign.vllm.vllm_lora_adapters). It never writes to a server. Only with O(fingerprints) it sends completions.
   - Emits one event for each change of state. The event guide of the collection describes all fields.
   - Asks all endpoints independently, so a dead one does not delay the others.
 options:
@@ -45,6 +45,19 @@ options:
       - Seconds after which a drift that lasts is reported again, so that a failed remedy is tried again. By default
         nothing is reported twice.
     type: float
+  fingerprints:
+    description:
+      - Directory with the fingerprints that the role P(sovereign.vllm.lora#role) records, its O(sovereign.vllm.lora#role:main:lora_fingerprints). The
+        file of an endpoint has its name, C(<name>.json). By default, no weights are compared.
+      - The source asks each adapter that is served as declared for one token for each prompt, and up to three times if it answers
+        in another way than recorded. The drift of such an adapter is C(weights).
+      - An adapter is compared only if its path, the base model and the release are those of the fingerprint.
+    type: path
+  weights_interval:
+    description: Seconds between two comparisons of the weights of one endpoint. If the list of the served adapters changes, they are
+      compared at once.
+    type: float
+    default: 3600
 """
 
 EXAMPLES = r"""

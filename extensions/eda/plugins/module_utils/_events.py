@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from sovereign_vllm.plugins.module_utils._adapters.models import normalised
-from sovereign_vllm.plugins.module_utils._adapters.plan import Entry, plan, verdict_of
+from sovereign_vllm.plugins.module_utils._adapters.plan import Entry, Plan, plan, verdict_of
 from sovereign_vllm.plugins.module_utils._errors import VllmError, printable, quoted
 from sovereign_vllm.plugins.module_utils._vllm.answers import Answer
 from sovereign_vllm.plugins.module_utils._vllm.model_list import read_model_list
@@ -37,6 +38,7 @@ class Observation:
     :param summary: the number of adapters by drift.
     :param error: why the endpoint could not be compared with its declaration.
     :param outlives_engine: the list proves nothing until ``/health`` has been read as well.
+    :param decided: the plan, if the endpoint was compared.
     """
 
     state: str
@@ -45,6 +47,7 @@ class Observation:
     summary: dict | None = None
     error: VllmError | None = None
     outlives_engine: bool = False
+    decided: Plan | None = None
 
     @property
     def identity(self) -> object:
@@ -58,10 +61,13 @@ def not_compared(error: VllmError, outlives_engine: bool = False) -> Observation
     return Observation(verdict_of(error.code), error=error, outlives_engine=outlives_engine)
 
 
-def judge(target: DeclaredEndpoint, answer: Answer, version: str | None = None) -> Observation:
+def judge(
+    target: DeclaredEndpoint, answer: Answer, version: str | None = None, other_weights: Collection[str] = ()
+) -> Observation:
     """Compare an answer with the declaration. If the answer is no vLLM model list, nothing is concluded from it.
 
     :param version: the version that the server names. It is not used if the declaration requires none.
+    :param other_weights: the adapters that were measured to have other weights than were recorded.
     """
     try:
         observed = read_model_list(answer, target.endpoint.base_url)
@@ -69,14 +75,19 @@ def judge(target: DeclaredEndpoint, answer: Answer, version: str | None = None) 
         return not_compared(error)
     try:
         differences = target.requirements.differences(observed, version)
-        decided = plan(target.adapters, observed, target.pruning, differences)
+        decided = plan(target.adapters, observed, target.pruning, differences, other_weights)
     except VllmError as error:
         return not_compared(error, observed.rust_front_end)
     difference = tuple(entry for entry in decided.entries if entry.drift != "none")
     if decided.verdict == "undeclared":
         difference = tuple(entry for entry in decided.entries if not entry.declared and not entry.excluded)
     return Observation(
-        decided.verdict, difference, decided.server, decided.summary, outlives_engine=observed.rust_front_end
+        decided.verdict,
+        difference,
+        decided.server,
+        decided.summary,
+        outlives_engine=observed.rust_front_end,
+        decided=decided,
     )
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read a model list, or what confirms it, with one GET over aiohttp."""
+"""Read a model list, or what confirms it, with one request over aiohttp."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import asyncio
 import os
 import socket
 import ssl
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
@@ -85,16 +86,31 @@ class ModelLists:
 
         :raises VllmError: when no usable HTTP answer came.
         """
+        return await self._request(endpoint, "GET", path, ATTEMPT)
+
+    async def post(self, endpoint: Endpoint, path: str, payload: Mapping, attempt: str) -> Answer:
+        """Return the answer to a POST of ``payload`` to a route that writes nothing.
+
+        :param attempt: names the request in an error.
+        :raises VllmError: when no usable HTTP answer came.
+        """
+        return await self._request(endpoint, "POST", path, attempt, payload)
+
+    async def _request(
+        self, endpoint: Endpoint, method: str, path: str, attempt: str, payload: Mapping | None = None
+    ) -> Answer:
         url = endpoint.base_url + path
         try:
-            return await self._exchange(endpoint, url)
+            return await self._exchange(endpoint, method, url, payload)
         except _PROBLEMS as problem:
             no_answer = explain(tuple(causes_of(problem)), _REASONS)
-            raise no_answer.error(ATTEMPT, url, endpoint.timeout, endpoint.connect_timeout) from None
+            raise no_answer.error(attempt, url, endpoint.timeout, endpoint.connect_timeout) from None
 
-    async def _exchange(self, endpoint: Endpoint, url: str) -> Answer:
-        async with self._session.get(
+    async def _exchange(self, endpoint: Endpoint, method: str, url: str, payload: Mapping | None) -> Answer:
+        async with self._session.request(
+            method,
             URL(url, encoded=True),
+            json=payload,
             headers={"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else None,
             ssl=self._tls.context(endpoint) if url.startswith("https:") else True,
             # aiohttp's own trust_env would also send what a netrc file holds for the host.

@@ -22,6 +22,7 @@ from sovereign_vllm.plugins.module_utils._vllm.model_list import HEALTH_ROUTE, r
 from ._declaration_file import DeclaredEndpoint, read_declaration
 from ._events import EndpointState, Observation, drift_event, file_event, judge, not_compared
 from ._model_lists import ModelLists
+from ._weights import WatchedWeights
 
 _LOGGER = logging.getLogger("sovereign.vllm.drift")
 # Seconds between two checks of the declaration file for a change.
@@ -32,8 +33,16 @@ _OPTIONS = {
     "jitter": {"type": "float"},
     "debounce": {"type": "int"},
     "repeat_after": {"type": "float"},
+    "fingerprints": {"type": "path"},
+    "weights_interval": {"type": "float"},
 }
-_LIMITS = {"interval": (0.1, 86400), "jitter": (0, 1), "debounce": (1, 100), "repeat_after": (0.1, 86400)}
+_LIMITS = {
+    "interval": (0.1, 86400),
+    "jitter": (0, 1),
+    "debounce": (1, 100),
+    "repeat_after": (0.1, 86400),
+    "weights_interval": (0.1, 31622400),
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,8 @@ class Settings:
     jitter: float = 0.1
     debounce: int = 2
     repeat_after: float | None = None
+    fingerprints: Path | None = None
+    weights_interval: float = 3600.0
 
     @property
     def confirming_interval(self) -> float:
@@ -64,7 +75,14 @@ def read_settings(args: Mapping) -> Settings:
     file = given.pop("declaration_file", None)
     if not file:
         raise invalid_option("declaration_file", "is missing", "name the file with the endpoints and their adapters")
-    return Settings(Path(os.path.expandvars(file)).expanduser(), **given)
+    directory = given.pop("fingerprints", None)
+    if directory:
+        given["fingerprints"] = _path(directory)
+    return Settings(_path(file), **given)
+
+
+def _path(text: str) -> Path:
+    return Path(os.path.expandvars(text)).expanduser()
 
 
 async def watch(queue: asyncio.Queue, args: Mapping) -> None:
@@ -171,6 +189,7 @@ class _WatchedEndpoint:
         self._target = target
         self._retargeted = asyncio.Event()
         self._state = EndpointState(settings.debounce, settings.repeat_after)
+        self._weights = WatchedWeights(settings.fingerprints, settings.weights_interval, model_lists)
 
     def retarget(self, target: DeclaredEndpoint) -> None:
         """Compare with this declaration from now on."""
@@ -197,9 +216,11 @@ class _WatchedEndpoint:
             version = None
             if target.requirements.version and answer.status == 200:
                 version = read_version(await self._model_lists.get(target.endpoint, VERSION_ROUTE))
-            seen = judge(target, answer, version)
+            seen = judge(target, answer, version, self._weights.differing)
             if seen.outlives_engine:
                 require_engine(await self._model_lists.get(target.endpoint, HEALTH_ROUTE))
+            if seen.decided and await self._weights.measure(target, seen.decided, time.monotonic()):
+                seen = judge(target, answer, version, self._weights.differing)
         except VllmError as error:
             return not_compared(error.with_traceback(None))
         return seen

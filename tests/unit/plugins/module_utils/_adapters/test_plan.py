@@ -75,6 +75,37 @@ def test_action_and_drift(declared: dict, served: Card, decided: tuple) -> None:
         assert entry.after == Card("sql", adapter.path, (observed().base_model(adapter.base_model) or TINY).id)
 
 
+@pytest.mark.parametrize(
+    ("declared", "served", "decided"),
+    [
+        ({}, SQL, ("none", "weights")),
+        ({"state": "reloaded"}, SQL, ("reload", "weights")),
+        # Another difference is healed first.
+        ({"path": "/b/sql"}, SQL, ("reload", "path")),
+        ({"base_model": "other"}, SQL, ("replace", "base_model")),
+        ({"state": "absent"}, SQL, ("unload", "unexpected")),
+        ({}, None, ("load", "missing")),
+    ],
+)
+def test_other_weights_are_a_difference_of_what_is_served_as_declared(
+    declared: dict, served: Card | None, decided: tuple
+) -> None:
+    adapter = DeclaredAdapter(**{"name": "sql", "path": "/a/sql", **declared})
+    seen = observed(*([served] if served else []), Card("guest", "/a/guest", "tiny"))
+    made = plan([adapter], seen, Pruning(), (), ["sql", "guest"])
+    entry, guest = made.entries
+    assert (entry.action, entry.drift, guest.drift) == (*decided, "none")
+    assert made.verdict == "drifted"
+    assert made.summary[decided[1]] == 1
+    # A converge carries out the same plan, and has measured nothing before it.
+    assert made.plan_id == plan([adapter], seen, Pruning()).plan_id
+
+
+def test_weights_of_another_server_than_required_do_not_count() -> None:
+    made = plan([DeclaredAdapter("sql", "/a/sql")], observed(SQL), Pruning(), ("It differs.",), ["sql"])
+    assert made.summary == {**dict.fromkeys(DRIFTS, 0), "server": 1}
+
+
 def test_the_first_of_two_cards_with_one_name_counts() -> None:
     """0.9 and earlier can list a name twice when two clients load it at once."""
     twice = observed(SQL, Card("sql", "/b/sql", "tiny"))

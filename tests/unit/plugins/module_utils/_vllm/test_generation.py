@@ -109,6 +109,10 @@ def line(running: str, waiting: str, moment: str, slots: str = "2") -> str:
     return f"vllm:lora_requests_info{{{labels}}} {moment}\n"
 
 
+def requests(running: str, waiting: str, labels: str = '{engine="0",model_name="tiny"}') -> str:
+    return f"vllm:num_requests_running{labels} {running}\nvllm:num_requests_waiting{labels} {waiting}\n"
+
+
 @pytest.mark.parametrize(
     ("status", "body", "state"),
     [
@@ -128,7 +132,41 @@ def line(running: str, waiting: str, moment: str, slots: str = "2") -> str:
         (200, HEAD + line("b,a", "c", "3e+9") + line("", "", "2.0"), LoraState(True, 2, ("a", "b"), ("c",))),
         (200, HEAD + line(r"a\"\\\n", "", "1.0"), LoraState(True, 2, ('a"\\\\n',), ())),
         (200, HEAD + line("a", "", "soon", "many"), LoraState(True, None, ("a",), ())),
+        # Nothing is at work any more: the client of the last request has gone, and its line stays (0.32.0 and 0.33.0).
+        (200, requests("0.0", "0.0") + HEAD + line("sql", "sql", "5.0"), LoraState(True, 2, (), (), None, 0)),
+        (
+            200,
+            requests("1.0", "0.0") + HEAD + line("sql", "sql", "5.0"),
+            LoraState(True, 2, ("sql",), ("sql",), None, 0),
+        ),
+        # Two engines.
+        (
+            200,
+            requests("0.0", "2.0") + requests("0.0", "1.0", '{engine="1"}') + HEAD + line("a", "", "5.0"),
+            LoraState(True, 2, ("a",), (), None, 3),
+        ),
+        (200, requests("0.0", "NaN", "") + HEAD + line("a", "", "5.0"), LoraState(True, 2, ("a",), ())),
     ],
 )
 def test_metrics(status: int, body: str, state: LoraState) -> None:
     assert read_metrics(answer(body, status)) == state
+
+
+@pytest.mark.parametrize(
+    ("state", "adapters", "has_requests"),
+    [
+        (LoraState(), ["sql"], None),
+        (LoraState(enabled=False), ["sql"], None),
+        (LoraState(True, 2, (), (), None, 0), ["sql"], False),
+        (LoraState(True, 2, ("sql",), (), None, 0), ["sql"], True),
+        (LoraState(True, 2, ("sql",), (), None, None), ["other"], False),
+        (LoraState(True, 2, (), ("sql",), None, 0), ["other", "sql"], True),
+        # A request that has not run yet is counted, and not named (0.32.0 and 0.33.0).
+        (LoraState(True, 2, ("other",), (), None, 1), ["sql"], True),
+        # A name with a comma is listed as two.
+        (LoraState(True, 2, ("a", "b"), (), None, 0), ["b,a"], True),
+        (LoraState(True, 2, ("a",), (), None, 0), ["b,a"], False),
+    ],
+)
+def test_requests_for_adapters(state: LoraState, adapters: list[str], has_requests: bool | None) -> None:
+    assert state.has_requests(adapters) is has_requests

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_base_model_info import BaseModelInfo
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lora_adapters import LoraAdapters
-from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_server_info import ServerInfo
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection import (
     CREDENTIALS,
     HOST_OPTIONS,
@@ -39,7 +39,7 @@ def complete(given: dict[str, Any], variables: dict[str, Any], environment: dict
 
 
 def test_every_option_but_one_has_a_variable() -> None:
-    connection = {*LoraAdapters.options} & {*ServerInfo.options} | {"load_timeout"}
+    connection = {*LoraAdapters.options} & {*BaseModelInfo.options} | {"load_timeout"}
     assert connection - {"server_of"} == HOST_OPTIONS > CREDENTIALS
 
 
@@ -59,7 +59,7 @@ def test_values_have_the_types_of_the_options() -> None:
 
 
 def test_only_the_options_of_the_module_are_added() -> None:
-    found = completed({}, {}, ServerHost("a", ALL, rendered), ServerInfo.options)
+    found = completed({}, {}, ServerHost("a", ALL, rendered), BaseModelInfo.options)
     assert "load_timeout" not in found and found["timeout"] == 0.5
 
 
