@@ -1,0 +1,126 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The work of the module that puts a guard in front of a server."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import ClassVar
+
+from .._converge.guard_files import Content, GuardFiles, Nginx, replace
+from .._errors import invalid_option, quoted
+from .._http.guard_probe import configuration_in_effect
+from .._vllm.guard import guard_of
+from .._vllm.guard_text import configuration_text, keys_text
+from .._vllm.routes import ACCESS
+from .operation import Operation
+
+_DIRECTORY = re.compile(r"/[A-Za-z0-9._@+/-]*")
+_LONGEST_WAIT = 600
+_NO_GUARD = Content(None, None)
+
+
+class GuardOperation(Operation):
+    """Put a guard in front of a server, or remove it."""
+
+    options: ClassVar = {
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "name": {"type": "str", "default": "vllm"},
+        "listen": {"type": "list", "elements": "str", "default": ["0.0.0.0:8443"]},
+        "upstream": {"type": "str", "default": "http://127.0.0.1:8000"},
+        "upstream_key": {"type": "str", "no_log": True},
+        "user_keys": {"type": "list", "elements": "str", "default": [], "no_log": True},
+        "admin_keys": {"type": "list", "elements": "str", "default": [], "no_log": True},
+        "admin_networks": {"type": "list", "elements": "str", "default": []},
+        "certificate": {"type": "path"},
+        "certificate_key": {"type": "path", "no_log": False},
+        "plain_http": {"type": "bool", "default": False},
+        "max_body_size": {"type": "str", "default": "32m"},
+        "read_timeout": {"type": "int", "default": 600},
+        "routes": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "path": {"type": "str", "required": True},
+                "methods": {"type": "list", "elements": "str", "default": ["POST"]},
+                "access": {"type": "str", "choices": list(ACCESS), "required": True},
+            },
+        },
+        "directory": {"type": "path", "default": "/etc/nginx/conf.d"},
+        "test_command": {"type": "list", "elements": "str", "default": ["/usr/sbin/nginx", "-t"]},
+        "reload_command": {
+            "type": "list",
+            "elements": "str",
+            "default": ["systemctl", "reload-or-restart", "nginx.service"],
+        },
+        "wait": {"type": "int", "default": 10},
+    }
+
+    def run(self, options: Mapping, check_mode: bool) -> dict:
+        """Run ``vllm_guard``.
+
+        :raises VllmError: nothing has changed then, unless the message says so.
+        """
+        guard = guard_of({**options, "user_keys": options["user_keys"] or _any_key(options)})
+        for name in ("test_command", "reload_command"):
+            if not options[name] or not os.path.isabs(options[name][0]) and "/" in options[name][0]:
+                raise invalid_option(name, "names no program", "give the program and its arguments as a list")
+        if not _DIRECTORY.fullmatch(options["directory"]):
+            advice = "give an absolute path without blanks and quotes"
+            raise invalid_option("directory", f"is {quoted(options['directory'])}", advice)
+        if not 0 <= options["wait"] <= _LONGEST_WAIT:
+            raise invalid_option("wait", "must be from 0 to 600", "give a number of seconds")
+        files = GuardFiles(options["directory"], guard.name)
+        text, digest = configuration_text(guard, files.keys)
+        present = options["state"] == "present"
+        new = Content(text, keys_text(guard)) if present else _NO_GUARD
+        wanted = digest if present else None
+
+        def in_effect() -> bool:
+            found = configuration_in_effect(guard)
+            # Another server can have taken the address, so an answer of a guard is looked for.
+            return found == wanted if present else found != digest
+
+        old = files.read()
+        changed = old != new or not files.is_private or bool(present and options["wait"] and not in_effect())
+        if changed and not check_mode:
+            nginx = Nginx(options["test_command"], options["reload_command"], in_effect, options["wait"])
+            replace(files, old, new, nginx)
+        return {
+            "changed": changed,
+            "configuration": files.configuration,
+            "keys": files.keys,
+            "digest": wanted,
+            "diff": _diff(files, old, new),
+        }
+
+
+def _any_key(options: Mapping) -> list:
+    """Return a key for a guard that is removed, which needs none."""
+    return ["removed"] if options["state"] == "absent" else []
+
+
+def _diff(files: GuardFiles, old: Content, new: Content) -> list:
+    """Return the differences. Of the keys, only that they differ."""
+    return [
+        {
+            "before_header": files.configuration,
+            "after_header": files.configuration,
+            "before": old.configuration or "",
+            "after": new.configuration or "",
+        },
+        {
+            "before_header": files.keys,
+            "after_header": files.keys,
+            "before": _words(old.keys, "the old keys"),
+            "after": _words(new.keys, "the old keys" if old.keys == new.keys else "the new keys"),
+        },
+    ]
+
+
+def _words(keys: str | None, words: str) -> str:
+    return "" if keys is None else f"({words}, not shown)\n"
