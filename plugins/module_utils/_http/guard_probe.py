@@ -8,7 +8,8 @@ from __future__ import annotations
 import http.client
 import ssl
 
-from .._vllm.guard import GUARD_HEADER, Guard
+from .._vllm.answers import GUARD_HEADER
+from .._vllm.guard import Guard
 
 _SECONDS = 5.0
 

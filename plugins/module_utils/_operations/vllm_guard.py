@@ -5,22 +5,21 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace as replaced
 from typing import ClassVar
 
-from .._converge.guard_files import Content, GuardFiles, Nginx, replace
 from .._errors import invalid_option, quoted
 from .._http.guard_probe import configuration_in_effect
-from .._vllm.guard import guard_of
+from .._vllm.guard import NAME, guard_of
 from .._vllm.guard_text import configuration_text, keys_text
 from .._vllm.routes import ACCESS
+from .guard_files import Content, GuardFiles, Nginx, replace
 from .operation import Operation
 
 _DIRECTORY = re.compile(r"/[A-Za-z0-9._@+/-]*")
 _LONGEST_WAIT = 600
-_NO_GUARD = Content(None, None)
 
 
 class GuardOperation(Operation):
@@ -65,43 +64,44 @@ class GuardOperation(Operation):
 
         :raises VllmError: nothing has changed then, unless the message says so.
         """
-        guard = guard_of({**options, "user_keys": options["user_keys"] or _any_key(options)})
-        for name in ("test_command", "reload_command"):
-            if not options[name] or not os.path.isabs(options[name][0]) and "/" in options[name][0]:
-                raise invalid_option(name, "names no program", "give the program and its arguments as a list")
-        if not _DIRECTORY.fullmatch(options["directory"]):
-            advice = "give an absolute path without blanks and quotes"
-            raise invalid_option("directory", f"is {quoted(options['directory'])}", advice)
-        if not 0 <= options["wait"] <= _LONGEST_WAIT:
-            raise invalid_option("wait", "must be from 0 to 600", "give a number of seconds")
-        files = GuardFiles(options["directory"], guard.name)
-        text, digest = configuration_text(guard, files.keys)
-        present = options["state"] == "present"
-        new = Content(text, keys_text(guard)) if present else _NO_GUARD
-        wanted = digest if present else None
-
-        def in_effect() -> bool:
-            found = configuration_in_effect(guard)
-            # Another server can have taken the address, so an answer of a guard is looked for.
-            return found == wanted if present else found != digest
-
+        files, nginx = _checked_files(options), _checked_commands(options)
+        new, digest = Content(None, None), None
+        if options["state"] == "present":
+            guard = guard_of(options)
+            text, digest = configuration_text(guard, files.keys)
+            new = Content(text, keys_text(guard))
+            # Without a look at the answers, only the files count.
+            nginx = replaced(nginx, in_effect=lambda: configuration_in_effect(guard) == digest, wait=options["wait"])
         old = files.read()
-        changed = old != new or not files.is_private or bool(present and options["wait"] and not in_effect())
+        changed = old != new or not files.is_settled or bool(nginx.wait and not nginx.in_effect())
         if changed and not check_mode:
-            nginx = Nginx(options["test_command"], options["reload_command"], in_effect, options["wait"])
             replace(files, old, new, nginx)
         return {
             "changed": changed,
             "configuration": files.configuration,
-            "keys": files.keys,
-            "digest": wanted,
+            "keys_file": files.keys,
+            "digest": digest,
             "diff": _diff(files, old, new),
         }
 
 
-def _any_key(options: Mapping) -> list:
-    """Return a key for a guard that is removed, which needs none."""
-    return ["removed"] if options["state"] == "absent" else []
+def _checked_files(options: Mapping) -> GuardFiles:
+    directory, name = options["directory"], options["name"]
+    if not _DIRECTORY.fullmatch(directory):
+        advice = "give an absolute path without blanks and quotes"
+        raise invalid_option("directory", f"is {quoted(directory)}", advice)
+    if not NAME.fullmatch(name):
+        raise invalid_option("name", f"is {quoted(name)}", "use small letters, digits and underscores")
+    return GuardFiles(directory, name)
+
+
+def _checked_commands(options: Mapping) -> Nginx:
+    for name in ("test_command", "reload_command"):
+        if not options[name] or not options[name][0].strip():
+            raise invalid_option(name, "names no program", "give the program and its arguments as a list")
+    if not 0 <= options["wait"] <= _LONGEST_WAIT:
+        raise invalid_option("wait", "must be from 0 to 600", "give a number of seconds")
+    return Nginx(options["test_command"], options["reload_command"])
 
 
 def _diff(files: GuardFiles, old: Content, new: Content) -> list:

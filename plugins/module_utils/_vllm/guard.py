@@ -15,10 +15,8 @@ from .._errors import invalid_option, quoted
 from .endpoint import is_loopback_host
 from .routes import ROUTES, Route
 
-#: The header by which the guard names its configuration, in each of its answers.
-GUARD_HEADER = "X-Vllm-Guard"
-
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+#: Names of guards become names of variables and files.
+NAME = re.compile(r"[a-z][a-z0-9_]*")
 # RFC 6750. In such a key nothing has a meaning for nginx or, between \Q and \E, for a regular expression.
 _KEY = re.compile(r"[A-Za-z0-9._~+/=-]+")
 _FILE = re.compile(r"/[A-Za-z0-9._@+/-]+")
@@ -65,8 +63,6 @@ def guard_of(options: Mapping) -> Guard:
 
     :raises VllmError: ``invalid_request``. No message repeats a key.
     """
-    if not _NAME.fullmatch(options["name"]):
-        raise invalid_option("name", f"is {quoted(options['name'])}", "use small letters, digits and underscores")
     listen = tuple(_listening("listen", one) for one in options["listen"])
     if not listen:
         raise invalid_option("listen", "is empty", "give an address such as 0.0.0.0:8443")
@@ -119,7 +115,9 @@ def _listening(option: str, text: str) -> str:
     try:
         address = ipaddress.ip_address(found[0] if found else "")
     except ValueError:
-        raise invalid_option(option, f"has {quoted(text)}", "give an address and a port, such as 0.0.0.0:8443") from None
+        raise invalid_option(
+            option, f"has {quoted(text)}", "give an address and a port, such as 0.0.0.0:8443"
+        ) from None
     return _written(address.compressed, found[1] if found else 0)
 
 
@@ -136,9 +134,14 @@ def _upstream(url: str) -> str:
         raise invalid_option("upstream", "is not a URL", advice) from None
     host = parts.hostname or ""
     found = _address(_written(host, port or 80))
-    if parts.scheme != "http" or found is None or url.rstrip("/") not in (
-        f"http://{parts.netloc}",
-        f"http://{parts.netloc}/v1",
+    if (
+        parts.scheme != "http"
+        or found is None
+        or url.rstrip("/")
+        not in (
+            f"http://{parts.netloc}",
+            f"http://{parts.netloc}/v1",
+        )
     ):
         # Not repeated, since it can hold a password.
         raise invalid_option("upstream", "is not the http address of a server", advice)

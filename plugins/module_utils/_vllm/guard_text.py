@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 
-from .guard import GUARD_HEADER, Guard
+from .answers import GUARD_HEADER
+from .guard import Guard
 from .routes import Route
 
 _MANAGED = "# Written by the role sovereign.vllm.guard. Changes by hand are overwritten."
@@ -34,7 +35,14 @@ _REMOVED_HEADERS = (
 _DIGITS = 12
 # By access: the status for each key and network, 0 if the request passes. All other pairs are refused.
 _VERDICTS = {
-    "user": {"user other": 0, "user admin": 0, "admin other": 0, "admin admin": 0, "none other": 401, "none admin": 401},
+    "user": {
+        "user other": 0,
+        "user admin": 0,
+        "admin other": 0,
+        "admin admin": 0,
+        "none other": 401,
+        "none admin": 401,
+    },
     "monitoring": {"user admin": 0, "admin other": 0, "admin admin": 0, "none admin": 0, "none other": 401},
     "admin": {"user admin": 0, "admin other": 0, "admin admin": 0, "none other": 401, "none admin": 401},
 }
@@ -209,4 +217,3 @@ def _location(route: Route, name: str) -> list[str]:
         f"    proxy_pass http://{name}{target};",
         "}",
     ]
-

@@ -12,7 +12,7 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .._errors import VllmError, printable, quoted
@@ -68,7 +68,7 @@ class GuardFiles:
             return Content(_text(self.configuration), _text(self.keys))
 
     @property
-    def is_private(self) -> bool:
+    def is_settled(self) -> bool:
         """Whether nobody but the owner may read the keys, and nothing is left of a run that was killed."""
         with _reported("read", self.directory):
             if os.path.exists(self._journal):
@@ -102,8 +102,8 @@ class Nginx:
 
     test_command: Sequence[str]
     reload_command: Sequence[str]
-    in_effect: Callable[[], bool]
-    wait: float
+    in_effect: Callable[[], bool] = bool
+    wait: float = 0
 
     def test(self) -> None:
         """Raise VllmError with the words of nginx unless it accepts its configuration."""
@@ -164,7 +164,9 @@ def _run(attempt: str, command: Sequence[str]) -> None:
         )
     except FileNotFoundError:
         problem = f"there is no command {quoted(command[0])}"
-        raise VllmError("guard_failed", problem, "install nginx, or name the command that it has here", attempt) from None
+        raise VllmError(
+            "guard_failed", problem, "install nginx, or name the command that it has here", attempt
+        ) from None
     except (OSError, subprocess.TimeoutExpired) as error:
         raise VllmError("guard_failed", f"{quoted(command[0])} did not end: {error}", hint, attempt) from None
     if ran.returncode:
@@ -174,7 +176,7 @@ def _run(attempt: str, command: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def _reported(verb: str, path: str):  # type: ignore[no-untyped-def]  # a generator of no value
+def _reported(verb: str, path: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, TypeError) as error:
