@@ -23,11 +23,17 @@ def nginx(tmp_path: Path) -> Iterator[Nginx]:
 
 @pytest.fixture
 def server() -> Iterator[StandIn]:
-    """With all that it can show to whoever has no key."""
-    with StandIn("0.32", api_key=SERVER, dev_routes=True) as server:
+    """An old one, with all that it can show to clients without a key."""
+    with StandIn("0.17", api_key=SERVER, dev_routes=True) as server:
         yield server
 
 
 @pytest.fixture
 def guarded(nginx: Nginx, server: StandIn, tmp_path: Path) -> Guarded:
     return Guarded(nginx, server.url, tmp_path / "runs")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--rewrite-guard-guide", action="store_true", help="write what is seen into the guide to the guard"
+    )

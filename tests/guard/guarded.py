@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_guard import GuardOperation
 
 from tests.support.nginx import Nginx, free_port
 from tests.support.playbook import AS_MODULE, Run, run_playbook
@@ -17,7 +18,6 @@ from tests.support.playbook import AS_MODULE, Run, run_playbook
 USER, ADMIN, SERVER = "user-key.0123+/=~", "admin-key-4567", "server-key-89ab"
 # Loopback addresses are as good as any for a client. This one is the admin network.
 ADMIN_ADDRESS, OTHER_ADDRESS = "127.0.0.2", "127.0.0.3"
-GUARD = "- name: guard\n  sovereign.vllm.vllm_guard:\n  register: guarded\n"
 ROLE = "- ansible.builtin.include_role: {name: sovereign.vllm.guard}\n"
 TASK = "Guard the server"
 
@@ -62,6 +62,13 @@ class Guarded:
             tasks, {"node": {**AS_MODULE, **given}}, self._runs / str(self._count), rc=rc, options=options
         )
 
+    def place(self, **options: Any) -> dict:
+        """Do what the module does, in this process: a playbook takes much longer, and tests/guard/test_role.py runs some."""
+        operation = GuardOperation()
+        defaults = {name: spec.get("default") for name, spec in operation.options.items()}
+        own = {name.partition("_")[2]: value for name, value in self.variables.items()}
+        return operation.result({**defaults, **own, **options}, check_mode=False)
+
     @property
     def files(self) -> dict[str, str]:
         return {file.name: file.read_text() for file in sorted(self.nginx.directory.iterdir())}
@@ -99,7 +106,3 @@ class Guarded:
         head, _blank, content = received.decode("latin-1").partition("\r\n\r\n")
         status = int(head.split()[1]) if head.startswith("HTTP/") else 0
         return Answered(status, head, content)
-
-
-def is_root() -> bool:
-    return os.geteuid() == 0

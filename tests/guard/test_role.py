@@ -19,68 +19,84 @@ LOUD = ("-vvvv", "--diff")
 CONFIGURATION, KEYS_FILE = "vllm-guard.conf", "vllm-guard.keys"
 
 
-def test_the_life_of_a_guard(guarded: Guarded) -> None:
-    planned = guarded.apply(options=("--check", *LOUD))
-    assert planned[TASK].changed and not guarded.files
+PLAY = """
+- name: plan
+  ansible.builtin.include_role: {name: sovereign.vllm.guard, apply: {check_mode: true}}
+- name: make
+  ansible.builtin.include_role: {name: sovereign.vllm.guard}
+- name: find out what an auditor sees
+  sovereign.vllm.vllm_server_info: {base_url: "{{ url }}", api_key: "{{ key }}", ca_path: "{{ pem }}"}
+- name: make again
+  ansible.builtin.include_role: {name: sovereign.vllm.guard}
+- name: change a key
+  ansible.builtin.include_role: {name: sovereign.vllm.guard}
+  vars: {guard_user_keys: [another-key]}
+- name: remove
+  ansible.builtin.include_role: {name: sovereign.vllm.guard}
+  vars: {guard_state: absent, guard_user_keys: []}
+- name: remove again
+  ansible.builtin.include_role: {name: sovereign.vllm.guard}
+  vars: {guard_state: absent}
+"""
 
-    made = guarded.apply(options=LOUD)
-    assert made[TASK].changed
-    assert set(guarded.files) == {CONFIGURATION, KEYS_FILE}
-    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in guarded.nginx.directory.iterdir()}
-    assert modes == {CONFIGURATION: 0o644, KEYS_FILE: 0o600}
-    assert guarded.ask("GET", "/v1/models").status == 200
-    assert made[TASK]["digest"] in guarded.ask("GET", "/anything").headers
 
-    assert not guarded.apply()[TASK].changed
-    # nginx is the one that answers, not its files.
-    guarded.nginx.__exit__()
-    assert guarded.apply()[TASK].changed and guarded.ask("GET", "/v1/models").status == 200
+def test_the_life_of_a_guard(guarded: Guarded, server: StandIn, tmp_path: Path) -> None:
+    pem = str(write_certificate(tmp_path / "node.pem"))
+    url = f"https://127.0.0.1:{guarded.port}"
+    files = {"guard_certificate": pem, "guard_certificate_key": pem}
+    # An old release: behind the guard, a crafted Host header does not get past the key any more.
+    run = guarded.apply(tasks=PLAY, options=LOUD, url=url, key=ADMIN, pem=pem, **files)
+    tasks = [result for result in run.results if result.task == TASK]
+    assert [result.changed for result in tasks] == [True, True, False, True, True, False]
+    planned, made, _again, rekeyed, removed, _gone = tasks
+    assert planned["diff"] == made["diff"]
+    assert "ssl_protocols" in made["diff"][0]["after"] and not made["diff"][0]["before"]
+    assert rekeyed["diff"][1]["after"] == "(the new keys, not shown)\n"
+    assert removed["digest"] is None and not guarded.files
+    # At -vvvv with --diff.
+    assert not [key for key in (*KEYS, "another-key") if key in run.output]
 
-    new_key = {"guard_user_keys": ["another-key"]}
-    rekeyed = guarded.apply(options=LOUD, **new_key)
-    assert rekeyed[TASK].changed and "(the new keys, not shown)" in rekeyed.output
-    assert guarded.ask("GET", "/v1/models").status == 401
-    assert guarded.ask("GET", "/v1/models", key="another-key").status == 200
-
-    removed = guarded.apply(options=LOUD, guard_state="absent", guard_user_keys=[])
-    assert removed[TASK].changed and not guarded.files
-    assert not guarded.apply(guard_state="absent")[TASK].changed
-    for run in (planned, made, rekeyed, removed):
-        assert not [key for key in (*KEYS, "another-key") if key in run.output]
-    assert not [key for key in KEYS if key in made[TASK]["diff"][0]["after"]]
+    seen = run["find out what an auditor sees"]
+    assert seen["guarded"] and seen["auth_required"] and seen["runtime_lora"]
+    assert {finding["id"] for finding in seen["findings"]} == {"prefix_cache_by_name"}
 
 
 def test_the_old_guard_stays_if_the_new_one_fails(guarded: Guarded, tmp_path: Path) -> None:
-    pem = write_certificate(tmp_path / "node.pem")
-    tls = {"guard_certificate": str(pem), "guard_certificate_key": str(pem)}
-    broken = guarded.apply(rc=2, **{**tls, "guard_certificate": str(tmp_path / "none.pem")})[TASK]
-    assert broken.code == "guard_failed" and "there is no guard, as before" in broken.msg
+    pem = str(write_certificate(tmp_path / "node.pem"))
+    lost = {"certificate": str(tmp_path / "none.pem"), "certificate_key": pem}
+    broken = guarded.place(**lost)
+    assert broken["error"]["code"] == "guard_failed" and broken["msg"].endswith("there is no guard, as before.")
     assert not guarded.files
 
-    guarded.apply()
+    assert guarded.place()["changed"] and not guarded.place()["changed"]
     before = guarded.files
-    broken = guarded.apply(rc=2, **{**tls, "guard_certificate": str(tmp_path / "none.pem")})[TASK]
-    assert "none.pem" in broken.msg and broken.msg.endswith("the old configuration is kept.")
-    assert guarded.files == before and guarded.ask("GET", "/v1/models").status == 200
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in guarded.nginx.directory.iterdir()}
+    assert modes == {CONFIGURATION: 0o644, KEYS_FILE: 0o600}
 
+    def is_as_before() -> bool:
+        return guarded.files == before and guarded.ask("GET", "/v1/models").status == 200
+
+    broken = guarded.place(**lost)
+    assert "none.pem" in broken["msg"] and broken["msg"].endswith("the old configuration is kept.")
+    assert is_as_before()
     # nginx -t does not notice an address that another program has.
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        elsewhere = [f"127.0.0.1:{taken.getsockname()[1]}"]
-        lost = guarded.apply(rc=2, guard_listen=elsewhere, guard_wait=1)[TASK]
-    assert "does not answer with its new configuration" in lost.msg
-    assert guarded.files == before and guarded.ask("GET", "/v1/models").status == 200
-
-    # A run that was killed after its first write, and before nginx has tested anything.
-    (guarded.nginx.directory / "vllm-guard.before").write_text(
-        json.dumps({"configuration": before[CONFIGURATION], "keys": before[KEYS_FILE]})
-    )
-    (guarded.nginx.directory / CONFIGURATION).write_text("half of a config")
-    assert guarded.apply()[TASK].changed
-    assert guarded.files == before
-
-    missing = guarded.apply(rc=2, guard_test_command=["/nowhere/nginx", "-t"], guard_read_timeout=5)[TASK]
-    assert "there is no command '/nowhere/nginx'; install nginx" in missing.msg
-    assert guarded.files == before
+        broken = guarded.place(listen=[f"127.0.0.1:{taken.getsockname()[1]}"], wait=1)
+    assert "does not answer with its new configuration" in broken["msg"] and is_as_before()
+    broken = guarded.place(test_command=["/nowhere/nginx", "-t"], read_timeout=5)
+    assert "there is no command '/nowhere/nginx'; install nginx" in broken["msg"] and is_as_before()
+    # A role that is killed leaves half of its work, and the contents of before.
+    old = {"configuration": before[CONFIGURATION], "keys": before[KEYS_FILE]}
+    (guarded.nginx.directory / "vllm-guard.before").write_text(json.dumps(old))
+    (guarded.nginx.directory / CONFIGURATION).write_text("half of a")
+    broken = guarded.place(**lost)
+    assert broken["msg"].endswith("the old configuration is kept.") and is_as_before()
+    # Files that are as they should be are not enough: nginx has to answer.
+    guarded.nginx.stop()
+    assert guarded.place()["changed"] and is_as_before()
+    (guarded.nginx.directory / KEYS_FILE).chmod(0o644)
+    assert guarded.place()["changed"]
+    assert stat.S_IMODE((guarded.nginx.directory / KEYS_FILE).stat().st_mode) == 0o600
 
 
 def test_bad_variables_are_refused_before_anything_is_written(guarded: Guarded) -> None:
@@ -90,15 +106,3 @@ def test_bad_variables_are_refused_before_anything_is_written(guarded: Guarded) 
     unread = guarded.apply(rc=2, guard_wait="soon")
     assert "guard_wait" in unread.output
     assert not guarded.files
-
-
-def test_over_tls(guarded: Guarded, server: StandIn, tmp_path: Path) -> None:
-    pem = write_certificate(tmp_path / "node.pem")
-    guarded.apply(guard_certificate=str(pem), guard_certificate_key=str(pem))
-    asked = """
-    - name: info
-      sovereign.vllm.vllm_server_info: {base_url: "{{ url }}", api_key: "{{ key }}", ca_path: "{{ pem }}"}
-    """
-    url = f"https://127.0.0.1:{guarded.port}"
-    run = guarded.apply(tasks=asked, url=url, key=ADMIN, pem=str(pem))
-    assert run["info"]["findings"] == []

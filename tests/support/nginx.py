@@ -75,6 +75,9 @@ class Nginx:
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
         pid = self.top / "nginx.pid"
         if pid.exists():
             subprocess.run([*self.test_command[:-1], "-s", "stop"], check=True, capture_output=True)
