@@ -127,7 +127,7 @@ def load(gateway: Gateway) -> Iterator[list[tuple[int, str, str]]]:
 @pytest.fixture
 def gateway(nginx: Nginx, examples: Path, tmp_path: Path) -> Iterator[Gateway]:
     with ExitStack() as stack:
-        servers = {name: stack.enter_context(StandIn("0.32", api_key=SERVER, completion_delay=0.05)) for name in SITES}
+        servers = {name: stack.enter_context(StandIn("0.32", api_key=SERVER, completion_delay=0.15)) for name in SITES}
         gateway = Gateway(tmp_path, nginx, servers, examples)
         stack.enter_context(gateway.litellm)
         gateway.litellm.wait()
@@ -155,9 +155,9 @@ def test_rollouts_lose_no_request(gateway: Gateway) -> None:
         gateway.roll_out("second")
         new = served_name(gateway)
         new_text = gateway.complete()[2]
-        # A site that fails after its wave has switched: all sites of the wave go back, and the gateway as well.
+        # A site that fails after its wave has switched, also when it is asked again: all sites of the wave go back, and the gateway as well.
         gateway.servers["edge02"].faults.add(
-            Fault("POST", "/v1/unload_lora_adapter", "answer", times=1, status=500, text="EngineCore is busy")
+            Fault("POST", "/v1/unload_lora_adapter", "answer", times=2, status=500, text="EngineCore is busy")
         )
         output = gateway.roll_out("first", rc=2)
         assert "The site serves again what it served before" in output

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from .._errors import invalid_option, quoted
-from .endpoint import is_loopback_host
 from .routes import ROUTES, Route
 
 #: Names of guards become names of variables and files.
@@ -170,7 +169,8 @@ def _certificate(options: Mapping, listen: Sequence[str]) -> dict:
             raise invalid_option(option, f"is {quoted(path)}", advice)
     if bool(certificate) != bool(key):
         raise invalid_option("certificate", "and certificate_key belong together", "give both or none")
-    remote = [one for one in listen if not is_loopback_host(one.rpartition(":")[0].strip("[]"))]
+    # Not is_loopback_host: 0.0.0.0 leads a client to its own machine, and a server to every network.
+    remote = [one for one in listen if not ipaddress.ip_address(one.rpartition(":")[0].strip("[]")).is_loopback]
     if not certificate and remote and not options["plain_http"]:
         problem = f"is not given, so keys would cross the network unencrypted at {remote[0]}"
         raise invalid_option("certificate", problem, "give certificate and certificate_key, or set plain_http")
