@@ -124,8 +124,6 @@ options:
 notes:
   - nginx compares keys by regular expressions, and not in constant time. Use long random keys.
 seealso:
-  - plugin: sovereign.vllm.guard
-    plugin_type: role
   - module: sovereign.vllm.vllm_server_info
 author:
   - sovereign.vllm contributors (@sovereign-vllm)

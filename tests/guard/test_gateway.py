@@ -143,8 +143,13 @@ def served_name(gateway: Gateway) -> str:
 
 
 def test_rollouts_lose_no_request(gateway: Gateway) -> None:
-    gateway.roll_out("first")
+    gateway.roll_out("first", gateway_weights={"edge01": 1, "edge02": 1_000_000})
     old = served_name(gateway)
+    for server in gateway.servers.values():
+        server.clear_log()
+    assert {gateway.complete()[0] for _request in range(8)} == {200}
+    asked = {name: [request.path for request in server.log] for name, server in gateway.servers.items()}
+    assert asked == {"edge01": [], "edge02": ["/v1/completions"] * 8}, "a canary has its share"
     chat = {"messages": [{"role": "user", "content": "Audit"}]}
     assert gateway.complete("/v1/chat/completions", chat)[:2] == (200, "sql")
     old_text, new_text = gateway.complete()[2], ""
