@@ -61,7 +61,7 @@ def test_the_life_of_a_guard(guarded: Guarded, server: StandIn, tmp_path: Path) 
     assert {finding["id"] for finding in seen["findings"]} == {"prefix_cache_by_name"}
 
 
-def test_the_old_guard_stays_if_the_new_one_fails(guarded: Guarded, tmp_path: Path) -> None:
+def test_the_old_guard_stays_if_the_new_one_fails(guarded: Guarded, server: StandIn, tmp_path: Path) -> None:
     pem = str(write_certificate(tmp_path / "node.pem"))
     lost = {"certificate": str(tmp_path / "none.pem"), "certificate_key": pem}
     broken = guarded.place(**lost)
@@ -85,6 +85,9 @@ def test_the_old_guard_stays_if_the_new_one_fails(guarded: Guarded, tmp_path: Pa
     assert "does not answer with its new configuration" in broken["msg"] and is_as_before()
     broken = guarded.place(test_command=["/nowhere/nginx", "-t"], read_timeout=5)
     assert "there is no command '/nowhere/nginx'; install nginx" in broken["msg"] and is_as_before()
+    broken = guarded.place(reload_command=["false"], read_timeout=5)
+    assert "false returned 1" in broken["msg"] and "the old files are back, and nginx was not told" in broken["msg"]
+    assert is_as_before()
     # A role that is killed leaves half of its work, and the contents of before.
     old = {"configuration": before[CONFIGURATION], "keys": before[KEYS_FILE]}
     (guarded.nginx.directory / "vllm-guard.before").write_text(json.dumps(old))
@@ -95,7 +98,10 @@ def test_the_old_guard_stays_if_the_new_one_fails(guarded: Guarded, tmp_path: Pa
     guarded.nginx.stop()
     assert guarded.place()["changed"] and is_as_before()
     (guarded.nginx.directory / KEYS_FILE).chmod(0o644)
-    assert guarded.place()["changed"]
+    # Without a key of the server, that of the client goes on.
+    assert guarded.place(upstream_key=None)["changed"]
+    assert guarded.ask("GET", "/v1/models").status == 401
+    assert server.log[-1].headers["authorization"] == f"Bearer {USER}"
     assert stat.S_IMODE((guarded.nginx.directory / KEYS_FILE).stat().st_mode) == 0o600
 
 

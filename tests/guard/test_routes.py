@@ -50,6 +50,8 @@ def test_every_route_with_every_key(guarded: Guarded, server: StandIn, request: 
     assert seen["/adapters/{id}"] == seen["/v1/load_lora_adapter"]
     assert seen["/v1/completions"] == ["401", "401", "passes", "passes", "passes", "passes"]
     assert seen["/metrics"] == ["401", "passes", "403", "passes", "passes", "passes"]
+    for path in ("/v1/models?x=/adapters&y=%2f..", "/v1/responses/resp_1?stream=true"):
+        assert outcome(guarded, server, "GET", path, USER, OTHER_ADDRESS) == "passes"
     text = GUIDE.read_text(encoding="utf-8")
     told = with_table(text, seen)
     if request.config.getoption("--rewrite-guard-guide"):

@@ -140,15 +140,19 @@ def replace(files: GuardFiles, old: Content, new: Content, nginx: Nginx) -> None
 
 
 def _put_back(files: GuardFiles, old: Content, nginx: Nginx, reloaded: bool, error: VllmError) -> None:
+    kept = "the old configuration is kept" if old.configuration else "there is no guard, as before"
     try:
         files.write(old)
-        if reloaded:
-            _run("reload nginx", nginx.reload_command)
+        files.end()
     except VllmError as second:
-        error.aftermath = f"the old configuration could not be put back ({second.clause()})"
+        error.aftermath = f"the old files could not be put back ({second.clause()}); the next run tries it again"
         return
-    files.end()
-    error.aftermath = "the old configuration is kept" if old.configuration else "there is no guard, as before"
+    error.aftermath = kept
+    if reloaded:
+        try:
+            _run("reload nginx", nginx.reload_command)
+        except VllmError as second:
+            error.aftermath = f"the old files are back, and nginx was not told of them ({second.clause(error.hint)})"
 
 
 def _run(attempt: str, command: Sequence[str]) -> None:

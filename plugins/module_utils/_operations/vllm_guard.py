@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import replace as replaced
 from typing import ClassVar
 
 from .._errors import invalid_option, quoted
 from .._http.guard_probe import configuration_in_effect
-from .._vllm.guard import NAME, guard_of
-from .._vllm.guard_text import configuration_text, keys_text
+from .._vllm.guard import NAME, Guard, guard_of
+from .._vllm.guard_text import configuration_text, generation_in, keys_text
 from .._vllm.routes import ACCESS
 from .guard_files import Content, GuardFiles, Nginx, replace
 from .operation import Operation
@@ -65,14 +66,15 @@ class GuardOperation(Operation):
         :raises VllmError: nothing has changed then, unless the message says so.
         """
         files, nginx = _checked_files(options), _checked_commands(options)
-        new, digest = Content(None, None), None
-        if options["state"] == "present":
-            guard = guard_of(options)
-            text, digest = configuration_text(guard, files.keys)
-            new = Content(text, keys_text(guard))
-            # Without a look at the answers, only the files count.
-            nginx = replaced(nginx, in_effect=lambda: configuration_in_effect(guard) == digest, wait=options["wait"])
+        guard = guard_of(options) if options["state"] == "present" else None
         old = files.read()
+        new, digest = Content(None, None), None
+        if guard:
+            text, digest = configuration_text(guard, files.keys)
+            new = Content(text, _keys(guard, old.keys))
+            answer = f"{digest}-{generation_in(new.keys or '')}"
+            # Without a look at the answers, only the files count.
+            nginx = replaced(nginx, in_effect=lambda: configuration_in_effect(guard) == answer, wait=options["wait"])
         changed = old != new or not files.is_settled or bool(nginx.wait and not nginx.in_effect())
         if changed and not check_mode:
             replace(files, old, new, nginx)
@@ -83,6 +85,12 @@ class GuardOperation(Operation):
             "digest": digest,
             "diff": _diff(files, old, new),
         }
+
+
+def _keys(guard: Guard, old: str | None) -> str:
+    """Return the file with the keys. Other keys get another random name, by which their first answer is known."""
+    same = keys_text(guard, generation_in(old or "") or "0")
+    return same if same == old else keys_text(guard, secrets.token_hex(6))
 
 
 def _checked_files(options: Mapping) -> GuardFiles:

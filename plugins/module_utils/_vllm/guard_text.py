@@ -9,6 +9,7 @@ nginx decides by the normalised path. The server must not see another path, so e
 from __future__ import annotations
 
 import hashlib
+import re
 
 from .answers import GUARD_HEADER
 from .guard import Guard
@@ -48,8 +49,11 @@ _VERDICTS = {
 }
 
 
-def keys_text(guard: Guard) -> str:
-    """Return the file with the keys: a map from the header of the client to the kind of its key."""
+def keys_text(guard: Guard, generation: str) -> str:
+    """Return the file with the keys: a map from the header of the client to the kind of its key.
+
+    :param generation: a random name of this set of keys. The guard sends it as well, and it says nothing of the keys.
+    """
     name = f"{guard.name}_guard"
     # nginx compares plain text without regard to case, and a regular expression with regard to it.
     kinds = [
@@ -60,6 +64,9 @@ def keys_text(guard: Guard) -> str:
     sent = "$http_authorization" if guard.upstream_key is None else f'"Bearer {guard.upstream_key}"'
     lines = [
         _MANAGED,
+        f"map $host ${name}_generation {{",
+        f"    default {generation};",
+        "}",
         f"map $http_authorization ${name}_key {{",
         "    default none;",
         *kinds,
@@ -72,6 +79,12 @@ def keys_text(guard: Guard) -> str:
         "}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def generation_in(keys: str) -> str | None:
+    """Return the name of the set of keys in a file, or None."""
+    found = re.search(r"_generation \{\n    default ([0-9a-f]+);", keys)
+    return found.group(1) if found else None
 
 
 def digest_of(configuration: str) -> str:
@@ -152,7 +165,7 @@ def _server(guard: Guard, name: str) -> list[str]:
         "merge_slashes on;",
         "ignore_invalid_headers on;",
         "underscores_in_headers off;",
-        f"add_header {GUARD_HEADER} {_PLACE} always;",
+        f"add_header {GUARD_HEADER} {_PLACE}-${name}_generation always;",
         f"proxy_hide_header {GUARD_HEADER};",
         f"client_max_body_size {guard.max_body_size};",
         "client_header_timeout 30s;",

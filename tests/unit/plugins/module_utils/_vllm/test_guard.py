@@ -10,7 +10,11 @@ import pytest
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_guard import GuardOperation
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.guard import Guard, guard_of
-from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.guard_text import configuration_text, keys_text
+from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.guard_text import (
+    configuration_text,
+    generation_in,
+    keys_text,
+)
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.routes import ACCESS, CLOSED_ROUTES, ROUTES
 
 SECRET = "sk-secret"
@@ -120,11 +124,12 @@ def test_the_configuration_holds_no_key_and_has_a_name() -> None:
     keyed = guard(upstream_key=SECRET, admin_keys=["admin-key"], routes=[route("/v1/new", "admin")])
     text, digest = configuration_text(keyed, "/etc/nginx/x.keys")
     assert not [key for key in (SECRET, "admin-key", "user-key") if key in text]
-    assert "include /etc/nginx/x.keys;" in text and f"X-Vllm-Guard {digest} always;" in text
+    assert "include /etc/nginx/x.keys;" in text and f"X-Vllm-Guard {digest}-$vllm_guard_generation always;" in text
     assert "location = /v1/new {" in text
     assert digest != configuration_text(guard(), "/etc/nginx/x.keys")[1]
-    assert all(key in keys_text(keyed) for key in (SECRET, "admin-key", "user-key"))
-    assert SECRET not in keys_text(guard()) and "user $http_authorization;" in keys_text(guard())
+    assert all(key in keys_text(keyed, "0a1b") for key in (SECRET, "admin-key", "user-key"))
+    assert generation_in(keys_text(keyed, "0a1b")) == "0a1b" and generation_in("") is None
+    assert SECRET not in keys_text(guard(), "0a1b") and "user $http_authorization;" in keys_text(guard(), "0a1b")
 
 
 def test_each_route_has_one_access() -> None:
