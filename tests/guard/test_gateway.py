@@ -127,7 +127,7 @@ def load(gateway: Gateway) -> Iterator[list[tuple[int, str, str]]]:
 @pytest.fixture
 def gateway(nginx: Nginx, examples: Path, tmp_path: Path) -> Iterator[Gateway]:
     with ExitStack() as stack:
-        servers = {name: stack.enter_context(StandIn("0.32", api_key=SERVER, completion_delay=0.15)) for name in SITES}
+        servers = {name: stack.enter_context(StandIn("0.32", api_key=SERVER, completion_delay=0.3)) for name in SITES}
         gateway = Gateway(tmp_path, nginx, servers, examples)
         stack.enter_context(gateway.litellm)
         gateway.litellm.wait()

@@ -25,7 +25,7 @@ PLAY = """
 - name: make
   ansible.builtin.include_role: {name: sovereign.vllm.guard}
 - name: find out what an auditor sees
-  sovereign.vllm.vllm_server_info: {base_url: "{{ url }}", api_key: "{{ key }}", ca_path: "{{ pem }}"}
+  sovereign.vllm.vllm_server_info: {base_url: "{{ url }}", api_key: "{{ key }}", ca_path: "{{ pem }}", grpc_port: "{{ grpc }}"}
 - name: make again
   ansible.builtin.include_role: {name: sovereign.vllm.guard}
 - name: change a key
@@ -41,11 +41,13 @@ PLAY = """
 
 
 def test_the_life_of_a_guard(guarded: Guarded, server: StandIn, tmp_path: Path) -> None:
-    pem = str(write_certificate(tmp_path / "node.pem"))
-    url = f"https://127.0.0.1:{guarded.port}"
-    files = {"guard_certificate": pem, "guard_certificate_key": pem}
-    # An old release: behind the guard, a crafted Host header does not get past the key any more.
-    run = guarded.apply(tasks=PLAY, options=LOUD, url=url, key=ADMIN, pem=pem, **files)
+    # The address of the node in its network. The server and its gRPC port listen on a loopback address.
+    address = "127.0.0.9"
+    pem = str(write_certificate(tmp_path / "node.pem", address))
+    given = {"guard_certificate": pem, "guard_certificate_key": pem, "guard_listen": [f"{address}:{guarded.port}"]}
+    asked = {"url": f"https://{address}:{guarded.port}", "key": ADMIN, "pem": pem}
+    with socket.create_server(("127.0.0.1", 0)) as grpc:
+        run = guarded.apply(tasks=PLAY, options=LOUD, **given, **asked, grpc=grpc.getsockname()[1])
     tasks = [result for result in run.results if result.task == TASK]
     assert [result.changed for result in tasks] == [True, True, False, True, True, False]
     planned, made, _again, rekeyed, removed, _gone = tasks
@@ -57,7 +59,8 @@ def test_the_life_of_a_guard(guarded: Guarded, server: StandIn, tmp_path: Path) 
     assert not [key for key in (*KEYS, "another-key") if key in run.output]
 
     seen = run["find out what an auditor sees"]
-    assert seen["guarded"] and seen["auth_required"] and seen["runtime_lora"]
+    assert seen["guarded"] and seen["auth_required"] and seen["runtime_lora"] and seen["grpc"] == "closed"
+    # An old release: behind the guard, a crafted Host header does not get past the key.
     assert {finding["id"] for finding in seen["findings"]} == {"prefix_cache_by_name"}
 
 
