@@ -152,6 +152,21 @@ def browser(session: nox.Session) -> None:
 
 
 @check
+def guard(session: nox.Session) -> None:
+    """Run the guard on a real nginx, and the gateway's example with LiteLLM (as root, installs nginx from Debian)."""
+    made.gateway()
+    if not shutil.which("nginx", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin"])) and os.geteuid() == 0:
+        session.run("apt-get", "update", "-qq")
+        # The tests start nginx themselves, so the package does not need to.
+        not_started = {"RUNLEVEL": "1", "DEBIAN_FRONTEND": "noninteractive"}
+        install = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", "nginx")
+        session.run(*install, env=not_started, silent=True)
+    # Two processes: the gateway's test takes as long as all others.
+    options = ("--timeout", "600", "-n", "2")
+    pytest(session, newest(), *options, "tests/guard", **installed(session))
+
+
+@check
 def examples(session: nox.Session) -> None:
     """Run the examples for AWX, AWS, Kubernetes and one machine, as far as possible without these."""
     where = made.examples()

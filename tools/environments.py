@@ -62,3 +62,8 @@ def rulebook() -> Path:
 def examples() -> Path:
     """Return the environment with what the examples need."""
     return environment(".build/venv-examples", "3.12 3.13 3.14", "-r", "requirements-examples.txt")
+
+
+def gateway() -> Path:
+    """Return the environment with LiteLLM, which tests start as a program."""
+    return environment(".build/venv-gateway", "3.12 3.13 3.11", "-r", "requirements-gateway.txt")

@@ -117,6 +117,12 @@ auth_required:
   returned: success
   type: bool
   sample: true
+guarded:
+  description: V(true) if the server is reached through the role P(sovereign.vllm.guard#role). Findings that the guard prevents are
+    then not returned.
+  returned: success
+  type: bool
+  sample: true
 lora:
   description:
     - State of the adapters, from the server's metrics (C(/metrics)). A value is null if it cannot be read.

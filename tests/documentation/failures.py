@@ -35,13 +35,14 @@ def _overwrite_and_load_again(site: Site) -> None:
 @dataclass(frozen=True)
 class Failure:
     """settings: of the StandIn; fault: of its answers; options: of vllm_lora_adapters, which declares SQL by default, or
-    if `stages` of vllm_lora_artifact, if `asks` of vllm_smoke_test; prepare: changes the site before; without_requests: for the Python of the host."""
+    if `stages` of vllm_lora_artifact, if `asks` of vllm_smoke_test, if `guards` of vllm_guard; prepare: changes the site before; without_requests: for the Python of the host."""
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     fault: Fault | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     stages: bool = False
     asks: bool = False
+    guards: bool = False
     prepare: Callable[[Site], object] | None = None
     without_requests: bool = False
 
@@ -63,6 +64,16 @@ FAILURES = {
     "artifact_rejected": Failure(options={"adapters": [{**SQL, "path": "{{ artifacts }}/rank64"}]}),
     "artifact_invalid": Failure(stages=True, options={**STAGED, "src": "{{ artifacts }}/rank64", "max_rank": 16}),
     "store_error": Failure(stages=True, options={**STAGED, "store": "{{ artifacts }}/file"}),
+    "guard_failed": Failure(
+        guards=True,
+        options={
+            "directory": "{{ artifacts }}",
+            "user_keys": ["user-key"],
+            "plain_http": True,
+            "wait": 0,
+            "test_command": ["sh", "-c", "echo cannot load certificate; exit 1"],
+        },
+    ),
     "base_model_mismatch": Failure(options={"adapters": [{**SQL, "base_model": "llama"}]}),
     "name_conflict": Failure(options={"adapters": [{**SQL, "name": "tiny"}]}),
     "prune_limit": Failure(

@@ -7,6 +7,7 @@ from __future__ import annotations
 import shutil
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import inspect_artifact
@@ -43,7 +44,7 @@ class World:
         for shown, real in places.items():
             tasks = tasks.replace(shown, real)
         adapters = [{"name": name, "path": f"{self.directory}/srv/adapters/{path}"} for name, path in SERVED.items()]
-        host = {**IN_WORKER, "vllm_base_url": self.server.url, "lora_adapters": adapters}
+        host = {**IN_WORKER, "vllm_base_url": self.server.url, "lora_adapters": adapters, **self._of_the_guard()}
         return run_playbook(
             textwrap.dedent(tasks),
             {"node": host, "edge2": host},
@@ -52,6 +53,12 @@ class World:
             options=["--limit", "node"],
             environment={"VISITOR_KEY": "sk-visitor"},
         )
+
+    def _of_the_guard(self) -> dict[str, Any]:
+        """Files of nginx that nobody reads: tests/guard has a real one."""
+        commands = {"guard_test_command": ["true"], "guard_reload_command": ["true"], "guard_wait": 0}
+        keys = {"vault_vllm_key": "key-0", "vault_user_keys": ["key-1"], "vault_admin_key": "key-2"}
+        return {**commands, **keys, "guard_directory": str(self.directory / "run"), "ansible_become": False}
 
 
 @pytest.mark.parametrize("module", [file.stem for file in sorted(MODULES.glob("*.py"))])

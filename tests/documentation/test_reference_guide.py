@@ -69,7 +69,7 @@ def _of(title: str) -> dict[str, Row]:
 def _shown(default: Any) -> str:
     if default is None:
         return ""
-    return yaml.safe_dump(default).removesuffix("...\n").strip()
+    return yaml.safe_dump(default, default_flow_style=True).removesuffix("...\n").strip()
 
 
 def _assert_as_specified(rows: dict[str, Row], specs: dict[str, dict[str, Any]]) -> None:
@@ -94,7 +94,12 @@ def test_observation() -> None:
 
 
 @pytest.mark.parametrize(
-    ("title", "role"), [("Declaration: ``lora_*``", "lora"), ("Report: ``drift_report_*``", "drift_report")]
+    ("title", "role"),
+    [
+        ("Declaration: ``lora_*``", "lora"),
+        ("Report: ``drift_report_*``", "drift_report"),
+        ("Guard: ``guard_*``", "guard"),
+    ],
 )
 def test_variables_of_roles(title: str, role: str) -> None:
     specs = yaml.safe_load((PROJECT / "roles" / role / "meta" / "argument_specs.yml").read_text())["argument_specs"]

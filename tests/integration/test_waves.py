@@ -182,7 +182,9 @@ def test_a_swap_to_an_adapter_without_effect_is_taken_back(new_site: NewSite, tm
 def test_each_site_says_why_it_failed_and_whether_it_is_back(
     new_site: NewSite, tmp_path: Path, jinja: str, ran: Path
 ) -> None:
-    stuck, unread, refused, keyed = (new_site() for _site in range(4))
+    stuck, unread, refused, keyed, unswitched = (new_site() for _site in range(5))
+    kept = Path(shutil.copytree(unswitched.artifact("old"), unswitched.artifacts / "store" / "sql" / "0123abcd4567"))
+    unswitched.server.load("sql-0123abcd", kept)
     gone = {site: site.artifact("gone") for site in (stuck, unread, refused)}
     for site, path in gone.items():
         site.server.load("sql", path)
@@ -200,9 +202,15 @@ def test_each_site_says_why_it_failed_and_whether_it_is_back(
             "unread": node(unread, lora_adapters=[{"name": "sql", "src": good}]),
             "refused": node(refused, lora_adapters=[{"name": "sql", "src": bad}]),
             "keyed": node(keyed, lora_adapters=[], vllm_api_key="{{ nowhere }}"),
+            "unswitched": node(
+                unswitched,
+                lora_adapters=[{"name": "sql", "src": good}],
+                lora_versioned_names=True,
+                lora_switch_tasks=str(tmp_path / "none.yml"),
+            ),
         },
         strategy="host_pinned",
-        lora_serial=4,
+        lora_serial=5,
         lora_max_fail_percentage=100,
     )
     assert "Could not ask" in said(output, "stuck") and "EngineCore is gone" in said(output, "stuck")
@@ -212,6 +220,9 @@ def test_each_site_says_why_it_failed_and_whether_it_is_back(
     assert "vLLM does not serve DoRA" in said(output, "refused")
     assert said(output, "refused").endswith("The site serves again what it served before.")
     assert refused.server.served() == dict.fromkeys(("sql", jinja), gone[refused])
+    # Nobody knows which names the gateway has, so neither of them is unloaded.
+    assert "Check lora_switch_tasks. The site could not be restored" in said(output, "unswitched")
+    assert "sql-0123abcd" in unswitched.server.served() and len(unswitched.server.served()) == 2
     assert not ran.exists(), "what a server says is never evaluated"
     assert "'nowhere' is undefined" in said(output, "keyed")
     assert not keyed.watched.log, "a site with a key of its own never gets that of the fleet instead"

@@ -96,7 +96,11 @@ class Client:
     def healthy(self) -> bool:
         """Return whether the engine lives: a dead one answers 500 (up to 0.10.2) or 503. Where a proxy hides
         ``/health``, it is given the benefit of the doubt."""
-        return self._health("ask for its health").status < 500
+        return self.health().status < 500
+
+    def health(self) -> Answer:
+        """Return how the server answers when asked for its health, see :meth:`healthy`."""
+        return self._health("ask for its health")
 
     def status(self, path: str) -> int:
         """Return the status that a GET is answered with. Routes that only take POST answer 405, missing ones 404."""

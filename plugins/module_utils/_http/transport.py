@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from .._errors import VllmError
-from .._vllm.answers import Answer
+from .._vllm.answers import GUARD_HEADER, Answer
 from .._vllm.endpoint import Authorities, Endpoint, authorities, proxy_of
 from .._vllm.no_answer import (
     CLOSED,
@@ -221,6 +221,7 @@ class Transport:
             received.decode("utf-8", "replace"),
             retry_after=response.headers.get("Retry-After"),
             location=response.headers.get("Location"),
+            guard=response.headers.get(GUARD_HEADER),
             secret=self._endpoint.api_key,
         )
 

@@ -17,6 +17,7 @@ from .._http.client import Client
 from .._http.grpc_probe import probe_grpc
 from .._vllm.metrics import LoraState
 from .._vllm.releases import OLDEST_SUPPORTED, PREFIX_CACHE_BY_NAME, parse_version
+from .._vllm.routes import ALIAS_ROUTE, DEVELOPMENT_ROUTES
 from .operation import SERVER_OPTIONS, ServerOperation
 
 
@@ -24,6 +25,7 @@ from .operation import SERVER_OPTIONS, ServerOperation
 class Exposure:
     """The answers of a server to requests with and without the key.
 
+    :ivar guarded: it is reached through the collection's guard.
     :ivar loads_at_startup: its adapters are declared by ``--lora-modules``, so that nothing has to be loaded at run time.
     :ivar grpc: how the ``grpc_port`` answers (``open``, ``other`` or ``closed``); None where it was not asked.
     :ivar adapters: how many it lists.
@@ -37,6 +39,7 @@ class Exposure:
     anonymous: dict[str, int | None]
     adapters: int
     lora: LoraState
+    guarded: bool = False
     grpc_port: int | None = None
     grpc: str | None = None
 
@@ -46,15 +49,9 @@ class Exposure:
         return self.anonymous["/v1/models"] != 200
 
 
-#: The alias of the load and unload routes for one cloud's hosting toolkit (0.11.1 and later): outside the key's guard.
-ALIAS_ROUTE = "/adapters"
-#: Served with VLLM_SERVER_DEV_MODE=1 only (0.7 and later), outside the key's guard. Both take only POST, or only tell.
-DEVELOPMENT_ROUTES = ("/reset_prefix_cache", "/server_info")
-
-
 def findings(exposure: Exposure) -> list[dict]:
     """Return ``{id, severity, message, fix}`` for all that is to be mended, the worst first."""
-    found = [*_findings_of_exposure(exposure), *_findings_of_release(exposure.version)]
+    found = [*_findings_of_exposure(exposure), *_findings_of_release(exposure.version, exposure.guarded)]
     found += _findings_of_capacity(exposure.adapters, exposure.lora.max_loras)
     return sorted(found, key=lambda finding: ("high", "medium").index(finding["severity"]))
 
@@ -72,7 +69,7 @@ def _findings_of_exposure(exposure: Exposure) -> list[dict]:
         found.append(_finding("no_key", severity, message, "Start the server with --api-key or VLLM_API_KEY."))
     if exposure.anonymous[ALIAS_ROUTE] == 405 and exposure.auth_required:
         message = "The route /adapters loads and unloads adapters without the key."
-        fix = "Block /adapters and all below it in a proxy in front of the server."
+        fix = "Put the role sovereign.vllm.guard in front of the server, or block /adapters and all below it in another proxy."
         found.append(_finding("adapters_alias_open", "high", message, fix))
     found += _findings_of_grpc(exposure)
     open_routes = [route for route in DEVELOPMENT_ROUTES if exposure.anonymous[route] in (200, 405)]
@@ -97,7 +94,7 @@ def _findings_of_grpc(exposure: Exposure) -> list[dict]:
             f"The gRPC port {exposure.grpc_port} answers: everybody who reaches it can load and unload adapters without "
             "the key, even if loading at run time is off."
         )
-        fix = "Start the server without --grpc-port, or let only its own clients reach the port."
+        fix = "Start the server without --grpc-port, or with --host 127.0.0.1 behind the role sovereign.vllm.guard."
         return [_finding("grpc_open", "high", message, fix)]
     if exposure.grpc == "other":
         message = f"Port {exposure.grpc_port} accepts connections, but does not answer as gRPC in the clear does."
@@ -116,7 +113,7 @@ def _findings_of_capacity(adapters: int, slots: int | None) -> list[dict]:
     return [_finding("more_adapters_than_slots", "medium", message, fix)]
 
 
-def _findings_of_release(version: str | None) -> list[dict]:
+def _findings_of_release(version: str | None, guarded: bool) -> list[dict]:
     parsed = parse_version(version)
     if parsed is None:
         return []
@@ -124,9 +121,10 @@ def _findings_of_release(version: str | None) -> list[dict]:
     if parsed < OLDEST_SUPPORTED:
         message = f"vLLM {version} cannot show which adapters it serves."
         found.append(_finding("too_old", "high", message, "Upgrade to 0.7.0 or later."))
-    if parsed < (0, 22, 0):
+    # The guard sets the header, and asks for the key itself.
+    if parsed < (0, 22, 0) and not guarded:
         message = f"The key of vLLM {version} can be bypassed by a crafted Host header (GHSA-94f4-hr76-p5j6)."
-        fix = "Upgrade to 0.22.0 or later, or have a proxy in front of the server set the Host header."
+        fix = "Upgrade to 0.22.0 or later, or put the role sovereign.vllm.guard in front of the server."
         found.append(_finding("key_bypass", "high", message, fix))
     since, until = PREFIX_CACHE_BY_NAME
     if since <= parsed < until:
@@ -218,7 +216,7 @@ class ServerInfo(ServerOperation):
         if options["drain"]:
             has_requests = client.drain(options["drain"], read_drain_timeout(options))
             result["drained"] = None if has_requests is None else not has_requests
-        healthy = client.healthy()
+        health = client.health()
         observed = client.read_list()
         version, runtime_lora = client.version(), client.runtime_lora()
         exposure = Exposure(
@@ -229,6 +227,7 @@ class ServerInfo(ServerOperation):
             anonymous=_anonymous_statuses(client),
             adapters=len(observed.adapters_of_users),
             lora=client.lora_state(),
+            guarded=health.guard is not None,
             grpc_port=port,
             grpc=None if port is None else _grpc(client, port),
         )
@@ -238,9 +237,10 @@ class ServerInfo(ServerOperation):
             **result,
             "changed": False,
             "version": version,
-            "healthy": healthy,
+            "healthy": health.status < 500,
             "runtime_lora": runtime_lora,
             "lora": exposure.lora.as_dict(),
             "auth_required": exposure.auth_required,
+            "guarded": exposure.guarded,
             "findings": findings(exposure),
         }

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from .._errors import NOT_VLLM_HINT, OFFLINE_HINT, VllmError, printable, quoted, request_error
 from .releases import BROKEN_RUST_HINT
 
+#: The header by which the collection's guard names its configuration, in each of its answers.
+GUARD_HEADER = "X-Vllm-Guard"
 #: What to do about a server that answers 500.
 BROKEN_HINT = "read the server's log"
 DEAD_ENGINE_HINT = f"{BROKEN_HINT}, since /health says that its engine is dead"
@@ -30,13 +32,14 @@ _TITLE = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer. ``secret`` is what must not be repeated from it."""
+    """An HTTP answer. ``secret`` is what must not be repeated from it, ``guard`` the configuration of the guard that passed it."""
 
     url: str
     status: int
     body: str
     retry_after: str | None = None
     location: str | None = None
+    guard: str | None = None
     secret: str | None = field(default=None, repr=False)
 
     def without_secret(self, text: str) -> str:
