@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from .._adapters.values import checked_digest, read_option, refused
-from .._errors import quoted
 
 #: One entry of a policy, as an argument spec.
 _ENTRY: dict[str, dict] = {
@@ -110,4 +109,4 @@ def read_revoked(where: str, written: object) -> frozenset[str]:
     """
     found = read_option(where, written, TRUST_OPTIONS["revoked"])
     digests = found if isinstance(found, list) else []
-    return frozenset(checked_digest(f"{where} has {quoted(one)}; it", str(one)) for one in digests)
+    return frozenset(checked_digest(where, str(one)) for one in digests)
