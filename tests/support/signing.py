@@ -92,7 +92,7 @@ def statement_of(directory: Path, **serialization: object) -> dict[str, Any]:
                 {
                     "name": str(file.relative_to(directory)),
                     "algorithm": "sha256",
-                    "digest": hashlib.sha256(file.read_bytes()).hexdigest(),
+                    "digest": _sha256(file),
                 }
                 for file in files
             ],
@@ -105,6 +105,14 @@ def statement_of(directory: Path, **serialization: object) -> dict[str, Any]:
             },
         },
     }
+
+
+def _sha256(file: Path) -> str:
+    content = hashlib.sha256()
+    with file.open("rb") as stream:
+        for chunk in iter(lambda: stream.read(1 << 20), b""):
+            content.update(chunk)
+    return content.hexdigest()
 
 
 def close(statement: dict[str, Any]) -> dict[str, Any]:
