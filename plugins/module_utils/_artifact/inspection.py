@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .._adapters.revocation import revoked_digests
 from .._adapters.values import checked_digest
 from .._errors import invalid_option
 from .archive import archive_checksum, open_archive
@@ -18,7 +19,7 @@ from .config import MAX_CONFIG, config_facts, config_problems, parse_config
 from .digest import digest_of, hash_files
 from .files import CONFIG, EMBEDDINGS, PICKLES, WEIGHTS, ArtifactError, Listing, list_files, shown
 from .safetensors import HeaderError, read_header
-from .trust import Policy, policy_for, read_revoked, read_trust
+from .trust import Policy, policy_for, read_trust
 from .weights import weight_problems
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def inspect_artifact(
         artifact never raises.
     """
     _check_options(path, max_rank, base_model, checksum)
-    policy, banned = policy_for(name or "", read_trust("trust", trust)), read_revoked("revoked", revoked)
+    policy, banned = policy_for(name or "", read_trust("trust", trust)), revoked_digests("revoked", revoked)
     result = {"valid": False, "digest": None, "size": 0, **config_facts({}), "signature": None}
     problems: list[str] = []
     is_revoked = False

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import ClassVar
 
+from .._adapters.revocation import revoked_digests
 from .._adapters.staged import folder_of, path_of
 from .._adapters.values import checked_digest
 from .._errors import VllmError, failure, invalid_option, printable, quoted
@@ -26,7 +27,7 @@ from .store import (
     version_directory,
     versions,
 )
-from .trust import TRUST_OPTIONS, read_revoked
+from .trust import TRUST_OPTIONS
 
 #: The requirements on an artifact. The controller checks an artifact that lies there.
 CHECKS: dict = {
@@ -185,7 +186,7 @@ def refused(verb: str, path: str, problems: Iterable[str], code: str | None = No
 
 def refuse_revoked(name: str, digests: Iterable[str | None], revoked: object) -> None:
     """Raise ArtifactError if one of the digests of an artifact is revoked, before its files are read."""
-    for digest in {one for one in digests if one} & read_revoked("revoked", revoked):
+    for digest in {one for one in digests if one} & revoked_digests("revoked", revoked):
         sentence = f"Could not stage adapter {quoted(name)}: the digest {digest} is revoked, so use another version."
         raise ArtifactError(sentence, "revoked")
 

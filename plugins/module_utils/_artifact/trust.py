@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from .._adapters.values import checked_digest, read_option, refused
+from .._adapters.revocation import REVOKE_OPTIONS
+from .._adapters.values import read_option, refused
 
 #: One entry of a policy, as an argument spec.
 _ENTRY: dict[str, dict] = {
@@ -22,7 +23,7 @@ _ENTRY: dict[str, dict] = {
 #: The options of trust, as an argument spec.
 TRUST_OPTIONS: dict[str, dict] = {
     "trust": {"type": "list", "elements": "dict", "options": _ENTRY},
-    "revoked": {"type": "list", "elements": "str"},
+    **REVOKE_OPTIONS,
 }
 
 
@@ -99,14 +100,3 @@ def policy_for(name: str, policies: Iterable[Policy], where: str = "trust") -> P
     if not entries:
         return None
     return next((entry for entry in entries if entry.covers(name)), Policy(where, (name,), ()))
-
-
-def read_revoked(where: str, written: object) -> frozenset[str]:
-    """Return the revoked digests.
-
-    :param where: names the list in sentences.
-    :raises VllmError: ``invalid_request`` if one is no digest.
-    """
-    found = read_option(where, written, TRUST_OPTIONS["revoked"])
-    digests = found if isinstance(found, list) else []
-    return frozenset(checked_digest(where, str(one)) for one in digests)
