@@ -51,12 +51,13 @@ class Policy:
 
     def as_dict(self) -> dict:
         """Return the entry as a policy is written."""
+        limits = {"base_models": list(self.base_models), "licences": list(self.licences)}
         return {
             "names": list(self.names),
             "keys": list(self.keys),
             "mode": "enforce" if self.enforced else "warn",
-            "base_models": list(self.base_models),
-            "licences": list(self.licences),
+            # An empty list would allow nothing.
+            **{option: allowed for option, allowed in limits.items() if allowed},
         }
 
 
