@@ -67,3 +67,8 @@ def examples() -> Path:
 def gateway() -> Path:
     """Return the environment with LiteLLM, which tests start as a program."""
     return environment(".build/venv-gateway", "3.12 3.13 3.11", "-r", "requirements-gateway.txt")
+
+
+def signing() -> Path:
+    """Return the environment with the standard tool that signs artifacts."""
+    return environment(".build/venv-signing", "3.12 3.13 3.11 3.14", "-r", "requirements-signing.txt")

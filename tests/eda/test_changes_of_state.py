@@ -62,6 +62,7 @@ def test_missing_adapter_drifts_and_recovers(watching, server, artifacts):
         "unexpected": 0,
         "server": 0,
         "weights": 0,
+        "revoked": 0,
     }
     assert event["declared"] == {"adapters": [sql(artifacts)]}
     assert event["repeated"] == 0

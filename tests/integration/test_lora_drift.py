@@ -217,6 +217,7 @@ def test_a_fleet_in_one_template_without_a_request(audit: Audit, tmp_path: Path)
         "unexpected": 2,
         "server": 0,
         "weights": 0,
+        "revoked": 0,
     }
     assert [request.path for request in audit.server.log] == ["/v1/models", "/version"]
 

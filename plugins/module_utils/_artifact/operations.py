@@ -9,9 +9,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import ClassVar
 
+from .._adapters.revocation import revoked_digests
 from .._adapters.staged import folder_of, path_of
 from .._adapters.values import checked_digest
-from .._errors import VllmError, failure, invalid_option, quoted
+from .._errors import VllmError, failure, invalid_option, printable, quoted
 from .._operations.operation import Operation
 from .files import ArtifactError
 from .inspection import inspect_artifact
@@ -26,6 +27,7 @@ from .store import (
     version_directory,
     versions,
 )
+from .trust import TRUST_OPTIONS
 
 #: The requirements on an artifact. The controller checks an artifact that lies there.
 CHECKS: dict = {
@@ -34,6 +36,7 @@ CHECKS: dict = {
     "max_rank": {"type": "int"},
     "base_model": {"type": "str"},
     "allow_pickle": {"type": "bool", "default": False},
+    **TRUST_OPTIONS,
 }
 ONE_SOURCE = [("src", "digest")]
 
@@ -52,14 +55,15 @@ class FileOperation(Operation):
 class LoraArtifactInfo(FileOperation):
     """Inspect an artifact."""
 
-    options: ClassVar = {"path": {"type": "path", "required": True}, **CHECKS}
+    options: ClassVar = {"path": {"type": "path", "required": True}, "name": {"type": "str"}, **CHECKS}
+    rules: ClassVar = {"required_by": {"trust": ("name",)}}
 
     def run(self, options: Mapping, check_mode: bool) -> dict:
         """Run ``vllm_lora_artifact_info``."""
         found = inspect_artifact(**options)
         # `failed_when` shows the message.
         message = {} if found["valid"] else {"msg": refused("serve", options["path"], found["problems"]).message}
-        return {"changed": False, **found, **message}
+        return {"changed": False, **found, **message, **untrusted_warnings(options["path"], found)}
 
 
 class LoraArtifact(FileOperation):
@@ -91,15 +95,22 @@ class LoraArtifact(FileOperation):
         wanted = _digest_in("digest", options)
         given = wanted or checksum
         present = staged_digest(options["store"], name, given) if given else None
-        digest = present or (given if given and src is None else _digest_of_source(options))
+        if present and src is not None:
+            present = self._if_trusted(options, present)
+        # What is verified at the source needs no second verification in the store.
+        source = {} if present or (given and src is None) else _valid_source(options)
+        digest = present or source.get("digest") or given or ""
+        refuse_revoked(name, (wanted, checksum, digest), options["revoked"])
         if src is not None:
             require_digest(name, src, digest, wanted)
         target = version_directory(options["store"], name, digest)
         home = os.path.dirname(target)
         before = [os.path.join(home, one) for one in versions(home)]
+        found = source
         if present or src is None or check_mode:
-            staged = _is_staged_and_valid(options, target, digest, check_mode)
-            changed = check_mode and not staged
+            checks = {**options, "trust": None} if source else options
+            staged, in_store = _is_staged_and_valid(checks, target, digest, check_mode)
+            changed, found = check_mode and not staged, source or in_store
         else:
             changed = stage(src, target, digest, self._finish, options["max_size"])
             staged = True
@@ -113,8 +124,21 @@ class LoraArtifact(FileOperation):
             "digest": digest,
             "path": target,
             "server_path": path_of(options["server_store"] or options["store"], name, digest),
+            "signature": found.get("signature"),
             "diff": _diff(before, sorted({*before, target}) if staged or check_mode else before),
+            **untrusted_warnings(name, found),
         }
+
+    def _if_trusted(self, options: Mapping, digest: str) -> str | None:
+        """Return the digest of a version in the store, or None if its signature is not there: it may be at the source."""
+        target = version_directory(options["store"], options["name"], digest)
+        try:
+            _is_staged_and_valid(options, target, digest, True)
+        except ArtifactError as error:
+            if error.code != "untrusted":
+                raise
+            return None
+        return digest
 
     def _finish(self, top: str) -> bool:
         """Set owner and mode of a directory and of everything in it; return whether that changes anything."""
@@ -174,12 +198,30 @@ def _state_of_directory(path: str) -> dict:
     return {"path": path, "state": state, "detail": detail}
 
 
-def refused(verb: str, path: str, problems: Iterable[str]) -> ArtifactError:
+def refused(verb: str, path: str, problems: Iterable[str], code: str | None = None) -> ArtifactError:
     """Return the error for an artifact that has problems.
 
     :param verb: a verb phrase that ends before the path, such as ``stage adapter 'sql' from``.
+    :param code: of the error.
     """
-    return ArtifactError(f"Could not {verb} {quoted(path)}: {' '.join(problems)}")
+    return ArtifactError(f"Could not {verb} {quoted(path)}: {' '.join(problems)}", code or "artifact_invalid")
+
+
+def refuse_revoked(name: str, digests: Iterable[str | None], revoked: object) -> None:
+    """Raise ArtifactError if one of the digests of an artifact is revoked, before its files are read."""
+    for digest in {one for one in digests if one} & revoked_digests("revoked", revoked):
+        sentence = f"Could not stage adapter {quoted(name)}: the digest {digest} is revoked, so use another version."
+        raise ArtifactError(sentence, "revoked")
+
+
+def untrusted_warnings(which: str, found: Mapping) -> dict:
+    """Return the warning for an artifact that is accepted although its signature proves nothing."""
+    signature = found.get("signature") or {}
+    if not signature.get("problem") or signature["mode"] == "enforce":
+        return {}
+    return {
+        "warnings": [f"{printable(which)} is not trusted, and the mode of its policy is warn: {signature['problem']}"]
+    }
 
 
 def _existing(path: str) -> str | None:
@@ -209,7 +251,7 @@ def digest_of_valid(name: str, source: str, found: Mapping) -> str:
     :raises ArtifactError: the problems.
     """
     if not found["valid"]:
-        raise refused(f"stage adapter {quoted(name)} from", source, found["problems"])
+        raise refused(f"stage adapter {quoted(name)} from", source, found["problems"], found["code"])
     return found["digest"]
 
 
@@ -224,20 +266,20 @@ def _digest_in(option: str, options: Mapping) -> str | None:
     return None if options[option] is None else checked_digest(option, options[option])
 
 
-def _is_staged_and_valid(options: Mapping, target: str, digest: str, check_mode: bool) -> bool:
-    """Return whether the artifact is staged. It is checked too, because the options can have changed since."""
-    checks = {name: options[name] for name in CHECKS if name != "checksum"}
-    problems: list[str] = []
+def _is_staged_and_valid(options: Mapping, target: str, digest: str, check_mode: bool) -> tuple[bool, dict]:
+    """Return whether the artifact is staged, and what was found there. It is checked too, because the options can have
+    changed since."""
+    checks = {name: options[name] for name in (*CHECKS, "name") if name != "checksum"}
+    found: dict = {}
 
     def read(path: str) -> str | None:
-        found = inspect_artifact(path, **checks)
-        problems.extend(found["problems"])
+        found.update(inspect_artifact(path, **checks))
         return found["digest"]
 
     staged = (is_staged if check_mode else confirm_staged)(target, digest, read)
-    if problems:
-        raise refused(f"use adapter {quoted(options['name'])} from", target, problems)
-    return staged
+    if found.get("problems"):
+        raise refused(f"use adapter {quoted(options['name'])} from", target, found["problems"], found["code"])
+    return staged, found
 
 
 def _remove_versions(home: str, keep: int, roots: Iterable[str], check_mode: bool) -> list[str]:
@@ -250,10 +292,12 @@ def _remove_versions(home: str, keep: int, roots: Iterable[str], check_mode: boo
         return to_remove
 
 
-def _digest_of_source(options: Mapping) -> str:
+def _valid_source(options: Mapping) -> dict:
+    """Return what was found in an artifact that has no problems."""
     source = checked_source(options["name"], options["src"])
-    found = inspect_artifact(source, **{name: options[name] for name in CHECKS})
-    return digest_of_valid(options["name"], source, found)
+    found = inspect_artifact(source, **{name: options[name] for name in (*CHECKS, "name")})
+    digest_of_valid(options["name"], source, found)
+    return found
 
 
 def _everything_in(top: str) -> Iterator[str]:

@@ -28,6 +28,11 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.artifa
     read_artifact,
     remember_digest,
 )
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.trust import (
+    TRUST,
+    refuse_unverified,
+    trust_with_keys,
+)
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import ROLES, SettingsReader, specification
 
 #: The variable that declares the adapters of a host.
@@ -80,6 +85,7 @@ class ControllersArtifacts:
         """
         checks = {name: settings.get(name) for name in CHECKS if name in settings}
         checks.update(checksum=adapter.get("checksum"), base_model=adapter.get("trained_for"))
+        checks["trust"] = trust_with_keys(TRUST, settings.get("trust"), self.find)
         validation = _CHECKS.validate({name: value for name, value in checks.items() if value is not None})
         if validation.errors.errors:
             raise refused(str(validation.errors[0]), "correct this variable of the role")
@@ -94,7 +100,7 @@ class ControllersArtifacts:
 
     def _read(self, adapter: Mapping, options: Mapping) -> str | VllmError:
         try:
-            return read_artifact(adapter["name"], adapter["src"], options, self.find, self.loader)[1]
+            return read_artifact(adapter["name"], adapter["src"], options, self.find, self.loader)[1]["digest"]
         except VllmError as error:
             return error
 
@@ -150,6 +156,7 @@ def resolved(
     :raises VllmError: if the digest of an artifact cannot be found out, or the artifact cannot be served.
     """
     adapters = settings["adapters"]
+    refuse_unverified(where, adapters, settings.get("trust"))
     digests = {
         adapter["name"]: _digest(where, adapter, settings, artifacts, ask_node)
         for adapter in adapters

@@ -19,6 +19,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operation
     ONE_SOURCE,
     LoraArtifact,
     require_digest,
+    untrusted_warnings,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.artifacts import (
@@ -26,6 +27,8 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.artifa
     remember_digest,
     run_file,
 )
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.trust import trust_with_keys
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import finder
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import option_error, plain
 
 _VALIDATOR = ModuleArgumentSpecValidator({**FILE_COMMON_ARGUMENTS, **LoraArtifact.options}, required_one_of=ONE_SOURCE)
@@ -43,6 +46,8 @@ class StagingAction(ActionBase):
             if validation.errors.errors:
                 raise option_error(self._task, validation.errors[0])
             options = validation.validated_parameters
+            if options["trust"]:
+                options["trust"] = trust_with_keys("trust", options["trust"], finder(self))
             staged = self._stage if options["src"] is not None and not options["remote_src"] else self._ask
             found = staged(options, task_vars)
             if options["checksum"] and options["digest"] is None and "digest" in found:
@@ -54,31 +59,38 @@ class StagingAction(ActionBase):
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
 
-    def _ask(self, _options: Mapping, task_vars: dict | None) -> dict:
-        return self._run_module(task_vars)
+    def _ask(self, options: Mapping, task_vars: dict | None) -> dict:
+        return self._run_module(task_vars, trust=options["trust"])
 
     def _stage(self, options: Mapping, task_vars: dict | None) -> dict:
         wanted, checksum = (
             None if options[name] is None else checked_digest(name, options[name]) for name in ("digest", "checksum")
         )
+        missing: dict = {}
         if wanted or checksum:
             # A version in the store needs no source, which may be on a disk that is no longer there.
-            found = self._run_module(task_vars, src=None, checksum=None, digest=wanted or checksum)
-            if found.get("failed") or found.get("staged"):
+            found = self._run_module(
+                task_vars, src=None, checksum=None, digest=wanted or checksum, trust=options["trust"]
+            )
+            if _cannot_verify(found):
+                missing = found
+            elif found.get("failed") or found.get("staged"):
                 return found
-        source, digest = read_artifact(options["name"], options["src"], options, self._find, self._loader)
+        try:
+            source, read = read_artifact(options["name"], options["src"], options, finder(self), self._loader)
+        except VllmError as error:
+            if missing and error.code == "artifact_not_found":
+                return missing
+            raise
+        digest = read["digest"]
         require_digest(options["name"], source, digest, wanted)
-        found = self._run_module(task_vars, src=None, digest=digest)
+        # It was verified here, so the node needs neither the keys nor the library.
+        found = self._run_module(task_vars, src=None, digest=digest, trust=[])
         if found.get("staged") is False and not self._task.check_mode:
             sent = self._send(_packed(source, digest))
-            return self._run_module(task_vars, src=sent, checksum=checksum or digest)
-        return found
-
-    def _find(self, source: str) -> str | None:
-        try:
-            return self._find_needle("files", source)
-        except AnsibleError:
-            return None
+            found = self._run_module(task_vars, src=sent, checksum=checksum or digest, trust=[])
+        verified = {**untrusted_warnings(options["name"], read), "signature": read["signature"]}
+        return found if found.get("failed") else {**found, **verified}
 
     def _run_module(self, task_vars: dict | None, **args: object) -> dict:
         given = {name: value for name, value in {**self._task.args, **args}.items() if value is not None}
@@ -99,6 +111,11 @@ class StagingAction(ActionBase):
         return remote
 
 
+def _cannot_verify(found: Mapping) -> bool:
+    """Return whether the store may have the version without a signature that is trusted now. The source may have one."""
+    return bool(found.get("failed")) and (found.get("error") or {}).get("code") in ("untrusted", "cryptography_missing")
+
+
 def _packed(source: str, digest: str) -> str:
     """Return a file that holds the artifact: the archive itself, or one of the directory.
 
@@ -114,7 +131,7 @@ def _packed(source: str, digest: str) -> str:
 
 def _pack(source: str, file: str) -> None:
     with open_artifact(source) as listing, tarfile.open(file + ".part", "w", format=tarfile.PAX_FORMAT) as archive:
-        for name, size in listing.files.items():
+        for name, size in {**listing.files, **listing.evidence}.items():
             entry = tarfile.TarInfo(os.fsdecode(name))
             entry.size = size
             with listing.open(name) as stream:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import verdict_of
@@ -31,7 +30,9 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolu
     resolved,
     settings_of,
 )
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.trust import TRUST, trust_with_keys
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection import ServerHost, connection_of
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import finder
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import (
     option_error,
     plain,
@@ -149,7 +150,7 @@ class AuditAction(WorkerAction):
 
     def _resolved(self, settings: Mapping, task_vars: dict) -> Resolved:
         """Return the declaration of the host. The node is asked last."""
-        artifacts = ControllersArtifacts(self._find, self._loader)
+        artifacts = ControllersArtifacts(finder(self), self._loader)
         return resolved(settings, artifacts, lambda adapter: self._digest_on_node(adapter, settings, task_vars))
 
     def _compared(self, declared: Resolved, options: Mapping, task_vars: dict) -> dict:
@@ -187,6 +188,7 @@ class AuditAction(WorkerAction):
         """Return the digest of an artifact of the node, or of the version in its store that has the checksum."""
         args = {name: settings[name] for name in ("store", *CHECKS) if name in settings}
         args.update(name=adapter["name"], base_model=adapter.get("trained_for"))
+        args["trust"] = trust_with_keys(TRUST, settings.get("trust"), finder(self)) or None
         if adapter.get("remote_src"):
             args.update(src=adapter["src"], remote_src=True, checksum=adapter.get("checksum"))
         else:
@@ -233,12 +235,6 @@ class AuditAction(WorkerAction):
                 error.get("code") or "store_error", found.get("msg") or f"{module} failed.", error.get("hint") or ""
             )
         return found
-
-    def _find(self, source: str) -> str | None:
-        try:
-            return self._find_needle("files", source)
-        except AnsibleError:
-            return None
 
 
 _MODULES = {LoraAdapters: "vllm_lora_adapters", ServerInfo: "vllm_server_info", SmokeTest: "vllm_smoke_test"}

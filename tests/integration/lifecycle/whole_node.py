@@ -40,6 +40,7 @@ class WholeNode:
             "unexpected": 0,
             "server": 0,
             "weights": 0,
+            "revoked": 0,
         }
 
     def test_changes_cost_two_reads_the_release_and_the_writes(self, site: Site) -> None:
@@ -79,6 +80,7 @@ class WholeNode:
                 "unexpected": 1,
                 "server": 0,
                 "weights": 0,
+                "revoked": 0,
             }
             assert decided(result["adapters"]) == {
                 "sql": ("reload", "path"),
