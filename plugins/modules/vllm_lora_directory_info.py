@@ -71,7 +71,7 @@ directories:
       sample: ""
 """
 
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import LoraDirectoryInfo
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.directories import LoraDirectoryInfo
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import run_module
 
 

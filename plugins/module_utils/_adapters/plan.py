@@ -146,6 +146,7 @@ def plan(
     observed: Observed,
     pruning: Pruning | None = None,
     server: Sequence[str] = (),
+    *,
     other_weights: Collection[str] = (),
     revoked: Revoked | None = None,
 ) -> Plan:

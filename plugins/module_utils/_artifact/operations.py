@@ -175,29 +175,6 @@ class LoraStore(FileOperation):
         return {"changed": bool(removed), "removed": removed, "kept": kept, "diff": _diff(before, kept)}
 
 
-class LoraDirectoryInfo(FileOperation):
-    """Tell whether directories of adapters are still there."""
-
-    options: ClassVar = {"paths": {"type": "list", "elements": "str", "required": True}}
-
-    def run(self, options: Mapping, check_mode: bool) -> dict:
-        """Run ``vllm_lora_directory_info``."""
-        return {"changed": False, "directories": [_state_of_directory(path) for path in options["paths"]]}
-
-
-def _state_of_directory(path: str) -> dict:
-    state, detail = "present", ""
-    try:
-        # vLLM needs this file whenever it reads an adapter.
-        os.stat(os.path.join(path, "adapter_config.json"))
-    except (FileNotFoundError, NotADirectoryError):
-        state = "gone"
-    except (OSError, ValueError) as error:
-        # The user may not enter a directory above it, or the server lists a path that no file system can have.
-        state, detail = "unreadable", getattr(error, "strerror", None) or str(error)
-    return {"path": path, "state": state, "detail": detail}
-
-
 def refused(verb: str, path: str, problems: Iterable[str], code: str | None = None) -> ArtifactError:
     """Return the error for an artifact that has problems.
 

@@ -215,7 +215,7 @@ def converge(
     asks_version = requirements is not None and requirements.version is not None
     version = client.version() if asks_version else None
     differences = requirements.differences(observed, version) if requirements else ()
-    decided = plan(declared, observed, pruning, differences, other_weights, revoked)
+    decided = plan(declared, observed, pruning, differences, other_weights=other_weights, revoked=revoked)
     if expect_plan is not None and expect_plan != decided.plan_id:
         raise plan_changed(decided)
     refusal = _refusal(decided)

@@ -78,7 +78,7 @@ def compare(observed: Mapping, declared: Resolved, options: Mapping, prefix: str
         pruning = replace(pruning, prune_exclude=[*pruning.prune_exclude, *old])
         version = observed.get("vllm_server_version") or observed.get("version")
         differences = requirements.differences(seen, version and str(version))
-        return _result(plan(adapters, seen, pruning, differences, revoked))
+        return _result(plan(adapters, seen, pruning, differences, revoked=revoked))
     except VllmError as error:
         return no_result(error)
 

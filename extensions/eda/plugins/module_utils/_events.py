@@ -75,7 +75,8 @@ def judge(
         return not_compared(error)
     try:
         differences = target.requirements.differences(observed, version)
-        decided = plan(target.adapters, observed, target.pruning, differences, other_weights, target.revoked)
+        desired = (target.adapters, observed, target.pruning, differences)
+        decided = plan(*desired, other_weights=other_weights, revoked=target.revoked)
     except VllmError as error:
         return not_compared(error, observed.rust_front_end)
     difference = tuple(entry for entry in decided.entries if entry.drift != "none")

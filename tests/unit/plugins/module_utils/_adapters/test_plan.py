@@ -92,7 +92,7 @@ def test_other_weights_are_a_difference_of_what_is_served_as_declared(
 ) -> None:
     adapter = DeclaredAdapter(**{"name": "sql", "path": "/a/sql", **declared})
     seen = observed(*([served] if served else []), Card("guest", "/a/guest", "tiny"))
-    made = plan([adapter], seen, Pruning(), (), ["sql", "guest"])
+    made = plan([adapter], seen, Pruning(), other_weights=["sql", "guest"])
     entry, guest = made.entries
     assert (entry.action, entry.drift, guest.drift) == (*decided, "none")
     assert made.verdict == "drifted"
@@ -102,7 +102,7 @@ def test_other_weights_are_a_difference_of_what_is_served_as_declared(
 
 
 def test_weights_of_another_server_than_required_do_not_count() -> None:
-    made = plan([DeclaredAdapter("sql", "/a/sql")], observed(SQL), Pruning(), ("It differs.",), ["sql"])
+    made = plan([DeclaredAdapter("sql", "/a/sql")], observed(SQL), Pruning(), ("It differs.",), other_weights=["sql"])
     assert made.summary == {**dict.fromkeys(DRIFTS, 0), "server": 1}
 
 

@@ -69,7 +69,7 @@ def test_paths_of_a_revoked_digest(path: str, covered: bool) -> None:
 )
 def test_declared_adapters(declared: str, card: str, decided: tuple) -> None:
     adapter = DeclaredAdapter("sql", declared, state="present" if declared else "absent")
-    made = plan([adapter], observed(*([served("sql", card)] if card else [])), Pruning(), (), REVOKED)
+    made = plan([adapter], observed(*([served("sql", card)] if card else [])), Pruning(), revoked=REVOKED)
     (entry,) = made.entries
     assert (entry.action, entry.drift, bool(made.revoked)) == decided
     assert made.verdict == ("in_sync" if decided[1] == "none" else "drifted")
@@ -84,14 +84,14 @@ def test_other_adapters() -> None:
         served("other" + REHEARSAL_SUFFIX, GOOD),
     )
     for pruning in (Pruning(), Pruning(prune_exclude=["*"]), Pruning(True, ["other"], 0)):
-        made = plan([], seen, pruning, (), REVOKED)
+        made = plan([], seen, pruning, revoked=REVOKED)
         assert [(entry.name, entry.action, entry.drift) for entry in made.entries] == [
             ("copy", "unload", "revoked"),
             ("other", "none", "none"),
         ]
         assert made.leftover_names == ["copy"]
     # Nothing is written to another server than required, and the drift is shown.
-    made = plan([], seen, Pruning(), ["It is another server."], REVOKED)
+    made = plan([], seen, Pruning(), ["It is another server."], revoked=REVOKED)
     assert [(entry.name, entry.action, entry.drift) for entry in made.entries] == [
         ("copy", "none", "revoked"),
         ("other", "none", "none"),
@@ -100,7 +100,7 @@ def test_other_adapters() -> None:
 
 
 def test_a_declaration_about_one_adapter_leaves_the_others() -> None:
-    made = plan([DeclaredAdapter("sql", GOOD)], observed(served("copy", BAD)), None, (), REVOKED)
+    made = plan([DeclaredAdapter("sql", GOOD)], observed(served("copy", BAD)), None, revoked=REVOKED)
     assert [entry.name for entry in made.entries] == ["sql"]
 
 
