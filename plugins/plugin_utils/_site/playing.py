@@ -61,6 +61,7 @@ class Playbooks:
     def run(self, playbook: str, variables: Mapping) -> Outcome:
         record = self.scratch / "record.json"
         record.unlink(missing_ok=True)
+        self._configuration.write_text("", encoding="utf-8")
         done = subprocess.run(
             [sys.executable, "-m", "ansible", "playbook", "-i", self.inventory, "-e", json.dumps(variables), playbook],
             env=self._environment(record),
@@ -82,12 +83,16 @@ class Playbooks:
         except (OSError, ValueError):
             return None, outcome.reason()
 
+    @property
+    def _configuration(self) -> Path:
+        return self.scratch / "ansible.cfg"
+
     def _environment(self, record: Path) -> dict[str, str]:
         own = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
         roots: list[str] = C.COLLECTIONS_PATHS  # type: ignore[attr-defined]  # Ansible adds its settings to this module.
         return {
             **own,
-            "ANSIBLE_CONFIG": os.devnull,
+            "ANSIBLE_CONFIG": str(self._configuration),
             "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(dict.fromkeys([str(_ROOT), *map(str, roots)])),
             "ANSIBLE_HOME": str(self.scratch / "home"),
             "ANSIBLE_LOCAL_TEMP": str(self.scratch / "local"),
