@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import VERDICTS
@@ -42,9 +42,10 @@ def write_report(variables: Mapping, settings: Mapping, generated_at: str) -> di
         _FINDINGS,
         settings["declared"] if settings["source"] == "inventory" else None,
     )
+    told: Iterable[Mapping] = rows
     if results or settings["source"] == "results":
-        rows = with_results(rows, results, variables["hostvars"], settings["source"] == "results")
-    fleet = report(rows, generated_at, settings["source"], awaited, settings["fail_on"], waivers)
+        told = with_results(rows, results, variables["hostvars"], settings["source"] == "results")
+    fleet = report(told, generated_at, settings["source"], awaited, settings["fail_on"], waivers)
     # Relative to where the playbook is started.
     directory = Path(settings["directory"]).expanduser().resolve()
     _write(directory, "drift.json", json.dumps(fleet, indent=4, sort_keys=True, ensure_ascii=True) + "\n")
