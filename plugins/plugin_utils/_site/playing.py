@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,9 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint impo
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import connection_of, key_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._discovery import ask_all
 
-CONVERGE, AUDIT = "sovereign.vllm.converge", "sovereign.vllm.drift_audit"
+# All servers of the node are one wave: if one of them fails, all serve again what they served before.
+_ONE_WAVE = {"lora_serial": "100%"}
+_CONVERGE, _AUDIT = "sovereign.vllm.converge", "sovereign.vllm.drift_audit"
 _ROOT = Path(__file__).absolute().parents[6]
 # Settings of a user must not change what is done at a site.
 _FOREIGN = ("ANSIBLE_", "PYTHON")
@@ -58,12 +60,42 @@ class Playbooks:
     scratch: Path
     lock: int
 
-    def run(self, playbook: str, variables: Mapping) -> Outcome:
+    def converge(self) -> tuple[Outcome, dict | None]:
+        """Converge the servers and audit them. Return what the rollout came to, and the report if there is one."""
+        # One run saves a start of Ansible. The audit follows only a rollout without failure.
+        outcome = self._run([_CONVERGE, _AUDIT], {**_ONE_WAVE, **self._audit})
+        report = self._report()
+        if report:
+            return Outcome(0, {}, outcome.output), report
+        self._run([_AUDIT], self._audit)
+        return outcome, self._report()
+
+    @property
+    def _audit(self) -> dict[str, object]:
+        return {"drift_audit_findings": True, "drift_report_directory": str(self.scratch / "report")}
+
+    def _report(self) -> dict | None:
+        try:
+            return json.loads((self.scratch / "report" / "drift.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def _run(self, playbooks: Sequence[str], variables: Mapping) -> Outcome:
         record = self.scratch / "record.json"
         record.unlink(missing_ok=True)
         self._configuration.write_text("", encoding="utf-8")
         done = subprocess.run(
-            [sys.executable, "-m", "ansible", "playbook", "-i", self.inventory, "-e", json.dumps(variables), playbook],
+            [
+                sys.executable,
+                "-m",
+                "ansible",
+                "playbook",
+                "-i",
+                self.inventory,
+                "-e",
+                json.dumps(variables),
+                *playbooks,
+            ],
             env=self._environment(record),
             cwd=self.scratch,
             pass_fds=(self.lock,),
@@ -73,15 +105,6 @@ class Playbooks:
             check=False,
         )
         return Outcome(done.returncode, _reasons(record), done.stdout.decode(errors="replace"))
-
-    def report(self, variables: Mapping) -> tuple[dict | None, str]:
-        """Audit the servers. Return the report, None if there is none, and the reason why."""
-        directory = self.scratch / "report"
-        outcome = self.run(AUDIT, {**variables, "drift_report_directory": str(directory)})
-        try:
-            return json.loads((directory / "drift.json").read_text(encoding="utf-8")), ""
-        except (OSError, ValueError):
-            return None, outcome.reason()
 
     @property
     def _configuration(self) -> Path:
