@@ -46,6 +46,8 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.staging impor
     read_declaration,
 )
 
+# All servers of the node are one wave: if one of them fails, all serve again what they served before.
+_VARIABLES = {"lora_serial": "100%", "drift_audit_findings": True}
 _SHOWN_OUTPUT = 60  # lines
 
 
@@ -132,7 +134,7 @@ class _Application:
         replace_file(layout.next_inventory, self.declaration.text)
         with tempfile.TemporaryDirectory(prefix="sovereign-vllm-apply-") as scratch:
             playbooks = Playbooks(layout.next_inventory, Path(scratch), lock)
-            converged, report = playbooks.converge()
+            converged, report = playbooks.converge(_VARIABLES)
         failure = converged.reason() if converged.rc else ""
         if not failure:
             replace_file(layout.inventory, self.declaration.text)

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ansible import constants as C
@@ -19,9 +19,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint impo
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import connection_of, key_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._discovery import ask_all
 
-# All servers of the node are one wave: if one of them fails, all serve again what they served before.
-_ONE_WAVE = {"lora_serial": "100%"}
-_CONVERGE, _AUDIT = "sovereign.vllm.converge", "sovereign.vllm.drift_audit"
+CONVERGE, AUDIT = "sovereign.vllm.converge", "sovereign.vllm.drift_audit"
 _ROOT = Path(__file__).absolute().parents[6]
 # Settings of a user must not change what is done at a site.
 _FOREIGN = ("ANSIBLE_", "PYTHON")
@@ -33,11 +31,13 @@ class Outcome:
     """What a playbook came to.
 
     :param reasons: host → the last error, of each host that failed.
+    :param hosts: host → whether it changed something there.
     :param output: what the playbook has printed.
     """
 
     rc: int
     reasons: Mapping[str, str]
+    hosts: Mapping[str, bool]
     output: str
 
     def reason(self) -> str:
@@ -60,42 +60,18 @@ class Playbooks:
     scratch: Path
     lock: int
 
-    def converge(self) -> tuple[Outcome, dict | None]:
-        """Converge the servers and audit them. Return what the rollout came to, and the report if there is one."""
-        # One run saves a start of Ansible. The audit follows only a rollout without failure.
-        outcome = self._run([_CONVERGE, _AUDIT], {**_ONE_WAVE, **self._audit})
-        report = self._report()
-        if report:
-            return Outcome(0, {}, outcome.output), report
-        self._run([_AUDIT], self._audit)
-        return outcome, self._report()
+    def run(self, playbook: str, variables: Mapping, only: Sequence[str] = (), then: str | None = None) -> Outcome:
+        """Run a playbook for these servers of the node, by default for all of them.
 
-    @property
-    def _audit(self) -> dict[str, object]:
-        return {"drift_audit_findings": True, "drift_report_directory": str(self.scratch / "report")}
-
-    def _report(self) -> dict | None:
-        try:
-            return json.loads((self.scratch / "report" / "drift.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-
-    def _run(self, playbooks: Sequence[str], variables: Mapping) -> Outcome:
+        :param then: a playbook that follows if the first one has succeeded. One run saves a start of Ansible.
+        """
         record = self.scratch / "record.json"
         record.unlink(missing_ok=True)
         self._configuration.write_text("", encoding="utf-8")
+        limit = ["--limit", ",".join(only)] if only else []
+        ansible = [sys.executable, "-m", "ansible", "playbook", "-i", str(self.inventory)]
         done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "ansible",
-                "playbook",
-                "-i",
-                self.inventory,
-                "-e",
-                json.dumps(variables),
-                *playbooks,
-            ],
+            [*ansible, *limit, "-e", json.dumps(variables), playbook, *([then] if then else [])],
             env=self._environment(record),
             cwd=self.scratch,
             pass_fds=(self.lock,),
@@ -104,7 +80,35 @@ class Playbooks:
             stderr=subprocess.STDOUT,
             check=False,
         )
-        return Outcome(done.returncode, _reasons(record), done.stdout.decode(errors="replace"))
+        found = _recorded(record)
+        reasons = {host: str(one["msg"]) for host, one in found.items() if one["failed"]}
+        hosts = {host: bool(one["changed"]) for host, one in found.items()}
+        return Outcome(done.returncode, reasons, hosts, done.stdout.decode(errors="replace"))
+
+    def report(self, variables: Mapping, only: Sequence[str] = ()) -> tuple[dict | None, str]:
+        """Audit these servers, by default all. Return the report, None if there is none, and the reason why."""
+        outcome = self.run(AUDIT, {**variables, **self._reported}, only)
+        report = self._report()
+        return report, "" if report else outcome.reason()
+
+    def converge(self, variables: Mapping) -> tuple[Outcome, dict | None]:
+        """Converge the servers, and audit them in any case. Return what the rollout came to, and the report if there is one."""
+        outcome = self.run(CONVERGE, {**variables, **self._reported}, then=AUDIT)
+        report = self._report()
+        if outcome.reasons:
+            # The exit code is that of the last play.
+            outcome = replace(outcome, rc=outcome.rc or 2)
+        return outcome, report or self.report(variables)[0]
+
+    @property
+    def _reported(self) -> dict[str, str]:
+        return {"drift_report_directory": str(self.scratch / "report")}
+
+    def _report(self) -> dict | None:
+        try:
+            return json.loads((self.scratch / "report" / "drift.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
 
     @property
     def _configuration(self) -> Path:
@@ -126,10 +130,10 @@ class Playbooks:
         }
 
 
-def _reasons(record: Path) -> dict[str, str]:
+def _recorded(record: Path) -> dict[str, dict]:
+    """Return what the callback has recorded, nothing if the playbook did not come so far."""
     try:
-        hosts = json.loads(record.read_text(encoding="utf-8"))["hosts"]
-        return {str(host): str(found["msg"]) for host, found in hosts.items() if found["failed"]}
+        return json.loads(record.read_text(encoding="utf-8"))["hosts"]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

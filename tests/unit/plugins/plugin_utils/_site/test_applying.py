@@ -44,11 +44,11 @@ class Servers:
     def require(self, hosts: Mapping, what: str) -> None:
         self.asked += 1
 
-    def converge(self) -> tuple[Outcome, dict]:
+    def converge(self, variables: Mapping) -> tuple[Outcome, dict]:
         if self.fails:
-            return Outcome(2, {"one": self.fails}, ""), {"sites": []}
+            return Outcome(2, {"one": self.fails}, {}, ""), {"sites": []}
         self.file.write_text(self.inventory.read_text())
-        return Outcome(0, {}, ""), {"sites": [ROW]}
+        return Outcome(0, {}, {}, ""), {"sites": [ROW]}
 
 
 @pytest.fixture
