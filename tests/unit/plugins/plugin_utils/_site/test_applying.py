@@ -186,6 +186,18 @@ def test_the_ledger_refuses_old_and_repeated_bundles(apply: Callable, make_bundl
         apply(second, given={"node": "edge2"})
 
 
+def test_a_signature_reaches_a_version_that_was_staged_without_it(
+    apply: Callable, make_bundle: Callable, servers: Servers, tmp_path: Path
+) -> None:
+    digest, files = artifact("first")
+    apply(make_bundle(declared=("first",), carried=("first",)))
+    signed = {f"artifacts/{digest[7:]}/model.sig": b"signature"}
+    apply(make_bundle(SERIAL + 1, declared=("first",), carried=("first",), more=signed))
+    version = tmp_path / "store" / "first" / digest[7:19]
+    assert {file.name: file.read_bytes() for file in version.iterdir()} == {**files, "model.sig": b"signature"}
+    assert [entry.name for entry in version.parent.iterdir() if entry.is_dir()] == [version.name]
+
+
 def test_a_bundle_that_was_taken_back_can_be_applied_again(
     apply: Callable, make_bundle: Callable, servers: Servers, site: Path
 ) -> None:
