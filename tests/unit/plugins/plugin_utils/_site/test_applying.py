@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,6 +23,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._site import applyi
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.layout import Layout, read_ledger, site_lock
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.playing import Outcome
 
+from tests.support.killing import is_killed_at
 from tests.support.sealed import NODE, SERIAL, artifact
 
 ROW = {"name": "one", "verdict": "in_sync"}
@@ -242,35 +242,6 @@ def test_a_read_only_disk_is_no_failure(
     assert applied["result"] == str(site / "results" / f"result-edge1-{SERIAL}")
 
 
-WATCHED = ("os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.chmod")
-
-
-def _kill_at(number: int, run: Callable[[], object], below: Path) -> bool:
-    """Run it in a process that is killed before it changes the tree for the nth time. Return whether it was killed."""
-    child = os.fork()
-    if child == 0:
-        count = 0
-
-        def hook(event: str, arguments: tuple) -> None:
-            nonlocal count
-            writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
-            if event not in WATCHED and not writes:
-                return
-            if not str(arguments[0] if event != "os.rename" else arguments[1]).startswith(str(below)):
-                return
-            count += 1
-            if count == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(hook)
-        try:
-            run()
-        finally:
-            os._exit(0)
-    _pid, status = os.waitpid(child, 0)
-    return os.WIFSIGNALED(status)
-
-
 def test_a_run_that_is_killed_anywhere_is_completed_by_the_next(
     apply: Callable, make_bundle: Callable, servers: Servers, site: Path, tmp_path: Path
 ) -> None:
@@ -285,7 +256,7 @@ def test_a_run_that_is_killed_anywhere_is_completed_by_the_next(
         for place in world:
             shutil.rmtree(place) if place.is_dir() else place.unlink()
         shutil.copytree(kept, tmp_path, symlinks=True, dirs_exist_ok=True)
-        if not _kill_at(kills + 1, lambda: apply(bundle), tmp_path):
+        if not is_killed_at(kills + 1, lambda: apply(bundle), tmp_path):
             break
         kills += 1
         # An agent that runs now finds a whole declaration, the former one or one that is served.
