@@ -17,8 +17,9 @@ if sys.version_info < (3, 10):
     pytest.skip("These run on the controller.", allow_module_level=True)
 
 from ansible.parsing.dataloader import DataLoader
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import directory_digest
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.digest import directory_digest
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration import artifacts
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.bundles import write_bundles
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.bundling import next_serial, writable
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.declared import bundled_host
@@ -32,8 +33,8 @@ PRIVATE = "-----BEGIN OPENSSH PRIVATE KEY-----\nabc"
 @pytest.fixture(autouse=True)
 def _directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "run").mkdir()
-    monkeypatch.setattr(_artifacts, "_RUN_DIRECTORY", str(tmp_path / "run"))
-    monkeypatch.setattr(_artifacts, "_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(artifacts, "_RUN_DIRECTORY", str(tmp_path / "run"))
+    monkeypatch.setattr(artifacts, "_HOME", str(tmp_path / "home"))
 
 
 @pytest.fixture
