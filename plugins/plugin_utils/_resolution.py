@@ -32,13 +32,14 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import RO
 
 #: The variable that declares the adapters of a host.
 DECLARATION = "lora_adapters"
-_PREFIX = "lora_"
+#: Each variable of the role has this prefix.
+PREFIX = "lora_"
 _CHECKS = ModuleArgumentSpecValidator(CHECKS)
 _UNKNOWN_HINT = "audit the site live, or declare the digest of the adapter"
 
 
 # Read before Ansible forks a worker for each host.
-_OPTIONS = specification(DataLoader().load_from_file, "lora")
+OPTIONS = specification(DataLoader().load_from_file, "lora")
 
 
 def settings_of(
@@ -55,8 +56,8 @@ def settings_of(
     :param declaration: the variable with the declared adapters.
     :raises VllmError: ``invalid_request``, with a message that names the variable.
     """
-    specs, sources = {**_OPTIONS, **(options or {})}, {"adapters": [declaration]}
-    reader = SettingsReader(specs, _PREFIX, sources, declaration="adapters")
+    specs, sources = {**OPTIONS, **(options or {})}, {"adapters": [declaration]}
+    reader = SettingsReader(specs, PREFIX, sources, declaration="adapters")
     return reader.settings(variables, render)
 
 
@@ -78,12 +79,7 @@ class ControllersArtifacts:
         :param settings: of the role.
         :raises VllmError: the reason why it cannot.
         """
-        checks = {name: settings.get(name) for name in CHECKS if name in settings}
-        checks.update(checksum=adapter.get("checksum"), base_model=adapter.get("trained_for"))
-        validation = _CHECKS.validate({name: value for name, value in checks.items() if value is not None})
-        if validation.errors.errors:
-            raise refused(str(validation.errors[0]), "correct this variable of the role")
-        options = {**validation.validated_parameters, "decrypt": True}
+        options = checks_of(adapter, settings)
         key = json.dumps([adapter["name"], adapter["src"], options], sort_keys=True)
         if key not in self._digests:
             self._digests[key] = self._read(adapter, options)
@@ -97,6 +93,20 @@ class ControllersArtifacts:
             return read_artifact(adapter["name"], adapter["src"], options, self.find, self.loader)[1]
         except VllmError as error:
             return error
+
+
+def checks_of(adapter: Mapping, settings: Mapping) -> dict:
+    """Return the options with which an artifact of the controller is read.
+
+    :param settings: of the role.
+    :raises VllmError: ``invalid_request`` if one cannot be used.
+    """
+    checks = {name: settings.get(name) for name in CHECKS if name in settings}
+    checks.update(checksum=adapter.get("checksum"), base_model=adapter.get("trained_for"))
+    validation = _CHECKS.validate({name: value for name, value in checks.items() if value is not None})
+    if validation.errors.errors:
+        raise refused(str(validation.errors[0]), "correct this variable of the role")
+    return {**validation.validated_parameters, "decrypt": True}
 
 
 @functools.lru_cache(maxsize=8)

@@ -13,7 +13,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import IO, Any, NamedTuple, NoReturn
 
 from .._errors import CompleteError
@@ -257,7 +257,11 @@ def digest_files(listing: Listing) -> str:
     :raises ArtifactError: if a file cannot be read.
     """
     # In the order of the listing, because a compressed archive is read in its own order.
-    hashes = {name: _file_hash(listing, name) for name in listing.files}
+    return digest_of({name: _file_hash(listing, name) for name in listing.files})
+
+
+def digest_of(hashes: Mapping[bytes, str]) -> str:
+    """Return the digest of files with these SHA-256, in hexadecimal digits, by their names."""
     manifest = hashlib.sha256()
     for name in sorted(hashes):
         manifest.update(hashes[name].encode() + b"  " + name + b"\n")

@@ -75,8 +75,8 @@ class Layout:
 
 
 @contextlib.contextmanager
-def site_lock(layout: Layout) -> Iterator[None]:
-    """Hold the lock of the site. It ends with the process that holds it.
+def site_lock(layout: Layout) -> Iterator[int]:
+    """Hold the lock of the site, and yield its descriptor. Programs that inherit it hold the lock as well, until they end.
 
     :raises VllmError: ``site_busy`` if another run holds it, ``store_error`` if the directory cannot be used.
     """
@@ -91,7 +91,7 @@ def site_lock(layout: Layout) -> Iterator[None]:
         except OSError:
             problem = f"another run of the agent or of apply_bundle holds {layout.lock}"
             raise VllmError("site_busy", problem, "wait until it has ended, and try again") from None
-        yield
+        yield descriptor
 
 
 @dataclass(frozen=True)
@@ -163,12 +163,11 @@ def _ledger(content: Mapping) -> Ledger:
     if content["format"] != FORMAT:
         raise ValueError(content["format"])
     node, applied, started = content["node"], content["applied"], content["started"]
-    ledger = Ledger(
+    return Ledger(
         None if node is None else str(node),
         None if applied is None else int(applied),
         Started(int(started["serial"]), str(started["manifest"])) if started else None,
     )
-    return ledger
 
 
 def _damaged(layout: Layout, why: str) -> VllmError:
@@ -213,12 +212,12 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def directory_in(variable: str, value: object, default: str | None = None) -> Path:
+def path_in(variable: str, value: object, default: str | None = None) -> Path:
     """Return an absolute path that a variable gives.
 
     :raises VllmError: ``invalid_request`` if it gives none.
     """
     text = str(value or default or "").strip()
     if not text or "\0" in text:
-        raise refused(f"{variable} is not set", "give the path of a directory")
+        raise refused(f"{variable} is not set", "give its path")
     return Path(os.path.abspath(os.path.expanduser(text)))

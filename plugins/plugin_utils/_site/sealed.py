@@ -84,8 +84,7 @@ class Sealed:
 
         :raises VllmError: ``bundle_damaged`` if it has another content than the manifest says.
         """
-        content = b"".join(self.verified(path))
-        return content
+        return b"".join(self.verified(path))
 
     def verified(self, path: str) -> Iterator[bytes]:
         """Yield the content of a file in pieces, and compare it with the manifest at its end.
@@ -120,11 +119,10 @@ def damaged(directory: Path, problem: str) -> VllmError:
 def open_file(path: Path) -> IO[bytes]:
     """Open a file for reading. A link or a pipe that replaces a file is an ``OSError``."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    stream = open(descriptor, "rb", buffering=0)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        stream.close()
+        os.close(descriptor)
         raise OSError(0, "it is no file")
-    return stream
+    return open(descriptor, "rb", buffering=0)
 
 
 def _files_in(top: Path, below: str = "") -> Iterator[tuple[str, int | None]]:

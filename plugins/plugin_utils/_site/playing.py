@@ -1,0 +1,130 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run playbooks of the collection at a site, for the servers of the node, and return what came of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible import constants as C
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, printable
+from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import endpoint_of
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import connection_of, key_of
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._discovery import ask_all
+
+CONVERGE, AUDIT = "sovereign.vllm.converge", "sovereign.vllm.drift_audit"
+_ROOT = Path(__file__).absolute().parents[6]
+# Settings of a user must not change what is done at a site.
+_FOREIGN = ("ANSIBLE_", "PYTHON")
+_LAST_LINES = 20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a playbook came to.
+
+    :param reasons: host → the last error, of each host that failed.
+    :param output: what the playbook has printed.
+    """
+
+    rc: int
+    reasons: Mapping[str, str]
+    output: str
+
+    def reason(self) -> str:
+        """Return why the playbook failed, without a full stop."""
+        told = "; ".join(f"{host}: {reason.rstrip('.')}" for host, reason in sorted(self.reasons.items()))
+        lines = self.output.strip().splitlines()[-_LAST_LINES:]
+        return printable(told or " ".join(line.strip() for line in lines) or f"ansible-playbook returned {self.rc}")
+
+
+@dataclass(frozen=True)
+class Playbooks:
+    """The playbooks of one run.
+
+    :param inventory: with the servers of the node.
+    :param scratch: a directory for the files of the run.
+    :param lock: the descriptor of the lock of the site. If this process is killed, a playbook that still runs keeps the lock.
+    """
+
+    inventory: Path
+    scratch: Path
+    lock: int
+
+    def run(self, playbook: str, variables: Mapping) -> Outcome:
+        record = self.scratch / "record.json"
+        record.unlink(missing_ok=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "ansible", "playbook", "-i", self.inventory, "-e", json.dumps(variables), playbook],
+            env=self._environment(record),
+            cwd=self.scratch,
+            pass_fds=(self.lock,),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        return Outcome(done.returncode, _reasons(record), done.stdout.decode(errors="replace"))
+
+    def report(self, variables: Mapping) -> tuple[dict | None, str]:
+        """Audit the servers. Return the report, None if there is none, and the reason why."""
+        directory = self.scratch / "report"
+        outcome = self.run(AUDIT, {**variables, "drift_report_directory": str(directory)})
+        try:
+            return json.loads((directory / "drift.json").read_text(encoding="utf-8")), ""
+        except (OSError, ValueError):
+            return None, outcome.reason()
+
+    def _environment(self, record: Path) -> dict[str, str]:
+        own = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+        roots: list[str] = C.COLLECTIONS_PATHS  # type: ignore[attr-defined]  # Ansible adds its settings to this module.
+        return {
+            **own,
+            "ANSIBLE_CONFIG": os.devnull,
+            "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(dict.fromkeys([str(_ROOT), *map(str, roots)])),
+            "ANSIBLE_HOME": str(self.scratch / "home"),
+            "ANSIBLE_LOCAL_TEMP": str(self.scratch / "local"),
+            "ANSIBLE_REMOTE_TEMP": str(self.scratch / "remote"),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_CALLBACKS_ENABLED": "sovereign.vllm.agent_record",
+            "SOVEREIGN_VLLM_AGENT_RECORD": str(record),
+        }
+
+
+def _reasons(record: Path) -> dict[str, str]:
+    try:
+        hosts = json.loads(record.read_text(encoding="utf-8"))["hosts"]
+        return {str(host): str(found["msg"]) for host, found in hosts.items() if found["failed"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def require_servers(hosts: Mapping[str, Mapping], what: str) -> None:
+    """Check that each server answers, so that a node is not left with half of a declaration.
+
+    :param hosts: name → its variables, resolved.
+    :param what: names what is to be applied.
+    :raises VllmError: the first error, with the names of all servers that did not answer. Nothing has been written then.
+    """
+    endpoints = {}
+    for name, variables in hosts.items():
+        options = connection_of(variables, lambda value: value)
+        key = key_of(options)
+        options["api_key"] = os.environ.get("VLLM_API_KEY") if key is None else key
+        endpoints[name] = endpoint_of({option: value for option, value in options.items() if value is not None})
+    answers = ask_all(endpoints, len(endpoints) or 1)
+    problems = {name: answer for name, answer in answers.items() if isinstance(answer, VllmError)}
+    if problems:
+        told = "; ".join(f"{name}: {error.message.rstrip('.')}" for name, error in sorted(problems.items()))
+        raise VllmError(
+            next(iter(problems.values())).code,
+            f"{what} is not applied yet, since not every server of the node answers: {told}",
+            "start the servers, and apply the same bundle again",
+        )
