@@ -9,10 +9,8 @@ The program runs Ansible's own playbooks of the collection, on the node itself a
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,14 +27,13 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.last_run impo
     write_run,
 )
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.layout import Layout, read_ledger, site_lock
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.playing import CONVERGE, Outcome, Playbooks
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.result_files import version_of_collection
 
-_CONVERGE, _AUDIT = "sovereign.vllm.converge", "sovereign.vllm.drift_audit"
 # A server that fails says nothing about the other servers of the node, which converge all the same.
 _ALL_AT_ONCE = {"lora_serial": "100%", "lora_max_fail_percentage": 100}
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 60.0  # seconds
-# Settings of a user or of the machine must not change what the agent does.
-_FOREIGN = ("ANSIBLE_", "PYTHON")
 
 
 @dataclass
@@ -44,18 +41,12 @@ class Agent:
     """The agent of one node.
 
     :param layout: of its directory.
-    :param programs: directory with ``ansible-playbook``.
-    :param collections: directory with ``ansible_collections``.
-    :param environment: of the process.
     """
 
     layout: Layout
-    programs: Path
-    collections: Path
-    environment: Mapping[str, str]
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
-    _records: list[Mapping] = field(default_factory=list)
+    _outcomes: list[Outcome] = field(default_factory=list)
     _rows: dict[str, Mapping] = field(default_factory=dict)
 
     def run(self, wait: float, keep: int) -> int:
@@ -87,50 +78,20 @@ class Agent:
 
     def _converge(self, names: Sequence[str], lock: int) -> list[str]:
         """Converge and audit these servers, or all. Return the names of those that did not answer."""
-        limit = ["--limit", ",".join(names)] if names else []
         with tempfile.TemporaryDirectory(prefix="sovereign-vllm-agent-") as scratch:
-            place = Path(scratch)
-            (place / "ansible.cfg").touch()
-            self._records.append(self._play(_CONVERGE, _ALL_AT_ONCE, limit, place, lock))
-            self._play(_AUDIT, {"drift_report_directory": str(place / "report")}, limit, place, lock)
-            rows = (_json(place / "report" / "drift.json") or {}).get("sites", [])
+            playbooks = Playbooks(self.layout.inventory, Path(scratch), lock)
+            outcome = playbooks.run(CONVERGE, _ALL_AT_ONCE, names)
+            _say(outcome.output)
+            report, why = playbooks.report({}, names)
+        if report is None:
+            _say(why)
+        self._outcomes.append(outcome)
+        rows = (report or {}).get("sites", [])
         self._rows.update({row["name"]: row for row in rows})
         return [row["name"] for row in rows if row["verdict"] == "unreachable"]
 
-    def _play(self, playbook: str, variables: Mapping, limit: Sequence[str], place: Path, lock: int) -> Mapping:
-        """Run a playbook of the collection for the servers of the site. Return what the callback has recorded of it."""
-        record = place / f"{playbook}.json"
-        command = [str(self.programs / "ansible-playbook"), "-i", str(self.layout.inventory), *limit]
-        # If the agent is killed, its playbook holds the lock until it ends.
-        subprocess.run(
-            [*command, "-e", json.dumps(variables), playbook],
-            env=self._environment_of(place, record),
-            stdin=subprocess.DEVNULL,
-            cwd=place,
-            pass_fds=(lock,),
-            check=False,
-        )
-        return _json(record) or {}
-
-    def _environment_of(self, place: Path, record: Path) -> dict[str, str]:
-        own = {name: value for name, value in self.environment.items() if not name.startswith(_FOREIGN)}
-        return {
-            **own,
-            **credentials_in(self.environment.get("CREDENTIALS_DIRECTORY")),
-            "PATH": os.pathsep.join([str(self.programs), own.get("PATH", os.defpath)]),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "ANSIBLE_CONFIG": str(place / "ansible.cfg"),
-            "ANSIBLE_COLLECTIONS_PATH": str(self.collections),
-            "ANSIBLE_HOME": str(place / "home"),
-            "ANSIBLE_LOCAL_TEMP": str(place / "local"),
-            "ANSIBLE_REMOTE_TEMP": str(place / "remote"),
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_CALLBACKS_ENABLED": "sovereign.vllm.agent_record",
-            "SOVEREIGN_VLLM_AGENT_RECORD": str(record),
-        }
-
     def _finish(self, started_at: str, keep: int) -> int:
-        sites = site_runs(self._records, self._rows.values())
+        sites = site_runs(self._outcomes, self._rows.values())
         serial = read_ledger(self.layout).applied
         message = sentence(sites.values(), serial) if sites else "The site could not be audited; see the journal."
         ok = bool(sites) and all(site.is_good for site in sites.values())
@@ -140,16 +101,12 @@ class Agent:
             "serial": serial,
             "ok": ok,
             "message": message,
-            "collection": self._version(),
+            "collection": version_of_collection(),
             "sites": [site.as_dict() for site in sites.values()],
         }
         write_run(self.layout, result, keep)
         _say(message)
         return 0 if ok else 1
-
-    def _version(self) -> str:
-        manifest = _json(self.collections / "ansible_collections" / "sovereign" / "vllm" / "MANIFEST.json")
-        return str((manifest or {}).get("collection_info", {}).get("version", ""))
 
 
 def _say(text: str, to: TextIO | None = None) -> int:
@@ -168,15 +125,6 @@ def _pauses() -> Iterator[float]:
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def _json(file: Path) -> dict | None:
-    """Return the object in a file that a playbook has written, or None if the playbook did not come so far."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
 
 
 def credentials_in(directory: str | None) -> dict[str, str]:
@@ -230,9 +178,8 @@ def main(directory: str) -> int:
     try:
         if given.command == "status":
             return show_status(layout)
-        programs = Path(sys.executable).parent
-        agent = Agent(layout, programs, programs.parents[1] / "collections", os.environ)
-        return agent.run(given.wait, max(1, given.keep))
+        os.environ.update(credentials_in(os.environ.get("CREDENTIALS_DIRECTORY")))
+        return Agent(layout).run(given.wait, max(1, given.keep))
     except VllmError as error:
         _say(error.message, sys.stderr)
         return 1

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, printable
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.layout import FORMAT, Layout, replace_file
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.playing import Outcome
 
 #: Verdicts on a server that serves every declared adapter.
 GOOD = ("in_sync", "undeclared")
@@ -79,24 +80,23 @@ class SiteRun:
         return f"{text}: {reason}" if reason else text
 
 
-def site_runs(records: Iterable[Mapping], rows: Iterable[Mapping]) -> dict[str, SiteRun]:
+def site_runs(outcomes: Iterable[Outcome], rows: Iterable[Mapping]) -> dict[str, SiteRun]:
     """Join what the playbooks of a run did with what the last audit saw. Return the servers by name.
 
-    :param records: the files of the callback ``agent_record``, the oldest first.
+    :param outcomes: of the playbooks that converged, the oldest first. A later one may be for fewer servers.
     :param rows: the sites of the report.
     """
-    changed: dict[str, bool] = {}
+    changed: set[str] = set()
     failures: dict[str, str] = {}
-    for record in records:
-        for host, outcome in record.get("hosts", {}).items():
-            changed[host] = changed.get(host, False) or bool(outcome["changed"])
-            failures[host] = outcome["msg"] or "it failed" if outcome["failed"] else ""
+    for outcome in outcomes:
+        changed.update(host for host, is_changed in outcome.hosts.items() if is_changed)
+        failures.update({**dict.fromkeys(outcome.hosts, ""), **outcome.reasons})
     found = {}
     for row in rows:
         name, verdict = str(row["name"]), str(row["verdict"])
         # The report says why a server did not answer.
         failure = "" if verdict == "unreachable" else failures.get(name, "")
-        found[name] = SiteRun(name, verdict, changed.get(name, False), failure, row)
+        found[name] = SiteRun(name, verdict, name in changed, failure, row)
     return found
 
 

@@ -17,6 +17,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values im
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._files import as_yaml
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import DECLARATION, settings_of
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.bundling import site_inventory
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.declared import (
     BundledHostAction,
     bundled_host,
@@ -67,8 +68,9 @@ class NodeAction(BundledHostAction):
                     f"no host of the node {node} has {DECLARATION}, so the agent would have nothing to keep",
                     f"define {DECLARATION}, or set agent_declaration to bundle if bundles bring the declaration",
                 )
-            sites = {host.name: self._declaration(host) for host in declared}
-            found["inventory"] = _HEADER + as_yaml({"all": {"hosts": sites}})
+            sites = [self._declaration(host) for host in declared]
+            digests = {site["name"]: self._digests(site) for site in sites}
+            found["inventory"] = _HEADER + as_yaml(site_inventory(sites, digests))
         return found
 
     def _hosts(self, variables: Mapping) -> Iterator[_Host]:
@@ -78,17 +80,16 @@ class NodeAction(BundledHostAction):
             yield _Host(str(name), own, self._templar.copy_with_new_env(available_variables=own).template)
 
     def _declaration(self, host: _Host) -> dict:
-        """Return the variables of a host for the inventory of the node. Staged adapters are declared by their digests."""
+        """Return a host as :func:`bundled_host` does it. The store of the node has its artifacts already."""
         found = bundled_host(host.variables, host.render, self._find, self._loader)
-        digests = {one["name"]: one["digest"] or read_carried(one, self._loader)[1] for one in found["artifacts"]}
-        adapters = []
         for adapter in found["variables"][DECLARATION]:
             if adapter.get("remote_src") and not (adapter.get("digest") or adapter.get("checksum")):
                 problem = f"{DECLARATION} of {host.name} declares {quoted(adapter['name'])} by a file of the node alone"
                 raise refused(problem, "add its digest, so that the agent finds the version in the store")
-            digest = digests.get(adapter["name"])
-            adapters.append({**adapter, "digest": digest} if digest else adapter)
-        return {**found["variables"], DECLARATION: adapters}
+        return found
+
+    def _digests(self, site: Mapping) -> dict[str, str]:
+        return {one["name"]: one["digest"] or read_carried(one, self._loader)[1] for one in site["artifacts"]}
 
 
 def check_settings(settings: Mapping) -> None:

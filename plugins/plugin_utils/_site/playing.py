@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ _ROOT = Path(__file__).absolute().parents[6]
 # Settings of a user must not change what is done at a site.
 _FOREIGN = ("ANSIBLE_", "PYTHON")
 _LAST_LINES = 20
+_SETTINGS = "ansible.cfg"
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,13 @@ class Outcome:
     """What a playbook came to.
 
     :param reasons: host → the last error, of each host that failed.
+    :param hosts: host → whether it changed something there.
     :param output: what the playbook has printed.
     """
 
     rc: int
     reasons: Mapping[str, str]
+    hosts: Mapping[str, bool]
     output: str
 
     def reason(self) -> str:
@@ -58,11 +61,16 @@ class Playbooks:
     scratch: Path
     lock: int
 
-    def run(self, playbook: str, variables: Mapping) -> Outcome:
+    def run(self, playbook: str, variables: Mapping, only: Sequence[str] = ()) -> Outcome:
+        """Run a playbook for these servers of the node, by default for all of them."""
         record = self.scratch / "record.json"
         record.unlink(missing_ok=True)
+        # Ansible takes an empty file for settings, and not /dev/null.
+        (self.scratch / _SETTINGS).touch()
+        limit = ["--limit", ",".join(only)] if only else []
+        ansible = [sys.executable, "-m", "ansible", "playbook", "-i", str(self.inventory)]
         done = subprocess.run(
-            [sys.executable, "-m", "ansible", "playbook", "-i", self.inventory, "-e", json.dumps(variables), playbook],
+            [*ansible, *limit, "-e", json.dumps(variables), playbook],
             env=self._environment(record),
             cwd=self.scratch,
             pass_fds=(self.lock,),
@@ -71,12 +79,15 @@ class Playbooks:
             stderr=subprocess.STDOUT,
             check=False,
         )
-        return Outcome(done.returncode, _reasons(record), done.stdout.decode(errors="replace"))
+        found = _recorded(record)
+        reasons = {host: str(one["msg"]) for host, one in found.items() if one["failed"]}
+        hosts = {host: bool(one["changed"]) for host, one in found.items()}
+        return Outcome(done.returncode, reasons, hosts, done.stdout.decode(errors="replace"))
 
-    def report(self, variables: Mapping) -> tuple[dict | None, str]:
-        """Audit the servers. Return the report, None if there is none, and the reason why."""
+    def report(self, variables: Mapping, only: Sequence[str] = ()) -> tuple[dict | None, str]:
+        """Audit these servers, by default all. Return the report, None if there is none, and the reason why."""
         directory = self.scratch / "report"
-        outcome = self.run(AUDIT, {**variables, "drift_report_directory": str(directory)})
+        outcome = self.run(AUDIT, {**variables, "drift_report_directory": str(directory)}, only)
         try:
             return json.loads((directory / "drift.json").read_text(encoding="utf-8")), ""
         except (OSError, ValueError):
@@ -87,7 +98,7 @@ class Playbooks:
         roots: list[str] = C.COLLECTIONS_PATHS  # type: ignore[attr-defined]  # Ansible adds its settings to this module.
         return {
             **own,
-            "ANSIBLE_CONFIG": os.devnull,
+            "ANSIBLE_CONFIG": str(self.scratch / _SETTINGS),
             "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(dict.fromkeys([str(_ROOT), *map(str, roots)])),
             "ANSIBLE_HOME": str(self.scratch / "home"),
             "ANSIBLE_LOCAL_TEMP": str(self.scratch / "local"),
@@ -98,10 +109,10 @@ class Playbooks:
         }
 
 
-def _reasons(record: Path) -> dict[str, str]:
+def _recorded(record: Path) -> dict[str, dict]:
+    """Return what the callback has recorded, nothing if the playbook did not come so far."""
     try:
-        hosts = json.loads(record.read_text(encoding="utf-8"))["hosts"]
-        return {str(host): str(found["msg"]) for host, found in hosts.items() if found["failed"]}
+        return json.loads(record.read_text(encoding="utf-8"))["hosts"]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

@@ -51,7 +51,11 @@ def write_result(layout: Layout, bundle: Sealed, content: Mapping[str, Any], key
         "format": FORMAT,
         **content,
         "bundle": bundle.identity,
-        "versions": {"ansible": ansible_version, "python": platform.python_version(), "collection": _version()},
+        "versions": {
+            "ansible": ansible_version,
+            "python": platform.python_version(),
+            "collection": version_of_collection(),
+        },
         "fingerprints": _fingerprints(layout.fingerprints),
     }
     text = json.dumps(document, indent=1).encode() + b"\n"
@@ -135,7 +139,8 @@ def _fingerprints(directory: Path) -> dict[str, object]:
     return found
 
 
-def _version() -> str | None:
+def version_of_collection() -> str | None:
+    """Return the version of this collection, or None if its files do not say it."""
     root = Path(__file__).absolute().parents[3]
     with contextlib.suppress(OSError, ValueError, KeyError):
         return json.loads((root / "MANIFEST.json").read_text(encoding="utf-8"))["collection_info"]["version"]
