@@ -188,6 +188,10 @@ def _make(directory: str, environment: str, python: str, carried: str, names: Se
     tarballs = [os.path.join(carried, name) for name in names if name.endswith(".tar.gz")]
     galaxy = [os.path.join(venv, "bin", "ansible-galaxy"), "collection", "install", "--offline", "-p", collections]
     _run("install the collection", [*galaxy, *tarballs], carried)
+    # The agent cannot write there, and would compile the collection at each run.
+    _run(
+        "compile the collection", [os.path.join(venv, "bin", "python"), "-m", "compileall", "-q", collections], carried
+    )
     program = os.path.join(venv, "bin", PROGRAM)
     with open(program, "w", encoding="utf-8") as stream:
         stream.write(_PROGRAM_TEXT.format(environment=environment, directory=directory))

@@ -81,7 +81,8 @@ class Agent:
         with tempfile.TemporaryDirectory(prefix="sovereign-vllm-agent-") as scratch:
             playbooks = Playbooks(self.layout.inventory, Path(scratch), lock)
             outcome = playbooks.run(CONVERGE, _ALL_AT_ONCE, names)
-            _say(outcome.output)
+            if outcome.rc or any(outcome.hosts.values()):
+                _say(outcome.output)
             report, why = playbooks.report({}, names)
         if report is None:
             _say(why)
@@ -111,7 +112,7 @@ class Agent:
 
 def _say(text: str, to: TextIO | None = None) -> int:
     stream = to or sys.stdout
-    stream.write(f"{printable(text)}\n")
+    stream.writelines(f"{printable(line)}\n" for line in text.splitlines())
     stream.flush()
     return 0
 

@@ -156,7 +156,7 @@ def _connection(name: str, variables: Mapping, render: Callable[[object], Any]) 
             f"{', '.join(files)} of {name} {'are files' if len(files) > 1 else 'is a file'} of headquarters, since vllm_ask_from is controller",
             f"set the paths that the node has in {_OVERRIDES} of the host, and vllm_ask_from to host",
         )
-    site = {f"{CONNECTION}{option}": value for option, value in options.items() if option not in _NOT_CARRIED}
+    site = {f"{CONNECTION}{option}": value for option, value in sorted(options.items()) if option not in _NOT_CARRIED}
     return {**site, "vllm_api_key": ""} if "api_key" in options else site
 
 

@@ -33,6 +33,7 @@ _CLAUSES = {
     "not_declared": "{name} has no declaration",
 }
 _OTHER = "{name} could not be audited"
+_FAILED = "{name} could not be converged"
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,11 @@ class SiteRun:
 
     def clause(self) -> str:
         """Return what became of the server, without a full stop."""
-        text = _CLAUSES.get(self.verdict, _OTHER).format(name=self.name)
-        if self.verdict in GOOD:
-            text += " again, after a repair" if self.changed else ""
+        told = _CLAUSES.get(self.verdict, _OTHER)
         if self.is_good:
-            return text
+            return told.format(name=self.name) + (" again, after a repair" if self.changed else "")
         reason = self.reason.strip().rstrip(".")
+        text = (_FAILED if self.verdict in GOOD else told).format(name=self.name)
         return f"{text}: {reason}" if reason else text
 
 
