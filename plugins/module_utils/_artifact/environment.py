@@ -40,12 +40,20 @@ _SETTINGS = re.compile("(PIP|ANSIBLE|PYTHON)[A-Z_]*|VIRTUAL_ENV")
 _PROGRAM_TEXT = """\
 #!{environment}/venv/bin/python
 # Written by the role sovereign.vllm.agent.
+import os
 import sys
+import tempfile
 
 sys.path.insert(0, "{environment}/collections")
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.agent import main
+with tempfile.TemporaryDirectory(prefix="sovereign-vllm-agent-") as home:
+    # Ansible reads its settings and makes its directory when it is imported.
+    os.environ.update(ANSIBLE_HOME=home, ANSIBLE_CONFIG=os.path.join(home, "ansible.cfg"))
+    with open(os.environ["ANSIBLE_CONFIG"], "w"):
+        pass
+    from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.agent import main
 
-sys.exit(main("{directory}"))
+    code = main("{directory}")
+sys.exit(code)
 """
 
 
