@@ -90,9 +90,10 @@ _value:
       type: str
       sample: "2026-11-23T18:50:00Z"
     source:
-      description: V(live) if the sites were asked for this report, V(inventory) if the state in the inventory was compared.
+      description: V(live) if the sites were asked for this report, V(inventory) if the state in the inventory was compared, V(results)
+        if no site was asked, and only results that were carried back are reported.
       type: str
-      choices: [live, inventory]
+      choices: [live, inventory, results]
     summary:
       description: Number of sites, in all and by verdict. C(waived) is the number of sites that count as another verdict, since differences are
         waived.
@@ -154,6 +155,12 @@ _value:
           description: The error of a site that was not compared, with C(code), C(http_status), C(detail), C(hint) and C(retryable), or null. C(code)
             is V(task_failed) if Ansible itself failed the task.
           type: dict
+        as_of:
+          description: Time of the audit, if its result was carried back from a site that no network reaches. Otherwise null.
+          type: str
+        bundle:
+          description: Serial of the bundle of such a result, or null.
+          type: int
         last_seen:
           description: Time of the state in the inventory, or null if there is none. If C(source) is V(inventory), the verdict is about this time.
           type: str

@@ -42,9 +42,11 @@ def report(
 
     :param sites: each site has its ``name``, the ``result`` of its audit, its ``variables`` of the inventory, and
         ``server``, the result of ``vllm_server_info``. The result comes from the module in check mode, from the filter
-        ``lora_drift``, or from :func:`not_declared`. It is None if the audit has not reached the site.
+        ``lora_drift``, or from :func:`not_declared`. It is None if the audit has not reached the site. ``as_of`` is the time
+        of a result that was carried back, as ISO 8601, and ``bundle`` the serial of its bundle.
     :param generated_at: the time of the report, as ISO 8601.
-    :param source: ``live`` if the sites were asked for this report, ``inventory`` if the state in the inventory was compared.
+    :param source: ``live`` if the sites were asked for this report, ``inventory`` if the state in the inventory was compared,
+        ``results`` if only results that were carried back are reported.
     :param awaited: names of sites that the audit reaches later. They are not in the report.
     :param fail_on: verdicts that fail the audit once all sites are audited.
     :param waivers: those that are in force. Without the waived differences, a site counts as ``counts_as``.
@@ -139,6 +141,9 @@ def _site(site: Mapping, waivers: Sequence[Waiver]) -> dict:
         "reason": _leftovers(result) if audited else _reason(result),
         "error": None if audited else _error(result, verdict),
         "last_seen": variables.get("vllm_observed_at"),
+        # The time of an audit whose result was carried back from the site.
+        "as_of": site.get("as_of"),
+        "bundle": site.get("bundle"),
         "adapters": cells,
         "findings": list(result.get("findings") or server.get("findings") or []),
     }
@@ -236,6 +241,7 @@ def _line(site: Mapping) -> str:
         shown = [cell for cell in site["adapters"] if cell["verdict"] not in _QUIET and cell["drift"] != "server"]
         cells = [f"{cell['name']} {_difference(cell)}{_waived(cell['waiver'])}" for cell in shown]
         details = "; ".join([*server, *cells])
+    version += f" as of {site['as_of']}" if site["as_of"] else ""
     counts = f" (counts as {_WORDS.get(site['counts_as'], site['counts_as'])})" if site["waived"] else ""
     return printable(f"{site['name']}{version}: {site['verdict']}{counts}: {details}")
 

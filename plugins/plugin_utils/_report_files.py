@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import VERDICTS
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._audited_hosts import audited_sites
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import lines, page, report
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.carried_results import with_results
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.results import read_results
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._waivers import read_waivers
 
 _FINDINGS = "drift_report_server"
@@ -27,8 +29,9 @@ def write_report(variables: Mapping, settings: Mapping, generated_at: str) -> di
     :param variables: the variables of the task.
     :param settings: the settings of the role ``drift_report``.
     :param generated_at: the time of the report, as ISO 8601.
-    :raises VllmError: ``invalid_request`` if a waiver or the directory cannot be used.
+    :raises VllmError: ``invalid_request`` if a waiver or a directory cannot be used.
     """
+    results, problems = read_results(settings["results"], settings.get("result_signers"))
     waivers = read_waivers("drift_report_waivers", settings["waivers"], generated_at)
     batch = set(variables.get("ansible_play_batch", ()))
     rows, awaited = audited_sites(
@@ -39,7 +42,10 @@ def write_report(variables: Mapping, settings: Mapping, generated_at: str) -> di
         _FINDINGS,
         settings["declared"] if settings["source"] == "inventory" else None,
     )
-    fleet = report(rows, generated_at, settings["source"], awaited, settings["fail_on"], waivers)
+    told: Iterable[Mapping] = rows
+    if results or settings["source"] == "results":
+        told = with_results(rows, results, variables["hostvars"], settings["source"] == "results")
+    fleet = report(told, generated_at, settings["source"], awaited, settings["fail_on"], waivers)
     # Relative to where the playbook is started.
     directory = Path(settings["directory"]).expanduser().resolve()
     _write(directory, "drift.json", json.dumps(fleet, indent=4, sort_keys=True, ensure_ascii=True) + "\n")
@@ -48,6 +54,7 @@ def write_report(variables: Mapping, settings: Mapping, generated_at: str) -> di
     return {
         "changed": False,
         "lines": lines(fleet),
+        "warnings": problems,
         "failure": f"{fleet['failure']} See {shown}." if fleet["failure"] else "",
         "ansible_stats": {"data": _statistics(fleet, shown), "aggregate": False, "per_host": False},
     }

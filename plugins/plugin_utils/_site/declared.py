@@ -128,15 +128,15 @@ def bundled_host(
 
 
 def _overrides(name: str, variables: Mapping, render: Callable[[object], Any]) -> dict:
-    given = read_option(
-        f"{_OVERRIDES} of {name}", plain(render({"v": variables.get(_OVERRIDES)})).get("v"), {"type": "dict"}
-    )
-    for variable in given or {}:
+    written = plain(render({"value": variables.get(_OVERRIDES)})).get("value")
+    read: Any = read_option(f"{_OVERRIDES} of {name}", written, {"type": "dict"})
+    given = dict(read or {})
+    for variable in given:
         if not str(variable).startswith((CONNECTION, PREFIX)):
             raise refused(
                 f"{_OVERRIDES} of {name} sets {quoted(variable)}", "set only variables vllm_* and lora_* there"
             )
-    return dict(given or {})
+    return given
 
 
 def _connection(name: str, variables: Mapping, render: Callable[[object], Any]) -> dict:

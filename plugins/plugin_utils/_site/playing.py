@@ -24,7 +24,6 @@ _ROOT = Path(__file__).absolute().parents[6]
 # Settings of a user must not change what is done at a site.
 _FOREIGN = ("ANSIBLE_", "PYTHON")
 _LAST_LINES = 20
-_SETTINGS = "ansible.cfg"
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,7 @@ class Playbooks:
         """Run a playbook for these servers of the node, by default for all of them."""
         record = self.scratch / "record.json"
         record.unlink(missing_ok=True)
-        # Ansible takes an empty file for settings, and not /dev/null.
-        (self.scratch / _SETTINGS).touch()
+        self._configuration.write_text("", encoding="utf-8")
         limit = ["--limit", ",".join(only)] if only else []
         ansible = [sys.executable, "-m", "ansible", "playbook", "-i", str(self.inventory)]
         done = subprocess.run(
@@ -93,12 +91,16 @@ class Playbooks:
         except (OSError, ValueError):
             return None, outcome.reason()
 
+    @property
+    def _configuration(self) -> Path:
+        return self.scratch / "ansible.cfg"
+
     def _environment(self, record: Path) -> dict[str, str]:
         own = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
         roots: list[str] = C.COLLECTIONS_PATHS  # type: ignore[attr-defined]  # Ansible adds its settings to this module.
         return {
             **own,
-            "ANSIBLE_CONFIG": str(self.scratch / _SETTINGS),
+            "ANSIBLE_CONFIG": str(self._configuration),
             "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(dict.fromkeys([str(_ROOT), *map(str, roots)])),
             "ANSIBLE_HOME": str(self.scratch / "home"),
             "ANSIBLE_LOCAL_TEMP": str(self.scratch / "local"),

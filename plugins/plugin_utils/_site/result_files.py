@@ -37,6 +37,9 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.sealed import
 #: Names the key of the site.
 KEY = "bundle_result_key"
 KEPT = 12
+_UNFINISHED = ".unfinished-"
+# On a disk, where killed runs of others may have left something as well.
+_COPY = f"{_UNFINISHED}result-"
 _MOST_FINGERPRINTS = 1 << 20  # characters of all files
 
 
@@ -63,7 +66,7 @@ def write_result(layout: Layout, bundle: Sealed, content: Mapping[str, Any], key
     header = {"kind": "result", "node": bundle.node, "serial": bundle.serial, "made_at": made_at, "hosts": bundle.hosts}
     with store_errors(layout.results):
         layout.results.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=layout.results))
+        beside = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=layout.results))
         try:
             os.chmod(beside, 0o755)
             replace_file(beside / RESULT, text)
@@ -83,7 +86,9 @@ def copy_result(result: Path, directory: Path) -> Path:
     """
     with store_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=directory))
+        for entry in directory.glob(f"{_COPY}*"):
+            shutil.rmtree(entry, ignore_errors=True)
+        beside = Path(tempfile.mkdtemp(prefix=_COPY, dir=directory))
         try:
             os.chmod(beside, 0o755)
             for file in result.iterdir():
@@ -97,7 +102,7 @@ def copy_result(result: Path, directory: Path) -> Path:
 def put_in_place(beside: Path, target: Path) -> Path:
     """Rename a directory to its name, in place of what has the name now."""
     if target.exists():
-        former = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=target.parent))
+        former = Path(tempfile.mkdtemp(prefix=_COPY, dir=target.parent))
         os.rename(target, former / "former")
         os.rename(beside, target)
         shutil.rmtree(former)
@@ -118,7 +123,7 @@ def store_errors(directory: Path) -> Iterator[None]:
 
 
 def _remove_old(results: Path) -> None:
-    for entry in results.glob(".unfinished-*"):
+    for entry in results.glob(f"{_UNFINISHED}*"):
         shutil.rmtree(entry, ignore_errors=True)
     named = [(parsed[2], entry) for entry in results.iterdir() if (parsed := parsed_name(entry.name))]
     for _serial, entry in sorted(named)[:-KEPT]:
