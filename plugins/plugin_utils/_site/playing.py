@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible import constants as C
@@ -31,14 +31,14 @@ class Outcome:
     """What a playbook came to.
 
     :param reasons: host → the last error, of each host that failed.
-    :param hosts: host → whether it changed something there.
     :param output: what the playbook has printed.
+    :param hosts: host → whether it changed something there.
     """
 
     rc: int
     reasons: Mapping[str, str]
-    hosts: Mapping[str, bool]
     output: str
+    hosts: Mapping[str, bool] = field(default_factory=dict)
 
     def reason(self) -> str:
         """Return why the playbook failed, without a full stop."""
@@ -80,7 +80,7 @@ class Playbooks:
         found = _recorded(record)
         reasons = {host: str(one["msg"]) for host, one in found.items() if one["failed"]}
         hosts = {host: bool(one["changed"]) for host, one in found.items()}
-        return Outcome(done.returncode, reasons, hosts, done.stdout.decode(errors="replace"))
+        return Outcome(done.returncode, reasons, done.stdout.decode(errors="replace"), hosts)
 
     def report(self, variables: Mapping, only: Sequence[str] = ()) -> tuple[dict | None, str]:
         """Audit these servers, by default all. Return the report, None if there is none, and the reason why."""
