@@ -23,12 +23,12 @@ PROJECT = Path(__file__).resolve().parents[2]
 PLAYBOOKS = {file.stem: file for file in (PROJECT / "playbooks").glob("*.yml")}
 OPTIONS = {**SERVER_OPTIONS, "load_timeout": CONVERGE_OPTIONS["load_timeout"]}
 #: Prefixes of the variables of users.
-VARIABLE = re.compile(r"\b(?:lora|drift_report|drift_audit|adopt|declaration)_[a-z_]+\b")
+VARIABLE = re.compile(r"\b(?:lora|drift_report|drift_audit|adopt|declaration|bundle|agent)_[a-z_]+\b")
 #: The names that actions look up in Python.
 READ_BY_ACTIONS = {
     name
     for folder in ("action", "plugin_utils")
-    for file in (PROJECT / "plugins" / folder).glob("*.py")
+    for file in (PROJECT / "plugins" / folder).rglob("*.py")
     for name in re.findall(rf"[\"']({VARIABLE.pattern})[\"']", file.read_text(encoding="utf-8"))
 }
 _TABLE = re.compile(r"\.\. csv-table::\n((?: +:.*\n)*)\n?((?: {3}.*\n)*)")

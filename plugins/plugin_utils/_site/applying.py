@@ -28,7 +28,6 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.layout import
     write_ledger,
 )
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.playing import (
-    CONVERGE,
     Playbooks,
     require_servers,
 )
@@ -48,7 +47,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.staging impor
 )
 
 # All servers of the node are one wave: if one of them fails, all serve again what they served before.
-_ONE_WAVE = {"lora_serial": "100%"}
+_VARIABLES = {"lora_serial": "100%", "drift_audit_findings": True}
 _SHOWN_OUTPUT = 60  # lines
 
 
@@ -135,9 +134,8 @@ class _Application:
         replace_file(layout.next_inventory, self.declaration.text)
         with tempfile.TemporaryDirectory(prefix="sovereign-vllm-apply-") as scratch:
             playbooks = Playbooks(layout.next_inventory, Path(scratch), lock)
-            converged = playbooks.run(CONVERGE, _ONE_WAVE)
-            report, why = playbooks.report({"drift_audit_findings": True})
-        failure = converged.reason() if converged.rc else why
+            converged, report = playbooks.converge(_VARIABLES)
+        failure = converged.reason() if converged.rc else ""
         if not failure:
             replace_file(layout.inventory, self.declaration.text)
         result, warnings = self._write_result(report, failure)

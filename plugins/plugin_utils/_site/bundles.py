@@ -109,7 +109,10 @@ def _left_out(nodes: Mapping, missing: Iterable[str], hostvars: Mapping) -> dict
     for name in missing:
         host = Host(hostvars, name)
         known = {key: host.get(key) for key in ("bundle_node", "ansible_host")}
-        node = node_of({"inventory_hostname": name, **known}, lambda value: value)
+        try:
+            node = node_of({"inventory_hostname": name, **known}, lambda value: value)
+        except VllmError:
+            continue  # Such a name is that of no node.
         if node in nodes and "lora_adapters" in host:
             found.setdefault(node, []).append(name)
     return found

@@ -26,6 +26,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.declared impo
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.layout import INVENTORY, sync_directory
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.sealed import (
     CHUNK,
+    EVIDENCE,
     directory_name,
     open_file,
     parsed_name,
@@ -149,11 +150,14 @@ class Bundle:
         hashes = {}
         with open_artifact(source) as listing:
             listing.require_files()
-            for name in listing.files:
+            # Listings without signatures have no evidence.
+            evidence = [name for name in getattr(listing, "evidence", {}) if name in EVIDENCE]
+            for name in (*listing.files, *evidence):
                 path = f"{folder}/{name.decode('ascii')}"
                 with listing.open(name) as stream:
                     self.files[path] = copy_hashed(chunks(stream), beside / path)
-                hashes[name] = self.files[path][0]
+                if name in listing.files:
+                    hashes[name] = self.files[path][0]
         if digest_of(hashes) != digest:
             raise ArtifactError(f"{quoted(source)} changed while it was read: try again.")
 

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ansible import constants as C
@@ -31,14 +31,14 @@ class Outcome:
     """What a playbook came to.
 
     :param reasons: host → the last error, of each host that failed.
-    :param output: what the playbook has printed.
     :param hosts: host → whether it changed something there.
+    :param output: what the playbook has printed.
     """
 
     rc: int
     reasons: Mapping[str, str]
+    hosts: Mapping[str, bool]
     output: str
-    hosts: Mapping[str, bool] = field(default_factory=dict)
 
     def reason(self) -> str:
         """Return why the playbook failed, without a full stop."""
@@ -60,15 +60,18 @@ class Playbooks:
     scratch: Path
     lock: int
 
-    def run(self, playbook: str, variables: Mapping, only: Sequence[str] = ()) -> Outcome:
-        """Run a playbook for these servers of the node, by default for all of them."""
+    def run(self, playbook: str, variables: Mapping, only: Sequence[str] = (), then: str | None = None) -> Outcome:
+        """Run a playbook for these servers of the node, by default for all of them.
+
+        :param then: a playbook that follows if the first one has succeeded. One run saves a start of Ansible.
+        """
         record = self.scratch / "record.json"
         record.unlink(missing_ok=True)
         self._configuration.write_text("", encoding="utf-8")
         limit = ["--limit", ",".join(only)] if only else []
         ansible = [sys.executable, "-m", "ansible", "playbook", "-i", str(self.inventory)]
         done = subprocess.run(
-            [*ansible, *limit, "-e", json.dumps(variables), playbook],
+            [*ansible, *limit, "-e", json.dumps(variables), playbook, *([then] if then else [])],
             env=self._environment(record),
             cwd=self.scratch,
             pass_fds=(self.lock,),
@@ -80,16 +83,32 @@ class Playbooks:
         found = _recorded(record)
         reasons = {host: str(one["msg"]) for host, one in found.items() if one["failed"]}
         hosts = {host: bool(one["changed"]) for host, one in found.items()}
-        return Outcome(done.returncode, reasons, done.stdout.decode(errors="replace"), hosts)
+        return Outcome(done.returncode, reasons, hosts, done.stdout.decode(errors="replace"))
 
     def report(self, variables: Mapping, only: Sequence[str] = ()) -> tuple[dict | None, str]:
         """Audit these servers, by default all. Return the report, None if there is none, and the reason why."""
-        directory = self.scratch / "report"
-        outcome = self.run(AUDIT, {**variables, "drift_report_directory": str(directory)}, only)
+        outcome = self.run(AUDIT, {**variables, **self._reported}, only)
+        report = self._report()
+        return report, "" if report else outcome.reason()
+
+    def converge(self, variables: Mapping) -> tuple[Outcome, dict | None]:
+        """Converge the servers, and audit them in any case. Return what the rollout came to, and the report if there is one."""
+        outcome = self.run(CONVERGE, {**variables, **self._reported}, then=AUDIT)
+        report = self._report()
+        if outcome.reasons:
+            # The exit code is that of the last play.
+            outcome = replace(outcome, rc=outcome.rc or 2)
+        return outcome, report or self.report(variables)[0]
+
+    @property
+    def _reported(self) -> dict[str, str]:
+        return {"drift_report_directory": str(self.scratch / "report")}
+
+    def _report(self) -> dict | None:
         try:
-            return json.loads((directory / "drift.json").read_text(encoding="utf-8")), ""
+            return json.loads((self.scratch / "report" / "drift.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            return None, outcome.reason()
+            return None
 
     @property
     def _configuration(self) -> Path:

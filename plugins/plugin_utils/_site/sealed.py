@@ -33,6 +33,8 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.signing impor
 MANIFEST = "manifest.json"
 SIGNATURE = f"{MANIFEST}.sig"
 CHUNK = 1 << 20  # bytes
+#: Files that go with an artifact and are no part of its digest: its signature, and the model card that names the licence.
+EVIDENCE = (b"model.sig", b"README.md")
 _MOST_BYTES = 1 << 24
 _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _NAME = re.compile(r"(bundle|result)-([A-Za-z0-9][A-Za-z0-9._-]{0,99})-([0-9]{1,18})")

@@ -30,7 +30,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._errors import Vllm
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.bundling import DECLARED, copy_hashed
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.layout import Layout, sync_directory
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.result_files import put_in_place, store_errors
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.sealed import Sealed
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.sealed import EVIDENCE, Sealed
 
 _FOLDERS = ("artifacts", "collections", "wheels", "site")
 
@@ -86,12 +86,14 @@ class Staging:
     """The files of a bundle on their way.
 
     :param renames: a complete directory → its place.
+    :param replacements: a complete file → the file that it replaces.
     """
 
     bundle: Sealed
     adapters: list[Declared]
     layout: Layout
     renames: dict[Path, Path] = field(default_factory=dict)
+    replacements: dict[Path, Path] = field(default_factory=dict)
 
     def check(self) -> None:
         """Check by the manifest alone that the bundle can be staged.
@@ -119,7 +121,7 @@ class Staging:
                 self._stage_carried()
                 return self._commit()
             except BaseException:
-                for beside in self.renames:
+                for beside in (*self.renames, *(file.parent for file in self.replacements)):
                     shutil.rmtree(beside, ignore_errors=True)
                 for home in reversed(made):
                     _remove_empty(home)
@@ -143,6 +145,7 @@ class Staging:
         folders = self._folders()
         for digest, files in folders.items():
             hashes = {os.fsencode(name): known for name, (known, _size) in files.items()}
+            hashes = {name: known for name, known in hashes.items() if name not in EVIDENCE}
             if digest_of(hashes) != digest or sorted(names_that_vllm_reads(hashes)) != sorted(hashes):
                 raise self.bundle.damaged(f"the files of an artifact do not have its digest {digest}")
         for adapter in self.adapters:
@@ -155,9 +158,12 @@ class Staging:
                 )
 
     def _stage(self, digest: str) -> None:
-        targets = [one.target for one in self.adapters if one.digest == digest and not one.target.exists()]
-        besides = []
-        for target in dict.fromkeys(targets):
+        besides, evident = [], []
+        for target in dict.fromkeys(one.target for one in self.adapters if one.digest == digest):
+            if target.exists():
+                # The version may have been staged without its signature.
+                evident.append(target)
+                continue
             with store_errors(target.parent):
                 beside = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=target.parent))
                 os.chmod(beside, 0o755)
@@ -166,7 +172,17 @@ class Staging:
         folder = f"artifacts/{digest.partition(':')[2]}"
         for name in self.bundle.below(folder):
             # A file without a place is only compared.
-            copy_hashed(self.bundle.verified(f"{folder}/{name}"), *(beside / name for beside in besides))
+            places = [beside / name for beside in besides]
+            if os.fsencode(name) in EVIDENCE:
+                places += [self._beside(target / name) for target in evident]
+            copy_hashed(self.bundle.verified(f"{folder}/{name}"), *places)
+
+    def _beside(self, target: Path) -> Path:
+        """Return the path of a new file that replaces another one at the end."""
+        with store_errors(target.parent):
+            file = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=target.parent.parent)) / target.name
+        self.replacements[file] = target
+        return file
 
     def _stage_carried(self) -> None:
         for folder in ("collections", "wheels"):
@@ -186,6 +202,11 @@ class Staging:
             for beside, target in self.renames.items():
                 sync_directory(beside)
                 put_in_place(beside, target)
+            for file, target in self.replacements.items():
+                file.chmod(0o644)
+                file.replace(target)
+                sync_directory(target.parent)
+                file.parent.rmdir()
         return list(self.renames.values())
 
 

@@ -4,15 +4,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from tests.support.sealed import NODE, SERIAL, allow, artifact, new_key
+from tests.support.sealed import NODE, SERIAL, allow, artifact, new_key, write_bundle
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +22,6 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 @pytest.fixture
 def make_bundle(tmp_path: Path, keys: SimpleNamespace) -> Callable[..., Path]:
     """Call it to get a bundle. carried: seeds of the artifacts in it; declared: seeds of those that it declares."""
-    from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.sealed import seal
 
     def make(
         serial: int = SERIAL,
@@ -35,20 +32,13 @@ def make_bundle(tmp_path: Path, keys: SimpleNamespace) -> Callable[..., Path]:
         more: dict[str, bytes] | None = None,
         **header: object,
     ) -> Path:
-        bundle = tmp_path / "disk" / f"bundle-{node}-{serial}"
         adapters = [{"name": seed, "digest": artifact(seed)[0]} for seed in declared]
         variables = {"lora_store": str(tmp_path / "store"), "lora_adapters": adapters}
-        files = {"site/hosts.yml": json.dumps({"vllm": {"hosts": {"one": variables}}}).encode(), **(more or {})}
+        files = dict(more or {})
         for seed in carried:
             digest, its = artifact(seed)
             files.update({f"artifacts/{digest[7:]}/{name}": content for name, content in its.items()})
-        for path, content in files.items():
-            (bundle / path).parent.mkdir(parents=True, exist_ok=True)
-            (bundle / path).write_bytes(content)
-        listed = {path: (hashlib.sha256(content).hexdigest(), len(content)) for path, content in files.items()}
-        head = {"kind": "bundle", "node": node, "serial": serial, "made_at": "2026-11-28T12:00:00Z", "hosts": ["one"]}
-        seal(bundle, {**head, **header}, listed, key or keys.headquarters, "key")
-        return bundle
+        return write_bundle(tmp_path / "disk", key or keys.headquarters, variables, files, node, serial, **header)
 
     return make
 

@@ -32,7 +32,7 @@ def row(name: str, verdict: str = "in_sync", reason: str = "") -> dict:
 
 
 def outcome(reasons: dict[str, str] | None = None, **hosts: bool) -> Outcome:
-    return Outcome(2 if reasons else 0, reasons or {}, "what the playbook printed", hosts)
+    return Outcome(2 if reasons else 0, reasons or {}, hosts, "what the playbook printed")
 
 
 @pytest.mark.parametrize(

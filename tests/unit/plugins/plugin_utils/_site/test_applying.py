@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,6 +23,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._site import applyi
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.layout import Layout, read_ledger, site_lock
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.playing import Outcome
 
+from tests.support.killing import is_killed_at
 from tests.support.sealed import NODE, SERIAL, artifact
 
 ROW = {"name": "one", "verdict": "in_sync"}
@@ -44,14 +44,11 @@ class Servers:
     def require(self, hosts: Mapping, what: str) -> None:
         self.asked += 1
 
-    def run(self, playbook: str, variables: Mapping) -> Outcome:
+    def converge(self, variables: Mapping) -> tuple[Outcome, dict]:
         if self.fails:
-            return Outcome(2, {"one": self.fails}, "")
+            return Outcome(2, {"one": self.fails}, {}, ""), {"sites": []}
         self.file.write_text(self.inventory.read_text())
-        return Outcome(0, {}, "")
-
-    def report(self, variables: Mapping) -> tuple[dict, str]:
-        return {"sites": [ROW]}, ""
+        return Outcome(0, {}, {}, ""), {"sites": [ROW]}
 
 
 @pytest.fixture
@@ -189,6 +186,18 @@ def test_the_ledger_refuses_old_and_repeated_bundles(apply: Callable, make_bundl
         apply(second, given={"node": "edge2"})
 
 
+def test_a_signature_reaches_a_version_that_was_staged_without_it(
+    apply: Callable, make_bundle: Callable, servers: Servers, tmp_path: Path
+) -> None:
+    digest, files = artifact("first")
+    apply(make_bundle(declared=("first",), carried=("first",)))
+    signed = {f"artifacts/{digest[7:]}/model.sig": b"signature"}
+    apply(make_bundle(SERIAL + 1, declared=("first",), carried=("first",), more=signed))
+    version = tmp_path / "store" / "first" / digest[7:19]
+    assert {file.name: file.read_bytes() for file in version.iterdir()} == {**files, "model.sig": b"signature"}
+    assert [entry.name for entry in version.parent.iterdir() if entry.is_dir()] == [version.name]
+
+
 def test_a_bundle_that_was_taken_back_can_be_applied_again(
     apply: Callable, make_bundle: Callable, servers: Servers, site: Path
 ) -> None:
@@ -233,35 +242,6 @@ def test_a_read_only_disk_is_no_failure(
     assert applied["result"] == str(site / "results" / f"result-edge1-{SERIAL}")
 
 
-WATCHED = ("os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.chmod")
-
-
-def _kill_at(number: int, run: Callable[[], object], below: Path) -> bool:
-    """Run it in a process that is killed before it changes the tree for the nth time. Return whether it was killed."""
-    child = os.fork()
-    if child == 0:
-        count = 0
-
-        def hook(event: str, arguments: tuple) -> None:
-            nonlocal count
-            writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
-            if event not in WATCHED and not writes:
-                return
-            if not str(arguments[0] if event != "os.rename" else arguments[1]).startswith(str(below)):
-                return
-            count += 1
-            if count == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(hook)
-        try:
-            run()
-        finally:
-            os._exit(0)
-    _pid, status = os.waitpid(child, 0)
-    return os.WIFSIGNALED(status)
-
-
 def test_a_run_that_is_killed_anywhere_is_completed_by_the_next(
     apply: Callable, make_bundle: Callable, servers: Servers, site: Path, tmp_path: Path
 ) -> None:
@@ -276,7 +256,7 @@ def test_a_run_that_is_killed_anywhere_is_completed_by_the_next(
         for place in world:
             shutil.rmtree(place) if place.is_dir() else place.unlink()
         shutil.copytree(kept, tmp_path, symlinks=True, dirs_exist_ok=True)
-        if not _kill_at(kills + 1, lambda: apply(bundle), tmp_path):
+        if not is_killed_at(kills + 1, lambda: apply(bundle), tmp_path):
             break
         kills += 1
         # An agent that runs now finds a whole declaration, the former one or one that is served.
