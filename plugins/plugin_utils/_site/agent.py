@@ -27,7 +27,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.last_run impo
     write_run,
 )
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.layout import Layout, read_ledger, site_lock
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.playing import CONVERGE, Outcome, Playbooks
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.playing import Outcome, Playbooks
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.result_files import version_of_collection
 
 # A server that fails says nothing about the other servers of the node, which converge all the same.
@@ -77,19 +77,17 @@ class Agent:
         return 0
 
     def _converge(self, names: Sequence[str], lock: int) -> list[str]:
-        """Converge and audit these servers, or all. Return the names of those that did not answer."""
+        """Converge and audit these servers, or all. Return the names of those that did not answer at the start or the end."""
         with tempfile.TemporaryDirectory(prefix="sovereign-vllm-agent-") as scratch:
             playbooks = Playbooks(self.layout.inventory, Path(scratch), lock)
-            outcome = playbooks.run(CONVERGE, _ALL_AT_ONCE, names)
-            if outcome.rc or any(outcome.hosts.values()):
-                _say(outcome.output)
-            report, why = playbooks.report({}, names)
-        if report is None:
-            _say(why)
+            outcome, report = playbooks.converge(_ALL_AT_ONCE, names)
+        if outcome.rc or any(outcome.hosts.values()):
+            _say(outcome.output)
         self._outcomes.append(outcome)
         rows = (report or {}).get("sites", [])
         self._rows.update({row["name"]: row for row in rows})
-        return [row["name"] for row in rows if row["verdict"] == "unreachable"]
+        # A server that came back meanwhile was not converged either.
+        return [row["name"] for row in rows if row["verdict"] == "unreachable" or row["name"] in outcome.offline]
 
     def _finish(self, started_at: str, keep: int) -> int:
         sites = site_runs(self._outcomes, self._rows.values())

@@ -115,15 +115,14 @@ class Site:
         self.clock = Clock()
         self.asked: list[list[str]] = []
         self._runs = iter(runs)
-        monkeypatch.setattr(program.Playbooks, "run", self._run)
-        monkeypatch.setattr(program.Playbooks, "report", self._report)
+        monkeypatch.setattr(program.Playbooks, "converge", self._converge)
 
-    def _run(self, _playbook: str, _variables: Any, only: list[str]) -> Outcome:
+    def _converge(self, _variables: Any, only: list[str]) -> tuple[Outcome, dict]:
         self.asked.append(list(only))
-        return outcome()
-
-    def _report(self, _variables: Any, _only: list[str]) -> tuple[dict, str]:
-        return {"sites": [row(*site) for site in next(self._runs).items()]}, ""
+        verdicts = next(self._runs)
+        offline = frozenset(name for name, verdict in verdicts.items() if verdict == "came back")
+        rows = [row(name, "drifted" if name in offline else verdict) for name, verdict in verdicts.items()]
+        return Outcome(0, {}, {}, "", offline), {"sites": rows}
 
     def run(self, wait: float) -> int:
         return program.Agent(self.layout, self.clock.sleep, lambda: self.clock.now).run(wait, 5)
@@ -135,7 +134,8 @@ class Site:
 
 def test_a_run_waits_for_servers_that_do_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     away = {"b": "unreachable"}
-    site = Site(tmp_path, monkeypatch, {"a": "in_sync", **away}, away, away, {"b": "in_sync"})
+    back = {"b": "came back"}
+    site = Site(tmp_path, monkeypatch, {"a": "in_sync", **away}, away, back, {"b": "in_sync"})
     assert site.run(600) == 0
     # The server that answers is not asked again, and pauses grow.
     assert site.asked == [[], ["b"], ["b"], ["b"]]
