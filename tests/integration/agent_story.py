@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stand_in import StandIn, write_adapter
+from tests.stand_in import Fault, StandIn, write_adapter
 from tests.support.alone import is_alone
 from tests.support.outpost import Headquarters, Outpost
 from tests.support.server import Server
@@ -145,13 +145,19 @@ def test_agent_and_apply_exclude_each_other(node: Node) -> None:
     assert not [server.log for server in node.servers.values() if server.log]
 
 
-def test_the_playbook_of_a_killed_agent_keeps_the_lock_until_it_ends(node: Node) -> None:
+def test_a_run_that_is_killed_during_a_load_is_completed_by_the_next(node: Node) -> None:
+    one = node.servers["one"]
     for server in node.servers.values():
         server.restart()
+        server.clear_log()
+    one.faults.add(Fault("POST", "/v1/load_lora_adapter", "silence"))
     running = node.start("run")
-    wait_until(lambda: any(server.log for server in node.servers.values()))
+    wait_until(lambda: bool(one.writes))
     running.kill()
     running.wait()
+    # Its playbook still waits for the answer.
     assert node.is_busy()
+    one.faults.clear()
     wait_until(lambda: not node.is_busy())
+    node.end(node.start("run"))
     assert {host: node.served(host) for host in KEYS} == node.declared
