@@ -94,7 +94,12 @@ def test_observation() -> None:
 
 
 @pytest.mark.parametrize(
-    ("title", "role"), [("Declaration: ``lora_*``", "lora"), ("Report: ``drift_report_*``", "drift_report")]
+    ("title", "role"),
+    [
+        ("Declaration: ``lora_*``", "lora"),
+        ("Report: ``drift_report_*``", "drift_report"),
+        ("Agent: ``agent_*``", "agent"),
+    ],
 )
 def test_variables_of_roles(title: str, role: str) -> None:
     specs = yaml.safe_load((PROJECT / "roles" / role / "meta" / "argument_specs.yml").read_text())["argument_specs"]

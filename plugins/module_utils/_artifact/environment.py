@@ -244,7 +244,7 @@ def _run(attempt: str, command: Sequence[str], home: str) -> None:
     if code:
         problem = f"{os.path.basename(command[0])} said: {said}" if said else f"{os.path.basename(command[0])} failed"
         hint = "carry wheels for the Python and the processor of this node, with everything that they need"
-        raise VllmError("environment_failed", problem, hint, attempt, detail=said)
+        raise VllmError("invalid_request", problem, hint, attempt, detail=said)
 
 
 def _try(command: Sequence[str], home: str) -> tuple[int, str]:
