@@ -66,6 +66,7 @@ def test_what_is_shown(headquarters: Path, tmp_path: Path) -> None:
         installed = {**environment, "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections")}
         shell(guide.take("ansible-galaxy collection install"), bundle, environment=installed)
         (bundle / "ansible.cfg").unlink()  # of this test
+        shutil.rmtree(bundle / "home")
 
         apply = guide.take("ansible-playbook sovereign.vllm.apply_bundle")
         apply = apply.replace("/media/usb/bundle-edge1-20261128120000", str(bundle)).strip()

@@ -72,14 +72,18 @@ class Sealed:
         """
         found = dict(_files_in(self.directory))
         wanted = {path: size for path, (_hash, size) in self.files.items()}
-        for problem, names in (
-            ("is not in its manifest", found.keys() - wanted.keys() - {MANIFEST, SIGNATURE}),
-            ("is missing", wanted.keys() - found.keys()),
-            ("is a link or no file", {path for path, size in found.items() if size is None}),
-            ("has another size", {path for path in wanted if found.get(path, wanted[path]) != wanted[path]}),
+        for one, many, names in (
+            ("is not in its manifest", "are not in its manifest", found.keys() - wanted.keys() - {MANIFEST, SIGNATURE}),
+            ("is missing", "are missing", wanted.keys() - found.keys()),
+            ("is a link or no file", "are links or no files", {path for path, size in found.items() if size is None}),
+            (
+                "has another size",
+                "have another size",
+                {path for path in wanted if found.get(path, wanted[path]) != wanted[path]},
+            ),
         ):
             if names:
-                raise self.damaged(f"{_listed(names)} {problem}")
+                raise self.damaged(f"{_listed(names)} {one if len(names) == 1 else many}")
 
     def read(self, path: str) -> bytes:
         """Return the content of a small file.
