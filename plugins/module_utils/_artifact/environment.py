@@ -65,6 +65,9 @@ class AgentEnvironment(FileOperation):
         "stamp": {"type": "str"},
         "archive": {"type": "path"},
         "python": {"type": "str"},
+        # The action on the controller reads these, and sends an archive.
+        "wheels": {"type": "path"},
+        "collection": {"type": "path"},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     }
     rules: ClassVar = {"required_if": [("state", "present", ("stamp",))]}
