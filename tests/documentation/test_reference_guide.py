@@ -14,8 +14,8 @@ import pytest
 import yaml
 from ansible_collections.sovereign.vllm.plugins.module_utils._converge.converge import CONVERGE_OPTIONS
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import SERVER_OPTIONS
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import HOST_OPTIONS
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import NAMES
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection import HOST_OPTIONS
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._inventory.host_variables import NAMES
 
 from tests.support.guide import Guide, shell
 

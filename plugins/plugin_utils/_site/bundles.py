@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure, quoted
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_reader import Host
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.reader import Host
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.bundling import (
     KEY,
     Bundle,

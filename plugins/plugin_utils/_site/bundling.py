@@ -21,7 +21,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values im
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import ArtifactError, chunks, digest_of
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import open_artifact
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._files import as_yaml
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import as_yaml
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.declared import read_carried
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.layout import INVENTORY, sync_directory
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.sealed import (

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._audited_hosts import no_result
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import not_declared
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_reader import Host
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import DECLARATION
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolution import DECLARATION
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.reader import Host
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.audited_hosts import no_result
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.drift_report import not_declared
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.declared import node_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.results import Result
 

@@ -18,18 +18,18 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values im
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import quoted
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import is_same_server
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._artifacts import known_digest, read_artifact
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import PREFIX as CONNECTION
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import connection_of
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._controller_action import ControllerAction
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import (
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.artifacts import known_digest, read_artifact
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolution import (
     DECLARATION,
     OPTIONS,
     PREFIX,
     checks_of,
     settings_of,
 )
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection import PREFIX as CONNECTION
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection import connection_of
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.controller_action import ControllerAction
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.sealed import checked_node
 
 NODE = "bundle_node"

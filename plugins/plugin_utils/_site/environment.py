@@ -19,7 +19,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.environment import PACKAGES
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure, quoted
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._artifacts import run_file
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.artifacts import run_file
 
 _STAMP_DIGITS = 12
 _CHUNK = 1 << 20  # bytes

@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import is_staged
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._files import as_yaml
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import DECLARATION, settings_of
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolution import DECLARATION, settings_of
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import as_yaml
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.bundling import site_inventory
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.declared import (
     BundledHostAction,

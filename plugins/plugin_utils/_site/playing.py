@@ -16,8 +16,8 @@ from pathlib import Path
 from ansible import constants as C
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, printable
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import endpoint_of
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import connection_of, key_of
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._discovery import ask_all
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection import connection_of, key_of
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._inventory.discovery import ask_all
 
 CONVERGE, AUDIT = "sovereign.vllm.converge", "sovereign.vllm.drift_audit"
 _ROOT = Path(__file__).absolute().parents[6]

@@ -19,7 +19,6 @@ if sys.version_info < (3, 10):
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import directory_digest
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.plugin_utils import _artifacts
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.bundles import write_bundles
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.bundling import next_serial, writable
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.declared import bundled_host

@@ -18,7 +18,7 @@ if sys.version_info < (3, 10):
     pytest.skip("These run on the controller.", allow_module_level=True)
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import lines, page, report
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.drift_report import lines, page, report
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.carried_results import with_results
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.results import read_results
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.sealed import seal
