@@ -13,7 +13,7 @@ description:
   - The agent of the role P(sovereign.vllm.agent#role) reads the outcome of its playbooks from this file. Other playbooks should
     not use it, since the file can change with any release.
   - Writes one JSON object at the end of the run. It has C(changed) (how many tasks have changed something), C(failed) and C(msg)
-    (the last error) for each host.
+    (the last error) for each host in C(hosts), and the hosts that a rollout left alone in C(offline).
 requirements:
   - enable in configuration
 options:
@@ -58,8 +58,9 @@ class CallbackModule(CallbackBase):
         if not file:
             return
         hosts = {host: self._outcome(host, stats.summarize(host)) for host in stats.processed}
+        rollout = stats.custom.get("_run", {}).get("lora_rollout", {})
         with open(file, "w", encoding="utf-8") as stream:
-            json.dump({"hosts": hosts}, stream)
+            json.dump({"hosts": hosts, "offline": rollout.get("offline", [])}, stream)
 
     def _remember(self, result: TaskResult) -> None:
         # The underscored names are the only ones that ansible-core 2.16 knows.

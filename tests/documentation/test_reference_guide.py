@@ -99,6 +99,7 @@ def test_observation() -> None:
         ("Declaration: ``lora_*``", "lora"),
         ("Report: ``drift_report_*``", "drift_report"),
         ("Guard: ``guard_*``", "guard"),
+        ("Agent: ``agent_*``", "agent"),
     ],
 )
 def test_variables_of_roles(title: str, role: str) -> None:

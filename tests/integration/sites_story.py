@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -197,16 +198,15 @@ def test_refused_bundles_reach_no_server(world: World) -> None:
     content[-1] ^= 1
     weights.write_bytes(content)
     forged = carry(newest, site.tree / "forged")
-    world.headquarters.key, own = make_key(site.tree / "forger"), world.headquarters.key
-    world.headquarters.bundle(site.tree / "forged", "--limit", "edge2")
-    world.headquarters.key = own
-    shutil.rmtree(forged)
+    (forged / "manifest.json.sig").unlink()
+    sign = ["ssh-keygen", "-Y", "sign", "-f", str(make_key(site.tree / "forger")), "-n", "sovereign.vllm.bundle"]
+    subprocess.run([*sign, str(forged / "manifest.json")], check=True)
     forget_log(world)
     before = state_of(site.store), state_of(site.site)
     for bundle, code in (
         (first, "bundle_superseded"),
         (world.sites["edge3"].bundle_on(world.disk), "bundle_of_other_node"),
-        (site.bundle_on(site.tree / "forged"), "untrusted"),
+        (forged, "untrusted"),
         (flipped, "bundle_damaged"),
     ):
         output = site.apply(bundle, rc=2)

@@ -13,7 +13,7 @@ import pytest
 from tests.support import alone
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_the_story() -> None:
     if not alone.is_possible():
         pytest.skip("This machine allows no user namespaces.")

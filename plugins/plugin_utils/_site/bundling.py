@@ -107,7 +107,7 @@ class Bundle:
         try:
             os.chmod(beside, 0o755)
             digests = {host["name"]: self._carry_artifacts(beside, host, loader) for host in self.hosts}
-            self._write_text(beside, DECLARED, _HEADER + as_yaml(_inventory(self.hosts, digests)))
+            self._write_text(beside, DECLARED, _HEADER + as_yaml(site_inventory(self.hosts, digests)))
             for path, file in extras.files().items():
                 with open_file(file) as stream:
                     self.files[path] = copy_hashed(iter(lambda: stream.read(CHUNK), b""), beside / path)
@@ -166,7 +166,12 @@ class Bundle:
         self.files[path] = copy_hashed(iter([text.encode()]), beside / path)
 
 
-def _inventory(hosts: Iterable[Mapping], digests: Mapping[str, Mapping[str, str]]) -> dict:
+def site_inventory(hosts: Iterable[Mapping], digests: Mapping[str, Mapping[str, str]]) -> dict:
+    """Return the inventory of a node, in which staged adapters are declared by their digests.
+
+    :param hosts: as :func:`bundled_host` returns them.
+    :param digests: host → name of an adapter → digest.
+    """
     return {"vllm": {"hosts": {host["name"]: _with_digests(host, digests[host["name"]]) for host in hosts}}}
 
 

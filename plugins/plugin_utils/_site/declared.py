@@ -41,13 +41,13 @@ _NOT_CARRIED = ("ask_from", "api_key")
 # Files of headquarters, or the ways to them.
 _OF_HEADQUARTERS = (
     "lora_adapters",
-    "lora_source_mirrors",
     "lora_fingerprints",
     "lora_switch_tasks",
     "lora_store_hosts",
 )
 _SOURCE = ("src", "remote_src", "checksum")
 _PRIVATE = "PRIVATE KEY-----"
+_SOURCES = "lora_source_"
 
 
 class BundledHostAction(ControllerAction):
@@ -105,7 +105,10 @@ def bundled_host(
     site: dict = {
         variable: settings[variable[len(PREFIX) :]]
         for variable in OPTIONS
-        if variable in variables and variable not in _OF_HEADQUARTERS and variable[len(PREFIX) :] in settings
+        if variable in variables
+        and variable not in _OF_HEADQUARTERS
+        and not variable.startswith(_SOURCES)
+        and variable[len(PREFIX) :] in settings
     }
     site.update(_connection(name, variables, render))
     site["lora_store"] = settings["store"]
@@ -161,12 +164,13 @@ def _connection(name: str, variables: Mapping, render: Callable[[object], Any]) 
 
 
 def _is_carried(adapter: Mapping) -> bool:
-    return is_staged(adapter) and not adapter.get("remote_src")
+    # Headquarters downloads for a node without a network.
+    return is_staged(adapter) and (not adapter.get("remote_src") or "://" in adapter.get("src", ""))
 
 
 def _carried(adapter: Mapping) -> dict:
     """Return the adapter for the site. :func:`with_digests` adds the digest."""
-    if adapter.get("remote_src") and is_staged(adapter):
+    if is_staged(adapter) and not _is_carried(adapter):
         return dict(adapter)
     return {option: value for option, value in adapter.items() if option not in _SOURCE}
 

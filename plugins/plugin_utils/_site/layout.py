@@ -33,6 +33,8 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._errors import Vllm
 FORMAT = 1
 DEFAULT_DIRECTORY = "/var/lib/sovereign_vllm"
 INVENTORY = "hosts.yml"
+# Ansible ignores such a file in the directory of an inventory.
+_PART = ".part-"
 
 
 @dataclass(frozen=True)
@@ -181,13 +183,16 @@ def write_ledger(layout: Layout, ledger: Ledger) -> None:
 
 
 def replace_file(file: Path, content: bytes, mode: int = 0o644) -> None:
-    """Make the file have this content, on the disk, or leave it as it was.
+    """Make the file have this content, on the disk, or leave it as it was. The caller holds the lock of the site, or has made the
+    directory for itself.
 
     :raises VllmError: ``store_error`` if it cannot be written.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, beside = tempfile.mkstemp(prefix=".part-", dir=file.parent)
+        for part in file.parent.glob(f"{_PART}*"):
+            part.unlink()  # of a run that was killed
+        descriptor, beside = tempfile.mkstemp(prefix=_PART, dir=file.parent)
         try:
             with open(descriptor, "wb") as stream:
                 stream.write(content)

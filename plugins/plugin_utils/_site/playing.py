@@ -33,12 +33,14 @@ class Outcome:
     :param reasons: host → the last error, of each host that failed.
     :param hosts: host → whether it changed something there.
     :param output: what the playbook has printed.
+    :param offline: the hosts that a rollout has left alone, since they did not answer at its start.
     """
 
     rc: int
     reasons: Mapping[str, str]
     hosts: Mapping[str, bool]
     output: str
+    offline: frozenset[str] = frozenset()
 
     def reason(self) -> str:
         """Return why the playbook failed, without a full stop."""
@@ -80,10 +82,17 @@ class Playbooks:
             stderr=subprocess.STDOUT,
             check=False,
         )
-        found = _recorded(record)
+        recorded = _recorded(record)
+        found = recorded.get("hosts", {})
         reasons = {host: str(one["msg"]) for host, one in found.items() if one["failed"]}
         hosts = {host: bool(one["changed"]) for host, one in found.items()}
-        return Outcome(done.returncode, reasons, hosts, done.stdout.decode(errors="replace"))
+        return Outcome(
+            done.returncode,
+            reasons,
+            hosts,
+            done.stdout.decode(errors="replace"),
+            frozenset(recorded.get("offline", [])),
+        )
 
     def report(self, variables: Mapping, only: Sequence[str] = ()) -> tuple[dict | None, str]:
         """Audit these servers, by default all. Return the report, None if there is none, and the reason why."""
@@ -91,14 +100,14 @@ class Playbooks:
         report = self._report()
         return report, "" if report else outcome.reason()
 
-    def converge(self, variables: Mapping) -> tuple[Outcome, dict | None]:
-        """Converge the servers, and audit them in any case. Return what the rollout came to, and the report if there is one."""
-        outcome = self.run(CONVERGE, {**variables, **self._reported}, then=AUDIT)
+    def converge(self, variables: Mapping, only: Sequence[str] = ()) -> tuple[Outcome, dict | None]:
+        """Converge these servers, by default all, and audit them in any case. Return what the rollout came to, and the report if there is one."""
+        outcome = self.run(CONVERGE, {**variables, **self._reported}, only, then=AUDIT)
         report = self._report()
         if outcome.reasons:
             # The exit code is that of the last play.
             outcome = replace(outcome, rc=outcome.rc or 2)
-        return outcome, report or self.report(variables)[0]
+        return outcome, report or self.report(variables, only)[0]
 
     @property
     def _reported(self) -> dict[str, str]:
@@ -130,11 +139,11 @@ class Playbooks:
         }
 
 
-def _recorded(record: Path) -> dict[str, dict]:
+def _recorded(record: Path) -> dict:
     """Return what the callback has recorded, nothing if the playbook did not come so far."""
     try:
-        return json.loads(record.read_text(encoding="utf-8"))["hosts"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
 
 

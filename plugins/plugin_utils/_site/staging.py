@@ -192,6 +192,9 @@ class Staging:
                 continue
             with store_errors(self.layout.carried):
                 self.layout.carried.mkdir(exist_ok=True)
+                for entry in self.layout.carried.glob(".*"):
+                    if entry not in self.renames:
+                        shutil.rmtree(entry)  # of a run that was killed
                 beside = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=self.layout.carried))
                 os.chmod(beside, 0o755)
             self.renames[beside] = self.layout.carried / folder

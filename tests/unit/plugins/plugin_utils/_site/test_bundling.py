@@ -74,6 +74,12 @@ def test_a_host_for_its_own_node() -> None:
             {"name": "b", "path": "/srv/b"},
             {"name": "c", "src": "/media/c", "remote_src": True, "checksum": "sha256:" + "c" * 64},
             {"name": "d", "state": "absent"},
+            {
+                "name": "e",
+                "src": "https://store.example/e.tar.gz",
+                "remote_src": True,
+                "checksum": "sha256:" + "e" * 64,
+            },
         ],
         bundle_variables={"vllm_base_url": "http://localhost:9000", "lora_store": "/var/lora"},
         lora_fingerprints="fingerprints",
@@ -92,8 +98,9 @@ def test_a_host_for_its_own_node() -> None:
         ["name", "path"],
         ["checksum", "name", "remote_src", "src"],
         ["name", "state"],
+        ["name"],
     ]
-    assert [one["name"] for one in found["artifacts"]] == ["a"]
+    assert [one["name"] for one in found["artifacts"]] == ["a", "e"]
     assert host(bundle_node=None, ansible_host="10.0.0.5")["node"] == "10.0.0.5"
     assert host(bundle_node=None)["node"] == "one"
     assert host(vllm_api_key="")["variables"]["vllm_api_key"] == ""
