@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import SettingsReader, plain, specification
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import SettingsReader, plain, specification
 
 
 class ActionModule(ActionBase):

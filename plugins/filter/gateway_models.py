@@ -98,7 +98,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused, typed
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import endpoint_of
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # LiteLLM reads such text as the name of a variable.
