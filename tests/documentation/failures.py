@@ -70,7 +70,8 @@ def _carry_while_busy(site: Site) -> None:
 @dataclass(frozen=True)
 class Failure:
     """settings: of the StandIn; fault: of its answers; options: of vllm_lora_adapters, which declares SQL by default, or
-    if `stages` of vllm_lora_artifact, if `asks` of vllm_smoke_test, if `guards` of vllm_guard, if `applies` of vllm_apply_bundle; prepare: changes the site before; without_requests: for the Python of the host."""
+    if `stages` of vllm_lora_artifact, if `asks` of vllm_smoke_test, if `guards` of vllm_guard, if `applies` of
+    vllm_apply_bundle; prepare: changes the site before; without_requests: for the Python of the host."""
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     fault: Fault | None = None
