@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._controller_action import ControllerAction
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._fingerprints import fingerprints_of_host
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.fingerprints import fingerprints_of_host
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.controller_action import ControllerAction
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain
 
 
 class ActionModule(ControllerAction):

@@ -19,7 +19,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.staged im
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.fingerprint import read_fingerprint
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._files import remove_file, write_file
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import remove_file, write_file
 
 _HINT = "restore the file, or remove it to record new fingerprints"
 

@@ -15,7 +15,7 @@ if sys.version_info < (3, 10):
     pytest.skip("These run on the controller.", allow_module_level=True)
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._fingerprints import (
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.fingerprints import (
     file_of,
     fingerprints_of_host,
     merged,

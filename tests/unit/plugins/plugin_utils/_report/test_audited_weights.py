@@ -12,7 +12,7 @@ import pytest
 if sys.version_info < (3, 10):
     pytest.skip("The controller has Python 3.10 or later.", allow_module_level=True)
 
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._audited_weights import AuditedWeights, comparable
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.audited_weights import AuditedWeights, comparable
 
 
 def fingerprint(path: str = "/a/sql", version: str = "0.33.0") -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 if sys.version_info < (3, 10):
     pytest.skip("The controller has Python 3.10 or later.", allow_module_level=True)
 
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._audited_directories import judged, on_node, places
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.audited_directories import judged, on_node, places
 
 
 @pytest.mark.parametrize(

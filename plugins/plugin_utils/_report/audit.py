@@ -22,31 +22,31 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lo
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_server_info import ServerInfo
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_smoke_test import SmokeTest
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import is_loopback_host
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._audited_directories import (
-    AuditedDirectories,
-    judged,
-    places,
-    served_roots,
-)
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._audited_weights import AuditedWeights, comparable
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._boot_file import boot_finding, starts_with
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import ServerHost, connection_of
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import not_declared
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._fingerprints import read_expected
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import (
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.boot_file import boot_finding, starts_with
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.fingerprints import read_expected
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolution import (
     DECLARATION,
     ControllersArtifacts,
     Resolved,
     resolved,
     settings_of,
 )
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import (
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection import ServerHost, connection_of
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import (
     option_error,
     plain,
     refused_host_variable,
     variables_of_host,
 )
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._worker_action import WorkerAction
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.worker_action import WorkerAction
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.audited_directories import (
+    AuditedDirectories,
+    judged,
+    places,
+    served_roots,
+)
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.audited_weights import AuditedWeights, comparable
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.drift_report import not_declared
 
 _COLLECTION = "sovereign.vllm."
 _VALIDATOR = ModuleArgumentSpecValidator({"expect_plan": {"type": "str"}})
