@@ -22,6 +22,10 @@ description:
     if the archive holds several adapters.
   - A staged version needs no source. If the store has the version that O(digest) or O(checksum) names, the module does not
     read O(src), and O(src) may be gone. It checks that version with the options about the artifact, such as O(max_rank).
+  - An artifact can be downloaded from a web server or from a registry, see O(src). The module downloads it if the store does not
+    have it. A killed download leaves its beginning beside the versions, and the next run for the same version continues it. No
+    part of it is a version until all of its bytes are compared.
+  - Check mode downloads nothing.
   - The module does not load the adapter. Give RV(server_path) to M(sovereign.vllm.vllm_lora_adapters).
 extends_documentation_fragment:
   - ansible.builtin.files
@@ -47,6 +51,12 @@ options:
       - Files from the controller pass through the temporary directory of the remote user, O(ignore:ansible_remote_tmp).
         They are sent only if the node does not have them.
       - Required unless O(digest) is given.
+      - V(https://HOST/FILE) is an archive on a web server. O(digest) or O(checksum) must be given.
+      - V(oci://REGISTRY/REPOSITORY@sha256:DIGEST) is an artifact in a registry, named by the digest of its manifest. Its layers are
+        files, as ORAS and ModelPack write them, or tar archives. Layers that vLLM does not need are not downloaded.
+      - An address is downloaded by the controller, into C(sovereign_vllm/artifacts) in Ansible's home directory, once for all hosts.
+        With O(remote_src=true) the node downloads it, and needs the Python library C(requests).
+      - A directory can also be an OCI image layout with one such artifact.
     type: path
   decrypt:
     description: Whether to decrypt files of O(src) on the controller that C(ansible-vault) has encrypted, as
@@ -61,7 +71,7 @@ options:
         also be the checksum of an archive that was staged with O(checksum).
     type: str
   remote_src:
-    description: Set this if O(src) is already on the node.
+    description: Set this if O(src) is already on the node, or if the node downloads it.
     type: bool
     default: false
   store:
@@ -94,6 +104,56 @@ options:
       pickle beside C(adapter_model.safetensors) is always accepted, because vLLM does not open it. It is not copied.
     type: bool
     default: false
+  source_mirrors:
+    description:
+      - Prefixes of addresses, each with a list of prefixes to try instead, in order. The longest prefix that fits O(src) counts.
+      - If a prefix fits, no other address is asked. To ask the address itself too, put its prefix into the list.
+      - Any mirror is safe, because the digest or checksum decides.
+    type: dict
+    default: {}
+  source_credentials:
+    description: Logins for hosts that O(src) is downloaded from. Each goes to its host alone.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      host:
+        description: The host, with its port if the address has one. For Docker Hub it is V(registry-1.docker.io).
+        type: str
+        required: true
+      username:
+        description: The name of the user. Without it, the secret is sent as a bearer token.
+        type: str
+      secret_env:
+        description: Name of the environment variable of the controller that holds the password or token.
+        type: str
+      secret:
+        description: The password or token itself. Prefer O(source_credentials[].secret_env).
+        type: str
+  source_auth_file:
+    description:
+      - A file with logins for registries, as C(podman login) and C(docker login) write it, on the machine that downloads.
+      - The default is the variable E(REGISTRY_AUTH_FILE), or else C(containers/auth.json) in E(XDG_RUNTIME_DIR) and in the
+        configuration directory of the user, and C(~/.docker/config.json).
+      - Credential helpers that such a file names are not run.
+    type: path
+  source_plain_http:
+    description: Hosts that may be asked by plain http, each with or without a port. Registries on these hosts are always asked so.
+      An address on loopback that begins with C(http://) needs no entry.
+    type: list
+    elements: str
+    default: []
+  source_ca_path:
+    description: Certificates of trusted authorities for downloads, as O(sovereign.vllm.vllm_lora_adapters#module:ca_path).
+    type: path
+  source_validate_certs:
+    description: Whether to verify the certificates of hosts that O(src) is downloaded from.
+    type: bool
+    default: true
+  source_use_proxy:
+    description: Whether downloads use the proxy of the environment, as O(sovereign.vllm.vllm_lora_adapters#module:use_proxy).
+    type: bool
+    default: true
   mode:
     description: Permissions of the files and directories, as in M(ansible.builtin.file). The server must be able to read
       them.
@@ -132,11 +192,25 @@ EXAMPLES = r"""
     checksum: sha256:4f1c3b0ad2f0f1fdc3ab4b8d8f0c9f1b2b6c3e7d5a9e8f7c6b5a4d3c2b1a0f9e
     store: /srv/lora
     server_store: /adapters
+
+- name: Stage an adapter from a registry, by way of the registry of the site
+  sovereign.vllm.vllm_lora_artifact:
+    name: sql
+    src: oci://registry.example/adapters/sql@sha256:4f1c3b0ad2f0f1fdc3ab4b8d8f0c9f1b2b6c3e7d5a9e8f7c6b5a4d3c2b1a0f9e
+    remote_src: true
+    source_mirrors:
+      oci://registry.example/: ["oci://registry.site.example:5000/"]
+    source_credentials:
+      - host: registry.site.example:5000
+        username: robot
+        secret_env: REGISTRY_PASSWORD
+    store: /srv/lora
 """
 
 RETURN = r"""
 path:
-  description: Path of the artifact in the store. In check mode, the path that it would have.
+  description: Path of the artifact in the store. In check mode, the path that it would have. For an address without O(digest) that
+    was never downloaded, the path is not known in check mode. It is then made of the checksum or of the digest of the manifest.
   returned: success
   type: str
   sample: /srv/lora/support-de/4f1c3b0ad2f0
@@ -147,7 +221,7 @@ server_path:
   sample: /adapters/support-de/4f1c3b0ad2f0
 digest:
   description: The digest of the files, as in M(sovereign.vllm.vllm_lora_artifact_info). If O(digest) is given and is not
-    staged, that value.
+    staged, that value. For an address in check mode it can be the checksum, or the digest of the manifest, see RV(path).
   returned: success
   type: str
   sample: sha256:4f1c3b0ad2f0f1fdc3ab4b8d8f0c9f1b2b6c3e7d5a9e8f7c6b5a4d3c2b1a0f9e

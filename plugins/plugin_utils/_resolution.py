@@ -19,15 +19,13 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import is_staged
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.source import is_remote, pin_of
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.staged import at_paths, superseded
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import CHECKS
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._artifacts import (
-    known_digest,
-    read_artifact,
-    remember_digest,
-)
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._artifacts import read_artifact
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._known_digests import known_digest, remember_digest
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import ROLES, SettingsReader, specification
 
 #: The variable that declares the adapters of a host.
@@ -167,9 +165,12 @@ def _digest(
     ask_node: Callable[[Mapping], str | None] | None,
 ) -> str:
     checksum = adapter.get("checksum")
-    known = known_digest(checksum) if checksum else None
+    pin = pin_of(adapter.get("src"), checksum)
+    known = known_digest(pin) if pin else None
     if known:
         return known
+    if pin and is_remote(adapter["src"]):
+        return _digest_of_address(where, adapter, pin, ask_node)
     try:
         if not adapter.get("remote_src"):
             return artifacts.digest_of(adapter, settings)
@@ -184,4 +185,19 @@ def _digest(
     if digest is None:
         raise error if ask_node else VllmError(error.code, error.problem, _UNKNOWN_HINT, error.attempt)
     remember_digest(checksum, digest)
+    return digest
+
+
+def _digest_of_address(where: str, adapter: Mapping, pin: str, ask_node: Callable[[Mapping], str | None] | None) -> str:
+    """Return the digest of the version in the store. If the store has none, what pins the address stands for the digest: nobody
+    serves from the path that follows, and nothing is downloaded only to compare."""
+    if not ask_node:
+        problem = (
+            f"{where} declares {quoted(adapter['name'])} by an address, and the digest of its files is not known here"
+        )
+        raise refused(problem, _UNKNOWN_HINT)
+    digest = ask_node(adapter)
+    if digest is None:
+        return pin
+    remember_digest(pin, digest)
     return digest

@@ -13,6 +13,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.plugins.action import ActionBase
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.source import check_source, is_remote, pin_of
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import checked_digest
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import open_artifact
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import (
@@ -20,9 +21,11 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operation
     LoraArtifact,
     require_digest,
 )
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._artifacts import read_artifact, remember_digest, run_file
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import option_error, plain
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure, quoted
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._artifacts import read_artifact, run_file
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._known_digests import known_digest, remember_digest
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._progress import speaking
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import environment_set, option_error, plain
 
 _VALIDATOR = ModuleArgumentSpecValidator({**FILE_COMMON_ARGUMENTS, **LoraArtifact.options}, required_one_of=ONE_SOURCE)
 
@@ -39,35 +42,65 @@ class StagingAction(ActionBase):
             if validation.errors.errors:
                 raise option_error(self._task, validation.errors[0])
             options = validation.validated_parameters
+            check_source(options["name"], options["src"], bool(options["digest"] or options["checksum"]))
             staged = self._stage if options["src"] is not None and not options["remote_src"] else self._ask
-            found = staged(options, task_vars)
-            if options["checksum"] and options["digest"] is None and "digest" in found:
-                # The artifact, or the version in the store, has been compared with the checksum.
-                remember_digest(options["checksum"].lower(), found["digest"])
+            environment: dict = {}
+            self._compute_environment_string(environment)
+            with environment_set(environment):
+                found = staged(options, task_vars)
+            pin = pin_of(options["src"], options["checksum"])
+            # A path that was read in check mode has been compared with the checksum, an address has not been read.
+            if (
+                pin
+                and options["digest"] is None
+                and (found.get("staged") or not is_remote(options["src"]))
+                and "digest" in found
+            ):
+                remember_digest(pin.lower(), found["digest"])
             return {**result, **found}
         except VllmError as error:
             return {**result, **failure(error), "failed": True}
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
 
-    def _ask(self, _options: Mapping, task_vars: dict | None) -> dict:
-        return self._run_module(task_vars)
+    def _ask(self, options: Mapping, task_vars: dict | None) -> dict:
+        """Have the module do all of the work. If it downloads, it gets the secrets that the controller has."""
+        if not is_remote(options["src"]):
+            return self._run_module(task_vars)
+        credentials = [
+            {**one, "secret": one["secret"] or os.environ.get(one["secret_env"] or "")}
+            for one in options["source_credentials"]
+        ]
+        named = quoted(options["name"])
+        site = str((task_vars or {}).get("inventory_hostname"))
+        with speaking(site, f"staging adapter {named} from an address", "by the host itself"):
+            return self._run_module(task_vars, source_credentials=credentials)
 
     def _stage(self, options: Mapping, task_vars: dict | None) -> dict:
         wanted, checksum = (
             None if options[name] is None else checked_digest(name, options[name]) for name in ("digest", "checksum")
         )
-        if wanted or checksum:
+        pin = pin_of(options["src"], checksum)
+        given = wanted or (known_digest(pin) if pin else None) or pin
+        if given:
             # A version in the store needs no source, which may be on a disk that is no longer there.
-            found = self._run_module(task_vars, src=None, checksum=None, digest=wanted or checksum)
-            if found.get("failed") or found.get("staged"):
+            found = self._run_module(task_vars, src=None, checksum=None, digest=given)
+            # Nothing is downloaded only to say what would happen.
+            is_predicted = self._task.check_mode and is_remote(options["src"])
+            if found.get("failed") or found.get("staged") or is_predicted:
                 return found
+        is_download = is_remote(options["src"])
         source, digest = read_artifact(options["name"], options["src"], options, self._find, self._loader)
         require_digest(options["name"], source, digest, wanted)
         found = self._run_module(task_vars, src=None, digest=digest)
         if found.get("staged") is False and not self._task.check_mode:
             sent = self._send(_packed(source, digest))
-            return self._run_module(task_vars, src=sent, checksum=checksum or digest)
+            # A download is sent as its files, whose digest is not the checksum of the archive.
+            done = self._run_module(task_vars, src=sent, checksum=(None if is_download else checksum) or digest)
+            if is_download and done.get("staged"):
+                # It finds the version, and remembers what pins the address.
+                self._run_module(task_vars, digest=digest)
+            return done
         return found
 
     def _find(self, source: str) -> str | None:

@@ -28,7 +28,8 @@ BELOW = {
     "_http": {"_errors", "_adapters", "_vllm"},
     "_converge": {"_errors", "_adapters", "_vllm", "_http"},
     "_operations": {"_errors", "_adapters", "_vllm", "_http", "_converge"},
-    "_artifact": {"_errors", "_adapters", "_operations"},
+    # It downloads artifacts from others than vLLM.
+    "_artifact": {"_errors", "_adapters", "_vllm", "_http", "_operations"},
 }
 # Libraries of others, by room; only where Ansible's module protocol is spoken may a room know Ansible.
 FOREIGN = {"_http": {"requests", "urllib3", "certifi"}, "_operations": {"ansible"}}

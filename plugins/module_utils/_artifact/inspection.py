@@ -16,6 +16,7 @@ from .._errors import invalid_option
 from .archive import archive_checksum, open_archive
 from .config import MAX_CONFIG, config_facts, config_problems, parse_config
 from .files import CONFIG, EMBEDDINGS, PICKLES, WEIGHTS, ArtifactError, Listing, digest_files, list_files, shown
+from .layout import is_layout, open_layout
 from .safetensors import HeaderError, read_header
 from .weights import weight_problems
 
@@ -75,13 +76,16 @@ def inspect_artifact(
 
 @contextlib.contextmanager
 def open_artifact(path: str, max_size: int | None = None) -> Iterator[Listing]:
-    """Yield the files of a directory or archive that vLLM reads.
+    """Yield the files of a directory, an archive or an OCI image layout that vLLM reads.
 
     :param max_size: as in ``inspect_artifact()``.
     :raises ArtifactError: if they cannot be listed.
     """
     if os.path.isfile(path):
         with open_archive(path, max_size) as listing:
+            yield listing
+    elif is_layout(path):
+        with open_layout(path, max_size) as listing:
             yield listing
     else:
         listing = list_files(path)

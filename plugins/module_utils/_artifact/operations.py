@@ -9,13 +9,15 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import ClassVar
 
+from .._adapters.source import SOURCE_OPTIONS, check_source, is_remote, pin_of, remote_source
 from .._adapters.staged import folder_of, path_of
 from .._adapters.values import checked_digest
 from .._errors import VllmError, failure, invalid_option, quoted
 from .._operations.operation import Operation
 from .files import ArtifactError
 from .inspection import inspect_artifact
-from .stage import confirm_staged, is_staged, stage
+from .source import download
+from .stage import confirm_staged, is_staged, make_home, stage
 from .store import (
     locked,
     remember_checksum,
@@ -75,6 +77,7 @@ class LoraArtifact(FileOperation):
         "store": {"type": "path", "required": True},
         "server_store": {"type": "str"},
         **CHECKS,
+        **SOURCE_OPTIONS,
         "mode": {"type": "raw", "default": "u=rwX,go=rX"},
     }
     rules: ClassVar = {"required_one_of": ONE_SOURCE, "add_file_common_args": True}
@@ -89,24 +92,31 @@ class LoraArtifact(FileOperation):
         """
         src, name, checksum = options["src"], options["name"], _digest_in("checksum", options)
         wanted = _digest_in("digest", options)
-        given = wanted or checksum
-        present = staged_digest(options["store"], name, given) if given else None
-        digest = present or (given if given and src is None else _digest_of_source(options))
-        if src is not None:
-            require_digest(name, src, digest, wanted)
-        target = version_directory(options["store"], name, digest)
-        home = os.path.dirname(target)
+        check_source(name, src, bool(wanted or checksum))
+        pin = pin_of(src, checksum)
+        given = wanted or pin
+        home = os.path.join(options["store"], folder_of(name))
         before = [os.path.join(home, one) for one in versions(home)]
-        if present or src is None or check_mode:
-            staged = _is_staged_and_valid(options, target, digest, check_mode)
-            changed = check_mode and not staged
+        present = staged_digest(options["store"], name, given) if given else None
+        if given and not present and is_remote(src) and not check_mode:
+            digest, changed = self._download(options, home, wanted, given)
+            target, staged = version_directory(options["store"], name, digest), True
         else:
-            changed = stage(src, target, digest, self._finish, options["max_size"])
-            staged = True
+            # An address is not read only to say what would happen. Until it is, what pins it stands for the digest.
+            digest = present or (given if given and (src is None or is_remote(src)) else _digest_of_source(options))
+            if src is not None and not is_remote(src):
+                require_digest(name, src, digest, wanted)
+            target = version_directory(options["store"], name, digest)
+            if present or src is None or check_mode:
+                staged = _is_staged_and_valid(options, target, digest, check_mode)
+                changed = check_mode and not staged
+            else:
+                changed = stage(src, target, digest, self._finish, options["max_size"])
+                staged = True
         if staged:
             changed = self._finish(target) or changed
-            if checksum and checksum != digest and not check_mode:
-                remember_checksum(target, checksum, digest)
+            if pin and pin != digest and not check_mode:
+                remember_checksum(target, pin, digest)
         return {
             "changed": changed,
             "staged": staged,
@@ -115,6 +125,22 @@ class LoraArtifact(FileOperation):
             "server_path": path_of(options["server_store"] or options["store"], name, digest),
             "diff": _diff(before, sorted({*before, target}) if staged or check_mode else before),
         }
+
+    def _download(self, options: Mapping, home: str, wanted: str | None, given: str) -> tuple[str, bool]:
+        """Download and stage an artifact; return its digest, and whether it was written."""
+        name, store = options["name"], options["store"]
+        make_home(home, self._finish)
+
+        def present() -> tuple[str, bool] | None:
+            digest = staged_digest(store, name, given)
+            return (digest, False) if digest else None
+
+        def use(path: str) -> tuple[str, bool]:
+            found = digest_of_download(options, path, wanted)
+            target = version_directory(store, name, found)
+            return found, stage(path, target, found, self._finish, options["max_size"])
+
+        return download(name, options["src"], options, home, present, use, os.environ)
 
     def _finish(self, top: str) -> bool:
         """Set owner and mode of a directory and of everything in it; return whether that changes anything."""
@@ -188,6 +214,21 @@ def digest_of_valid(name: str, source: str, found: Mapping) -> str:
     if not found["valid"]:
         raise refused(f"stage adapter {quoted(name)} from", source, found["problems"])
     return found["digest"]
+
+
+def digest_of_download(options: Mapping, path: str, wanted: str | None) -> str:
+    """Return the digest of a downloaded artifact that has no problems.
+
+    :param options: ``name``, ``src``, and those in :data:`CHECKS`.
+    :param path: of the archive or layout that was downloaded.
+    :param wanted: the digest that it must have; None for any.
+    :raises ArtifactError: the problems.
+    """
+    source = remote_source(options["src"]).shown
+    found = inspect_artifact(path, **{name: options[name] for name in CHECKS})
+    if found["digest"]:
+        require_digest(options["name"], source, found["digest"], wanted)
+    return digest_of_valid(options["name"], source, found)
 
 
 def require_digest(name: str, source: str, found: str, wanted: str | None) -> None:

@@ -29,6 +29,8 @@ _T = TypeVar("_T")
 PIECE = 1 << 18
 #: Seconds for the head of an answer, and for each piece of its body: at least 2 kB a second.
 LIMIT = 120.0
+# Lets the more precise time-outs of the socket come first.
+_GRACE = 0.2
 _TLS_HINT = "check the certificate of the server, source_ca_path and the name in the address"
 _HINT = "check that the address is right and that the server runs; the next run continues the download"
 
@@ -77,9 +79,7 @@ class Web:
         self._context_of = SharedContexts()
 
     @contextlib.contextmanager
-    def ask(
-        self, url: str, attempt: str, headers: Mapping[str, str], body: str | None = None
-    ) -> Iterator[Reply]:
+    def ask(self, url: str, attempt: str, headers: Mapping[str, str], body: str | None = None) -> Iterator[Reply]:
         """Send one request: GET, or with a body POST of a form. No redirect is followed.
 
         :param attempt: what it is for, for the error sentence.
@@ -93,7 +93,7 @@ class Web:
 
         def guarded(call: Callable[[], _T]) -> _T:
             try:
-                return call_within(self._limit, call)
+                return call_within(self._limit + _GRACE, call)
             except PROBLEMS as problem:
                 raise self._error(problem, attempt, shown, endpoint.connect_timeout) from None
 
@@ -111,7 +111,7 @@ class Web:
         form = {"Content-Type": "application/x-www-form-urlencoded"} if body is not None else {}
         # Compressed on the way, a body would not be the one that the digest is of.
         common = {"User-Agent": "sovereign.vllm", "Accept-Encoding": "identity"}
-        response = manager.request(
+        response = manager.urlopen(
             "GET" if body is None else "POST",
             url,
             body=None if body is None else body.encode(),

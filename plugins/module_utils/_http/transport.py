@@ -156,7 +156,7 @@ def connected(
     """
     proxy = proxy_of(endpoint, os.environ)
     if any(url.lower().startswith("https:") for url in (endpoint.base_url, proxy or "")):
-        adapter = _Tls(context_of(endpoint, authorities(endpoint.ca_path, os.environ)))
+        adapter: HTTPAdapter = _Tls(context_of(endpoint, authorities(endpoint.ca_path, os.environ)))
     else:
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1)
     return adapter, adapter.proxy_manager_for(proxy) if proxy else None
