@@ -117,10 +117,11 @@ def _layer(descriptor: Mapping) -> Layer | None:
     name = next((annotations[one] for one in _NAMES if isinstance(annotations.get(one), str)), None)
     if kind.startswith(_NOT_WEIGHTS):
         return None
-    is_tar = _TAR.search(kind) is not None
-    # ORAS calls a single file an archive too, by default. It marks the directories that it packs.
-    if is_tar and name is not None and not kind.startswith(_MODELPACK) and annotations.get(_UNPACK) != "true":
-        is_tar = False
+    form = _TAR.search(kind)
+    is_tar = form is not None
+    # ORAS calls a single file an uncompressed archive, by default. Directories that it packs are compressed, or marked.
+    if form and not form.group(1) and name is not None and not kind.startswith(_MODELPACK):
+        is_tar = annotations.get(_UNPACK) == "true"
     if name is not None and _ARCHIVE_NAME.search(name):
         is_tar = True
     if name is None and not is_tar:

@@ -40,7 +40,9 @@ class TestGoodSources:
         assert fetch(server, check_mode=True, store=store, **options)["digest"] == digest
         assert len(server.log) == 1
 
-    @pytest.mark.parametrize("layout", ["oras files", "oras directory", "modelpack", "image", "archive", "index"])
+    @pytest.mark.parametrize(
+        "layout", ["oras files", "oras directory", "oras-py directory", "modelpack", "image", "archive", "index"]
+    )
     def test_registry(self, server: ArtifactServer, adapter: Path, store: Path, layout: str) -> None:
         files = files_of(adapter)
         # vLLM does not read it, so it is not downloaded.
@@ -49,9 +51,11 @@ class TestGoodSources:
         if layout == "oras files":
             src = server.push([*server.files_as_layers(files, TAR), notes])
         elif layout == "oras directory":
-            layer = server.layer(gzipped(in_directory(files, "sql")), TAR_GZIP, title="sql")
+            layer = server.layer(tar_of(in_directory(files, "sql")), TAR, title="sql")
             layer["annotations"].update(UNPACK)
             src = server.push([layer])
+        elif layout == "oras-py directory":
+            src = server.push([server.layer(gzipped(in_directory(files, "sql")), TAR_GZIP, title="sql")])
         elif layout == "modelpack":
             weights = server.layer(
                 files[WEIGHTS], "application/vnd.cncf.model.weight.v1.raw", filepath=f"lora/{WEIGHTS}"
