@@ -76,7 +76,7 @@ def download(
     :param environment: holds secrets, and names auth files.
     :raises VllmError: of the last mirror, with notes of those before.
     """
-    require_requests()
+    require_requests("install requests for this Python, or have the controller download the artifact")
     source = remote_source(src)
     reach = {key: options[f"source_{key}"] for key in ("ca_path", "validate_certs", "use_proxy")}
     credentials = Credentials(options["source_credentials"], options["source_auth_file"], environment)

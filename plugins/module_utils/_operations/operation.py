@@ -103,12 +103,12 @@ class ServerOperation(Operation):
         return result
 
 
-def require_requests() -> None:
+def require_requests(hint: str = _MISSING_HINT) -> None:
     """Raise VllmError if the Python that runs this lacks the library: a host can have several."""
     if REQUESTS_IMPORT_ERROR:
         reason = REQUESTS_IMPORT_ERROR.strip().splitlines()[-1]
         attempt = f"import requests with {sys.executable} on {platform.node()}"
-        raise VllmError("requests_missing", reason, _MISSING_HINT, attempt, detail=reason)
+        raise VllmError("requests_missing", reason, hint, attempt, detail=reason)
 
 
 class VllmModule(AnsibleModule):
