@@ -196,7 +196,7 @@ EXAMPLES = r"""
 - name: Stage an adapter from a registry, by way of the registry of the site
   sovereign.vllm.vllm_lora_artifact:
     name: sql
-    src: oci://registry.example/adapters/sql@sha256:4f1c3b0ad2f0f1fdc3ab4b8d8f0c9f1b2b6c3e7d5a9e8f7c6b5a4d3c2b1a0f9e
+    src: oci://registry.example/adapters/sql@sha256:90be11c2a7d4f1fdc3ab4b8d8f0c9f1b2b6c3e7d5a9e8f7c6b5a4d3c2b1a0f9e
     remote_src: true
     source_mirrors:
       oci://registry.example/: ["oci://registry.site.example:5000/"]

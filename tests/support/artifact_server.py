@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -85,17 +86,19 @@ class _Server(ThreadingHTTPServer):
 class ArtifactServer:
     """files: path → answer. Others are 404. guard: returns the answer to a request that is refused, or None.
 
-    log: path, headers and body of each request.
+    tls: to speak https. log: path, headers and body of each request.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.files: dict[str, Response] = {}
         self.guard: Callable[[str, Mapping[str, str]], Response | None] = lambda path, headers: None
         self.log: list[tuple[str, dict, str]] = []
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.log, self._server.answer = self.log, self._answer
         self.host = f"127.0.0.1:{self._server.server_address[1]}"
-        self.url = f"http://{self.host}"
+        self.url = f"http{'s' if tls else ''}://{self.host}"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
 
     def __enter__(self) -> ArtifactServer:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
