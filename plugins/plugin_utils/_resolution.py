@@ -19,7 +19,7 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import is_staged
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.source import is_remote, pin_of
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.source import SOURCE_OPTIONS, is_remote, pin_of
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.staged import at_paths, superseded
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import CHECKS
@@ -68,7 +68,7 @@ class ControllersArtifacts:
 
     find: Callable[[str], str | None]
     loader: DataLoader
-    _digests: dict[str, str | VllmError] = field(default_factory=dict)
+    _found: dict[str, tuple[str, str] | VllmError] = field(default_factory=dict)
 
     def digest_of(self, adapter: Mapping, settings: Mapping) -> str:
         """Return the digest of an artifact that can be served.
@@ -76,23 +76,32 @@ class ControllersArtifacts:
         :param settings: of the role.
         :raises VllmError: the reason why it cannot.
         """
+        return self.local(adapter, settings)[1]
+
+    def local(self, adapter: Mapping, settings: Mapping) -> tuple[str, str]:
+        """Return the path on the controller of an artifact that can be served, and its digest. An address is downloaded.
+
+        :param settings: of the role.
+        :raises VllmError: the reason why it cannot be served.
+        """
         checks = {name: settings.get(name) for name in CHECKS if name in settings}
         checks.update(checksum=adapter.get("checksum"), base_model=adapter.get("trained_for"))
         validation = _CHECKS.validate({name: value for name, value in checks.items() if value is not None})
         if validation.errors.errors:
             raise refused(str(validation.errors[0]), "correct this variable of the role")
-        options = {**validation.validated_parameters, "decrypt": True}
+        options = {**validation.validated_parameters, "decrypt": True, "digest": adapter.get("digest")}
+        options.update({name: settings.get(name, spec.get("default")) for name, spec in SOURCE_OPTIONS.items()})
         key = json.dumps([adapter["name"], adapter["src"], options], sort_keys=True)
-        if key not in self._digests:
-            self._digests[key] = self._read(adapter, options)
-        found = self._digests[key]
+        if key not in self._found:
+            self._found[key] = self._read(adapter, options)
+        found = self._found[key]
         if isinstance(found, VllmError):
             raise found
         return found
 
-    def _read(self, adapter: Mapping, options: Mapping) -> str | VllmError:
+    def _read(self, adapter: Mapping, options: Mapping) -> tuple[str, str] | VllmError:
         try:
-            return read_artifact(adapter["name"], adapter["src"], options, self.find, self.loader)[1]
+            return read_artifact(adapter["name"], adapter["src"], options, self.find, self.loader)
         except VllmError as error:
             return error
 

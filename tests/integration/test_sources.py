@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,7 +58,8 @@ def site(new_site: NewSite, server: ArtifactServer, examples: Path) -> Site:
 
 
 def run(site: Site, tasks: str, *options: str, **how: object) -> Run:
-    done = site.run(tasks, options=["-vvv", *options], environment={"SESAME": SECRET}, **how)
+    environment = {"SESAME": SECRET, "_SOVEREIGN_VLLM_INTERVAL": "0.005"}
+    done = site.run(tasks, options=["-vvv", *options], environment=environment, **how)
     assert SECRET not in done.output
     return done
 
@@ -72,6 +74,8 @@ def test_addresses(site: Site, server: ArtifactServer, examples: Path) -> None:
 
     done = run(site, ROLE + AUDIT)
     assert done[COMPARE]["verdict"] == "in_sync"
+    assert re.search("controller: downloading adapter 'first' for 0 s, [01] (of 0 )?MB", done.output)
+    assert "site: staging adapter 'third' from an address" in done.output
     assert [one["changed"] for one in done[STAGE]["results"]] == [True] * 3
     expected = {"first": examples / "first", "second": examples / "second", "third": examples / "second"}
     digests = {name: directory_digest(str(example)) for name, example in expected.items()}

@@ -45,6 +45,8 @@ _TAR = re.compile(r"[.+]tar([.+](gzip|zstd))?$")
 _ARCHIVE_NAME = re.compile(r"\.(tar|tar\.(gz|bz2|xz|zst)|tgz|zip)$")
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+# The signature of the files, and the model card with their licence. Whoever verifies the artifact reads them.
+_EVIDENCE = (b"model.sig", b"README.md")
 _REFERENCE = "vnd.docker.reference.type"
 
 
@@ -157,7 +159,7 @@ def blob_path(layout: str, digest: str) -> str:
 
 
 def wanted_layers(layout: str, layers: list[Layer], max_size: int | None) -> list[Layer]:
-    """Return the layers that hold files which vLLM reads. The tar archives among the layers are in the layout.
+    """Return the layers that hold files which vLLM reads, or a signature of them. The tar archives among the layers are in the layout.
 
     :raises ArtifactError: if there is a member that is refused, or no adapter.
     """
@@ -165,7 +167,8 @@ def wanted_layers(layout: str, layers: list[Layer], max_size: int | None) -> lis
         files = vllm_files(_members(layout, layers, opened), max_size)
     if not files:
         raise ArtifactError("The manifest names no file of an adapter: use another artifact.")
-    read = {files[name].name for name in (*names_that_vllm_reads(files), *EMBEDDINGS) if name in files}
+    evidence = _EVIDENCE if _EVIDENCE[0] in files else ()
+    read = {files[name].name for name in (*names_that_vllm_reads(files), *EMBEDDINGS, *evidence) if name in files}
     return [layer for layer in layers if layer.name in read]
 
 

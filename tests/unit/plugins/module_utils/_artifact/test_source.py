@@ -135,3 +135,15 @@ class TestGoodSources:
         (layout / "oci-layout").write_text("{}")
         (layout / "index.json").write_text(json.dumps({"manifests": [descriptor]}))
         assert stage(layout, store)["digest"] == directory_digest(str(adapter))
+
+    def test_signature_comes_with_the_files(self, server: ArtifactServer, adapter: Path, store: Path) -> None:
+        (adapter / "README.md").write_text("licence: none")
+        (adapter / "optimizer.pt").write_bytes(b"large")
+        files = files_of(adapter)
+        fetch(server, server.push(server.files_as_layers(files)), store)
+        assert f"/v2/adapters/sql/blobs/{sha256(files['README.md'])}" not in server.asked
+        signed = {**files, "model.sig": b"{}"}
+        fetch(server, server.push(server.files_as_layers(signed)), store / "signed")
+        for name in ("model.sig", "README.md"):
+            assert f"/v2/adapters/sql/blobs/{sha256(signed[name])}" in server.asked
+        assert f"/v2/adapters/sql/blobs/{sha256(b'large')}" not in server.asked
