@@ -31,6 +31,8 @@ extends_documentation_fragment:
   - ansible.builtin.files
   - sovereign.vllm._attributes
   - sovereign.vllm._attributes.write
+requirements:
+  - requests, on the machine that downloads, if O(src) is an address
 attributes:
   async:
     support: none

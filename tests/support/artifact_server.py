@@ -8,6 +8,7 @@ import hashlib
 import json
 import ssl
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -40,6 +41,7 @@ class Response:
     claimed: int | None = None
     ranges: bool = False
     endless: bool = False
+    trickles: bool = False
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -59,15 +61,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         if status == 206:
             self.send_header("Content-Range", f"bytes {start}-{len(found.body) - 1}/{len(found.body)}")
-        if not found.endless:
+        if not (found.endless or found.trickles):
             self.send_header("Content-Length", str(len(body) if found.claimed is None else found.claimed - start))
         self.send_header("Connection", "close")
         self.end_headers()
         self.close_connection = True
         try:
             self.wfile.write(body)
-            while found.endless:
-                self.wfile.write(bytes(1 << 16))
+            while found.endless or found.trickles:
+                self.wfile.write(bytes(1 if found.trickles else 1 << 16))
+                time.sleep(0.05 if found.trickles else 0)
         except OSError:
             pass  # The client had enough.
 

@@ -17,7 +17,7 @@ from .._errors import VllmError, printable
 from .._vllm.endpoint import Endpoint
 from .._vllm.no_answer import NO_TLS
 from .certificates import SharedContexts
-from .transport import PROBLEMS, call_within, connected, no_answer, silence_warnings
+from .transport import PROBLEMS, DeadlinePassed, call_within, connected, no_answer, silence_warnings
 
 try:
     import urllib3  # requests is built on it
@@ -91,10 +91,14 @@ class Web:
         endpoint = Endpoint(origin, timeout=self._limit, **self._reach)  # type: ignore[arg-type]  # mypy sees one type for all values
         shown = f"{origin}{parts.path}"
 
+        is_abandoned = False
+
         def guarded(call: Callable[[], _T]) -> _T:
+            nonlocal is_abandoned
             try:
                 return call_within(self._limit + _GRACE, call)
             except PROBLEMS as problem:
+                is_abandoned = isinstance(problem, DeadlinePassed)
                 raise self._error(problem, attempt, shown, endpoint.connect_timeout) from None
 
         silence_warnings(endpoint)
@@ -102,8 +106,10 @@ class Web:
         try:
             yield Reply(shown, opened[1], guarded)
         finally:
-            opened[1].close()
-            opened[0].close()
+            # A thread that still reads would make this wait for it. It ends with its process.
+            if not is_abandoned:
+                opened[1].close()
+                opened[0].close()
 
     def _send(self, endpoint: Endpoint, url: str, headers: Mapping[str, str], body: str | None) -> tuple[Any, Any]:
         adapter, proxied = connected(endpoint, self._context_of)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
+from ansible_collections.sovereign.vllm.plugins.module_utils._http.download import Web
 
 from tests.support.archives import CONFIG, LIMIT, WEIGHTS, files_of, gzipped, tar_entry, tar_of
 from tests.support.artifact_server import INDEX, TAR, TAR_GZIP, ArtifactServer, Response, fetch, sha256
@@ -155,6 +156,33 @@ def test_bad_web_servers_stage_nothing(
     assert (refused.value.code, words in refused.value.message) == (code, True), refused.value.message
     assert SECRET not in refused.value.message
     assert [path.name for path in (store / "sql").iterdir() if not path.name.startswith(".")] == []
+
+
+def test_a_body_that_trickles_is_given_up(server: ArtifactServer) -> None:
+    server.files["/sql.tar.gz"] = Response(trickles=True)
+    url = f"{server.url}/sql.tar.gz?key={SECRET}"
+    with Web(limit=0.2).ask(url, "download adapter 'sql'", {}) as reply, pytest.raises(VllmError) as refused:
+        list(reply.pieces())
+    assert refused.value.code == "download_failed"
+    assert f"{server.url}/sql.tar.gz: no full answer within 0.2 seconds;" in refused.value.message
+
+
+def test_proxies_are_those_of_the_environment(
+    server: ArtifactServer, adapter: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", server.url)
+    archive = gzipped(files_of(adapter))
+    address = "http://files.invalid/sql.tar.gz"
+    server.files[address] = Response(archive)
+    options = {"checksum": sha256(archive), "source_plain_http": ["files.invalid"]}
+    with pytest.raises(VllmError) as refused:
+        fetch(server, address, store, source_use_proxy=False, **options)
+    assert (refused.value.code, server.log) == ("download_failed", [])
+    assert fetch(server, address, store, **options)["changed"] is True
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nothing.pem")
+    with pytest.raises(VllmError, match="REQUESTS_CA_BUNDLE is") as unusable:
+        fetch(server, "https://files.invalid/sql.tar.gz", store / "other", digest=sha256(b""))
+    assert unusable.value.code == "invalid_request"
 
 
 @pytest.mark.parametrize(
