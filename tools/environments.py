@@ -62,3 +62,8 @@ def rulebook() -> Path:
 def examples() -> Path:
     """Return the environment with what the examples need."""
     return environment(".build/venv-examples", "3.12 3.13 3.14", "-r", "requirements-examples.txt")
+
+
+def signing() -> Path:
+    """Return the environment with the standard tool that signs artifacts."""
+    return environment(".build/venv-signing", "3.12 3.13 3.11 3.14", "-r", "requirements-signing.txt")

@@ -9,12 +9,14 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._approval import approved_plans
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._files import finder
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import (
     SettingsReader,
     refused_host_variable,
     specification,
     variables_of_host,
 )
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._trust import refuse_unverified, trust_with_keys
 
 
 class ActionModule(ActionBase):
@@ -50,6 +52,9 @@ class ActionModule(ActionBase):
             if misplaced:
                 raise refused_host_variable(misplaced[0], variables.get("inventory_hostname"))
             settings = reader.settings(variables, self._templar.template)
+            if given["require"] and settings.get("trust"):
+                settings["trust"] = trust_with_keys(f"{prefix}trust", settings["trust"], finder(self))
+                refuse_unverified(f"{prefix}{given['declaration']}", settings["adapters"], settings["trust"])
             report = given["report"]
             if settings.get(report):
                 settings[report] = approved_plans(prefix + report, settings[report])

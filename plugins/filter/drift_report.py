@@ -40,7 +40,8 @@ options:
     description:
       - Name of the host variable with the declared adapters, usually C(lora_adapters).
       - If set, O(result) is not used. The state of each site in the inventory is compared, and no site is asked.
-      - Each host is compared with its own C(lora_prune), C(lora_prune_exclude), C(lora_prune_limit) and C(lora_requires). They are the
+      - Each host is compared with its own C(lora_prune), C(lora_prune_exclude), C(lora_prune_limit), C(lora_requires)
+        and C(lora_revoked). They are the
         options of M(sovereign.vllm.vllm_lora_adapters) without the prefix.
       - A site whose declaration cannot be used is V(failed), with the reason. The other sites are still compared.
     type: str
@@ -160,7 +161,8 @@ _value:
         adapters:
           description:
             - The adapters that are declared for the site, or served and not declared, each with its C(name).
-            - C(verdict) is V(in_sync), V(missing), V(drifted), V(unexpected), V(undeclared) or V(excluded). C(drift) is the value of
+            - C(verdict) is V(in_sync), V(missing), V(drifted), V(revoked), V(unexpected), V(undeclared) or
+              V(excluded). C(drift) is the value of
               M(sovereign.vllm.vllm_lora_adapters).
             - C(path) and C(parent) are the declared path and base model, or null if the adapter is not declared.
             - C(served) is the served adapter of this name, with C(path) and C(parent), or null.

@@ -19,6 +19,7 @@ positional: desired
 extends_documentation_fragment:
   - sovereign.vllm._pruning
   - sovereign.vllm._requirements
+  - sovereign.vllm._revocation
 options:
   _input:
     description: Variables of a host of the inventory P(sovereign.vllm.vllm#inventory), or the result of
@@ -122,7 +123,7 @@ _value:
     summary:
       description: Number of adapters by drift.
       type: dict
-      sample: {none: 18, missing: 0, path: 1, base_model: 0, unexpected: 1, server: 0}
+      sample: {none: 18, missing: 0, path: 1, base_model: 0, unexpected: 1, server: 0, revoked: 0}
     msg:
       description: Reason why nothing is known, or an empty string.
       type: str

@@ -11,7 +11,7 @@ version_added: 1.0.0
 description:
   - Compares the adapters that a server served before a rollout with the rollout's declaration and with the adapters that it serves now.
     The role P(sovereign.vllm.lora#role) uses it with C(tasks_from=restore).
-positional: now, declaration, declared
+positional: now, declaration, declared, revoked
 options:
   _input:
     description: The adapters to restore, as RV(sovereign.vllm.vllm_base_model_info#module:adapters).
@@ -32,6 +32,11 @@ options:
     description: The adapters as the role takes them. No server reports C(is_3d_lora_weight), so it is taken from here.
     type: list
     elements: dict
+    default: []
+  revoked:
+    description: Digests that must not be served. A former adapter with such a digest in its path is not restored.
+    type: list
+    elements: str
     default: []
 seealso:
   - plugin: sovereign.vllm.lora_declaration
@@ -69,6 +74,7 @@ _value:
 from typing import Any
 
 from ansible.utils.unsafe_proxy import wrap_var
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.revocation import read_revoked
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.staged import can_be_served_as
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 
@@ -78,13 +84,14 @@ class FilterModule:
         return {"lora_rollback": lora_rollback}
 
 
-def lora_rollback(former: list, now: list, declaration: dict, declared: Any = ()) -> dict:
+def lora_rollback(former: list, now: list, declaration: dict, declared: Any = (), revoked: Any = ()) -> dict:
     """Return the adapters to load and to unload, and the names under which they are served then."""
-    return wrap_var(_rollback(*map(plain, (former, now, declaration, declared))))
+    return wrap_var(_rollback(*map(plain, (former, now, declaration, declared, revoked))))
 
 
-def _rollback(former: Any, now: Any, declaration: Any, declared: Any) -> dict:
-    paths = {adapter["name"]: adapter["root"] for adapter in former}
+def _rollback(former: Any, now: Any, declaration: Any, declared: Any, revoked: Any) -> dict:
+    banned = read_revoked({"revoked": revoked})
+    paths = {adapter["name"]: adapter["root"] for adapter in former if not banned.covers(adapter["root"])}
     served = {adapter["name"] for adapter in now}
     rolled_out = [adapter["name"] for adapter in declaration.get("adapters", [])]
     old_names = [adapter["name"] for adapter in declaration.get("superseded", [])]

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - sovereign.vllm._connection
   - sovereign.vllm._pruning
   - sovereign.vllm._requirements
+  - sovereign.vllm._revocation
   - sovereign.vllm._connection.shared
   - sovereign.vllm._connection.write
 options:
@@ -156,9 +157,9 @@ adapters:
       sample: load
     drift:
       description: The difference between the server and the declaration. V(server) for each declared adapter if the server does not
-        meet O(requires).
+        meet O(requires). V(revoked) if the adapter is served or declared from a digest in O(revoked).
       type: str
-      choices: [none, missing, path, base_model, unexpected, server]
+      choices: [none, missing, path, base_model, unexpected, server, revoked]
       sample: missing
     declared:
       description: V(true) if the adapter is declared.
@@ -195,7 +196,7 @@ summary:
   description: Number of adapters by drift.
   returned: always, unless nothing could be tried or the server went away
   type: dict
-  sample: {none: 18, missing: 1, path: 1, base_model: 0, unexpected: 0, server: 0}
+  sample: {none: 18, missing: 1, path: 1, base_model: 0, unexpected: 0, server: 0, revoked: 0}
 version:
   description: Version of the server. Null if a proxy hides the version. The module asks for the version only if something has to
     change or O(requires.version) is set, so it is null otherwise.

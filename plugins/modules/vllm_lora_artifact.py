@@ -156,6 +156,47 @@ options:
     description: Whether downloads use the proxy of the environment, as O(sovereign.vllm.vllm_lora_adapters#module:use_proxy).
     type: bool
     default: true
+  trust:
+    description:
+      - The artifacts that may be staged, a list of entries. The first entry with O(name) counts. If there are entries, and none has
+        the name, the artifact is refused. Without entries, any artifact is accepted.
+      - The signature must be in the file C(model.sig) beside C(adapter_config.json), as the tool C(model_signing) writes it, see
+        R(the guide to trust,ansible_collections.sovereign.vllm.docsite.trust_guide). It is staged as well, and so is C(README.md), so
+        that a version in the store can be verified again.
+      - An artifact of the controller is verified on the controller. With O(remote_src=true), or if the store has the version, the
+        node verifies it and needs the Python library C(cryptography).
+    type: list
+    elements: dict
+    suboptions:
+      names:
+        description: Names of adapters, as globs. By default, the entry is for all.
+        type: list
+        elements: str
+      keys:
+        description:
+          - The trusted signers. Each is a public key of the curves P-256, P-384 or P-521, or a certificate of a signer or an
+            authority, in PEM format, as text or as the path of a file on the controller.
+          - Required unless O(trust[].mode=warn).
+        type: list
+        elements: str
+      mode:
+        description: V(enforce), the default, refuses other artifacts with the code V(untrusted). V(warn) warns and accepts them.
+        type: str
+        choices: [enforce, warn]
+      base_models:
+        description: Base models that the artifact may be trained for, compared as O(base_model). By default, any.
+        type: list
+        elements: str
+      licences:
+        description: Licences that the model card C(README.md) may name in its front matter. The signature must cover the card.
+          By default, any.
+        type: list
+        elements: str
+  revoked:
+    description: Digests of artifacts that are never staged, V(sha256:) and 64 hexadecimal digits.
+    type: list
+    elements: str
+    default: []
   mode:
     description: Permissions of the files and directories, as in M(ansible.builtin.file). The server must be able to read
       them.
@@ -232,6 +273,11 @@ staged:
   returned: success
   type: bool
   sample: true
+signature:
+  description: The verdict on the signature, as RV(sovereign.vllm.vllm_lora_artifact_info#module:signature). Null without O(trust).
+  returned: success
+  type: dict
+  sample: {verified: true, key: "sha256:d38f4e960d902d9f29e3faca4d988ebff4a68c24102ab5428f77ff3e52ebe8e5", signer: null, mode: enforce, problem: null}
 diff:
   description: The versions of this adapter in the store, before and after.
   returned: success

@@ -25,7 +25,7 @@ description:
     them.
   - If a file is a symbolic link into the same directory, the module reads the file that the link leads to. In a snapshot
     of a Hugging Face cache it also follows links into C(blobs) of that cache. Other links are a problem.
-  - The module runs on the host of the files and needs only Python. It never imports the adapter, never reads the tensor
+  - The module runs on the host of the files and needs only Python, and for O(trust) the library C(cryptography). It never imports the adapter, never reads the tensor
     data into memory, and never opens pipes, sockets or devices.
   - If the artifact is bad or missing, the task succeeds with RV(valid=false) and RV(problems). It fails only if an option
     makes no sense.
@@ -76,6 +76,48 @@ options:
       - The module checks only the digest of such weights.
     type: bool
     default: false
+  name:
+    description: Name of the adapter, for the entries of O(trust).
+    type: str
+  trust:
+    description:
+      - The artifacts that are trusted, a list of entries. The first entry with O(name) counts. If there are entries, and none has the
+        name, the artifact is not trusted. Requires O(name).
+      - The signature must be in the file C(model.sig) beside C(adapter_config.json), as the tool C(model_signing) writes it, see
+        R(the guide to trust,ansible_collections.sovereign.vllm.docsite.trust_guide).
+      - The host of the files verifies it, and needs the Python library C(cryptography).
+    type: list
+    elements: dict
+    suboptions:
+      names:
+        description: Names of adapters, as globs. By default, the entry is for all.
+        type: list
+        elements: str
+      keys:
+        description:
+          - The trusted signers. Each is a public key of the curves P-256, P-384 or P-521, or a certificate of a signer or an
+            authority, in PEM format, as text or as the path of a file on the controller.
+          - Required unless O(trust[].mode=warn).
+        type: list
+        elements: str
+      mode:
+        description: V(enforce), the default, refuses other artifacts with the code V(untrusted). V(warn) warns and accepts them.
+        type: str
+        choices: [enforce, warn]
+      base_models:
+        description: Base models that the artifact may be trained for, compared as O(base_model). By default, any.
+        type: list
+        elements: str
+      licences:
+        description: Licences that the model card C(README.md) may name in its front matter. The signature must cover the card.
+          By default, any.
+        type: list
+        elements: str
+  revoked:
+    description: Digests that the files must not have, V(sha256:) and 64 hexadecimal digits.
+    type: list
+    elements: str
+    default: []
 author:
   - sovereign.vllm contributors (@sovereign-vllm)
 seealso:
@@ -115,6 +157,37 @@ valid:
   returned: success
   type: bool
   sample: false
+code:
+  description: The code with which M(sovereign.vllm.vllm_lora_artifact) would refuse the artifact, V(artifact_invalid), V(untrusted) or
+    V(revoked). V(null) if RV(problems) is empty.
+  returned: success
+  type: str
+  sample: artifact_invalid
+signature:
+  description: The verdict on the signature. V(null) without O(trust).
+  returned: success
+  type: dict
+  contains:
+    verified:
+      description: Whether a trusted key has signed these files, and the other conditions of the entry are met.
+      type: bool
+      sample: true
+    key:
+      description: The SHA-256 of the public key in PEM format, V(sha256:) and 64 hexadecimal digits. V(null) if the signature is not by
+        a trusted key.
+      type: str
+      sample: sha256:d38f4e960d902d9f29e3faca4d988ebff4a68c24102ab5428f77ff3e52ebe8e5
+    signer:
+      description: The subject of the signer's certificate. V(null) if the signature is by a key alone.
+      type: str
+      sample: CN=Release 2026
+    mode:
+      description: The mode of the entry. With V(enforce), RV(signature.problem) is one of RV(problems) too.
+      type: str
+      sample: enforce
+    problem:
+      description: The reason why the artifact is not trusted. V(null) if it is.
+      type: str
 problems:
   description: One sentence for each problem, with advice.
   returned: success

@@ -39,25 +39,27 @@ _RUN_DIRECTORY: str = C.DEFAULT_LOCAL_TMP  # type: ignore[attr-defined]  # Ansib
 
 def read_artifact(
     name: str, src: str, options: Mapping, find: Callable[[str], str | None], loader: DataLoader
-) -> tuple[str, str]:
-    """Return the path of an artifact, decrypted, and its digest.
+) -> tuple[str, dict]:
+    """Return the path of an artifact, decrypted, and what was found in it, such as its ``digest``.
 
     :param name: of the adapter.
-    :param options: ``decrypt``, and those in :data:`CHECKS`. Files that do not meet these are refused. For an address also
-        ``digest`` and those of ``SOURCE_OPTIONS``.
+    :param options: ``decrypt``, and those in :data:`CHECKS`, the policy of trust with the text of its keys. Files that do not
+        meet these are refused. For an address also ``digest`` and those of ``SOURCE_OPTIONS``.
     :param find: returns the path that ``src`` means, or None if nothing is there. An address is downloaded instead.
     :raises VllmError: if it cannot be served.
     """
     if is_remote(src):
         # What was downloaded has been compared with the checksum.
         source = downloaded(name, src, options)
-        return source, digest_of_valid(name, source, _inspected(source, {**options, "checksum": None}))
+        found = _inspected(source, {**options, "checksum": None, "name": name})
+        digest_of_valid(name, source, found)
+        return source, found
     source = checked_source(name, src, find)
     if options["decrypt"]:
         source = _decrypted(source, loader)
-    digest = digest_of_valid(name, source, _inspected(source, options))
-    remember_digest(options["checksum"], digest)
-    return source, digest
+    found = _inspected(source, {**options, "name": name})
+    remember_digest(options["checksum"], digest_of_valid(name, source, found))
+    return source, found
 
 
 def _decrypted(source: str, loader: DataLoader) -> str:
@@ -70,7 +72,7 @@ def _decrypted(source: str, loader: DataLoader) -> str:
     else:
         names = []
         with contextlib.suppress(ArtifactError), open_artifact(source) as listing:
-            names = list(listing.files)
+            names = [*listing.files, *listing.evidence]
     paths = {name: os.path.join(os.fsencode(source), name) if name else os.fsencode(source) for name in names}
     if not any(map(_is_encrypted, paths.values())):
         return source
@@ -107,6 +109,9 @@ def _inspected(source: str, options: Mapping) -> dict:
     :raises VllmError: ``invalid_request`` if an option makes no sense.
     """
     checks = {option: options[option] for option in CHECKS}
+    if checks["trust"]:
+        # The entry of the policy depends on it.
+        checks["name"] = options["name"]
     with run_file(json.dumps([_state(source), checks]), ".json") as file:
         if not os.path.exists(file):
             found = inspect_artifact(source, **checks)

@@ -10,7 +10,6 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import verdict_of
@@ -21,6 +20,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lo
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_server_info import ServerInfo
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._boot_file import boot_finding, starts_with
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import not_declared
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._files import finder
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import (
     DECLARATION,
     ControllersArtifacts,
@@ -34,6 +34,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import (
     refused_host_variable,
     variables_of_host,
 )
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._trust import TRUST, trust_with_keys
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._worker_action import WorkerAction
 
 _COLLECTION = "sovereign.vllm."
@@ -84,7 +85,7 @@ class AuditAction(WorkerAction):
 
     def _resolved(self, settings: Mapping, task_vars: dict) -> Resolved:
         """Return the declaration of the host. The node is asked last."""
-        artifacts = ControllersArtifacts(self._find, self._loader)
+        artifacts = ControllersArtifacts(finder(self), self._loader)
         return resolved(settings, artifacts, lambda adapter: self._digest_on_node(adapter, settings, task_vars))
 
     def _compared(self, declared: Resolved, options: Mapping, task_vars: dict) -> dict:
@@ -122,6 +123,7 @@ class AuditAction(WorkerAction):
         """Return the digest of an artifact of the node, or of the version in its store that has the checksum."""
         args = {name: settings[name] for name in ("store", *CHECKS) if name in settings}
         args.update(name=adapter["name"], base_model=adapter.get("trained_for"))
+        args["trust"] = trust_with_keys(TRUST, settings.get("trust"), finder(self)) or None
         if adapter.get("remote_src") and not is_remote(adapter["src"]):
             args.update(src=adapter["src"], remote_src=True, checksum=adapter.get("checksum"))
         else:
@@ -160,12 +162,6 @@ class AuditAction(WorkerAction):
                 error.get("code") or "store_error", found.get("msg") or f"{module} failed.", error.get("hint") or ""
             )
         return found
-
-    def _find(self, source: str) -> str | None:
-        try:
-            return self._find_needle("files", source)
-        except AnsibleError:
-            return None
 
 
 _MODULES = {LoraAdapters: "vllm_lora_adapters", ServerInfo: "vllm_server_info"}

@@ -20,6 +20,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.results i
     planned,
     verdict_result,
 )
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.revocation import REVOKE_OPTIONS, read_revoked
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import CompleteError, VllmError
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.requirements import (
@@ -38,7 +39,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import 
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 
 #: The options of a declaration beside its adapters, as in an argument spec.
-OPTIONS = {**PRUNE_OPTIONS, **REQUIRE_OPTIONS}
+OPTIONS = {**PRUNE_OPTIONS, **REQUIRE_OPTIONS, **REVOKE_OPTIONS}
 #: The variables of a host with these options have this prefix.
 PREFIX = "lora_"
 _DECLARED = "lora_adapters"
@@ -67,12 +68,14 @@ def compare(observed: Mapping, declared: Resolved, options: Mapping, prefix: str
     """
     adapters = declare_all(declared.adapters)
     pruning, requirements = read_pruning(options, prefix), read_requirements(options, prefix)
+    revoked = read_revoked(options, prefix)
     try:
         seen = observed_in(observed)
         old = declared.superseded_globs([card.as_dict() for card in seen.adapters_of_users])
         pruning = replace(pruning, prune_exclude=[*pruning.prune_exclude, *old])
         version = observed.get("vllm_server_version") or observed.get("version")
-        return _result(plan(adapters, seen, pruning, requirements.differences(seen, version and str(version))))
+        differences = requirements.differences(seen, version and str(version))
+        return _result(plan(adapters, seen, pruning, differences, revoked))
     except VllmError as error:
         return no_result(error)
 

@@ -14,8 +14,9 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.source im
     pin_of,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import checked_digest
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import ArtifactError, directory_digest
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import digest_of_download
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.digest import directory_digest
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import ArtifactError
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import inspected_download
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.source import download
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.stage import make_home, stage
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import printable
@@ -44,7 +45,8 @@ def downloaded(name: str, src: str, options: Mapping) -> str:
     pin = pin_of(src, checksum)
 
     def present() -> str | None:
-        digest = wanted or known_digest(str(pin)) or pin
+        # Another address can have a signature beside the same files.
+        digest = (known_digest(pin) or pin) if pin else wanted
         folder = _folder(str(digest))
         if _has(folder, str(digest)):
             return folder
@@ -53,7 +55,7 @@ def downloaded(name: str, src: str, options: Mapping) -> str:
         return None
 
     def use(path: str) -> str:
-        digest = digest_of_download({**options, "name": name, "src": src}, path, wanted)
+        digest = inspected_download({**options, "name": name, "src": src}, path, wanted)["digest"]
         folder = _folder(digest)
         stage(path, folder, digest, _keep, options["max_size"])
         return folder

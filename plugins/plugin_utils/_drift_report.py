@@ -184,6 +184,7 @@ _CELLS = {
     "base_model": "drifted",
     "unexpected": "unexpected",
     "server": "drifted",
+    "revoked": "revoked",
 }
 _QUIET = ("in_sync", "excluded")
 
@@ -195,8 +196,8 @@ def _cell(entry: Mapping, site: str, waivers: Sequence[Waiver]) -> dict:
     if drift == "none" and not declared:
         verdict = "excluded" if entry.get("excluded") else "undeclared"
     difference = "undeclared" if verdict == "undeclared" else drift
-    # The requirements of the server are one difference of the site.
-    is_waivable = verdict not in _QUIET and drift != "server"
+    # The requirements of the server are one difference of the site. Nobody waives what is revoked.
+    is_waivable = verdict not in _QUIET and drift not in ("server", "revoked")
     return {
         "name": entry["name"],
         "verdict": verdict,
@@ -255,6 +256,8 @@ def _difference(cell: Mapping) -> str:
         return f"is served from {served['path']}, and is declared at {cell['path']}"
     if cell["drift"] == "base_model":
         return f"is served for the base model {served['parent']}, and is declared for {cell['parent']}"
+    if cell["drift"] == "revoked":
+        return f"is served from {served['path']}, which is revoked" if cell["served"] else "is declared, and is revoked"
     if cell["drift"] == "server":
         return "was not compared, since the server is another one than required"
     return f"is served from {served['path']}, and is not declared"

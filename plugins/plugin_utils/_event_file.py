@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.pruning import PRUNE_OPTIONS
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.revocation import REVOKE_OPTIONS
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refuse_templates, refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure, quoted
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import is_loopback
@@ -58,7 +59,7 @@ class EndpointAction(AuditAction):
         render = self._templar.template
         name, settings = str(task_vars["inventory_hostname"]), settings_of(task_vars, render)
         entry = {"name": name, **_reached(ServerHost(name, task_vars, render), self._task.connection)}
-        for option in (*PRUNE_OPTIONS, *REQUIRE_OPTIONS):
+        for option in (*PRUNE_OPTIONS, *REQUIRE_OPTIONS, *REVOKE_OPTIONS):
             if _says_something(settings.get(option)):
                 entry[option] = settings[option]
         entry["adapters"] = [_wanted(adapter) for adapter in self._resolved(settings, task_vars).adapters]

@@ -1,19 +1,37 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write text files on the controller, whatever the connection of the host: whole or not at all."""
+"""Find files of the controller, and write text files there, whatever the connection of the host: whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
+from ansible.errors import AnsibleError
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
 
+if TYPE_CHECKING:
+    from ansible.plugins.action import ActionBase
+
 _MODE = 0o644
+
+
+def finder(action: ActionBase) -> Callable[[str], str | None]:
+    """Return what finds a file or directory as the module ``copy`` would in the task of the action, or returns None."""
+
+    def find(source: str) -> str | None:
+        try:
+            return action._find_needle("files", source)
+        except AnsibleError:
+            return None
+
+    return find
 
 
 def write_file(file: Path, text: str, check_mode: bool) -> dict:

@@ -27,6 +27,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._errors import Vllm
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._artifacts import read_artifact
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._known_digests import known_digest, remember_digest
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import ROLES, SettingsReader, specification
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._trust import TRUST, refuse_unverified, trust_with_keys
 
 #: The variable that declares the adapters of a host.
 DECLARATION = "lora_adapters"
@@ -86,6 +87,7 @@ class ControllersArtifacts:
         """
         checks = {name: settings.get(name) for name in CHECKS if name in settings}
         checks.update(checksum=adapter.get("checksum"), base_model=adapter.get("trained_for"))
+        checks["trust"] = trust_with_keys(TRUST, settings.get("trust"), self.find)
         validation = _CHECKS.validate({name: value for name, value in checks.items() if value is not None})
         if validation.errors.errors:
             raise refused(str(validation.errors[0]), "correct this variable of the role")
@@ -101,7 +103,8 @@ class ControllersArtifacts:
 
     def _read(self, adapter: Mapping, options: Mapping) -> tuple[str, str] | VllmError:
         try:
-            return read_artifact(adapter["name"], adapter["src"], options, self.find, self.loader)
+            path, found = read_artifact(adapter["name"], adapter["src"], options, self.find, self.loader)
+            return path, found["digest"]
         except VllmError as error:
             return error
 
@@ -157,6 +160,7 @@ def resolved(
     :raises VllmError: if the digest of an artifact cannot be found out, or the artifact cannot be served.
     """
     adapters = settings["adapters"]
+    refuse_unverified(where, adapters, settings.get("trust"))
     digests = {
         adapter["name"]: _digest(where, adapter, settings, artifacts, ask_node)
         for adapter in adapters

@@ -20,12 +20,15 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operation
     ONE_SOURCE,
     LoraArtifact,
     require_digest,
+    untrusted_warnings,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure, quoted
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._artifacts import read_artifact, run_file
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._files import finder
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._known_digests import known_digest, remember_digest
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._progress import speaking
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import environment_set, option_error, plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._trust import trust_with_keys
 
 _VALIDATOR = ModuleArgumentSpecValidator({**FILE_COMMON_ARGUMENTS, **LoraArtifact.options}, required_one_of=ONE_SOURCE)
 
@@ -43,6 +46,8 @@ class StagingAction(ActionBase):
                 raise option_error(self._task, validation.errors[0])
             options = validation.validated_parameters
             check_source(options["name"], options["src"], bool(options["digest"] or options["checksum"]))
+            if options["trust"]:
+                options["trust"] = trust_with_keys("trust", options["trust"], finder(self))
             staged = self._stage if options["src"] is not None and not options["remote_src"] else self._ask
             environment: dict = {}
             self._compute_environment_string(environment)
@@ -66,7 +71,7 @@ class StagingAction(ActionBase):
     def _ask(self, options: Mapping, task_vars: dict | None) -> dict:
         """Have the module do all of the work. If it downloads, it gets the secrets that the controller has."""
         if not is_remote(options["src"]):
-            return self._run_module(task_vars)
+            return self._run_module(task_vars, trust=options["trust"])
         credentials = [
             {**one, "secret": one["secret"] or os.environ.get(one["secret_env"] or "")}
             for one in options["source_credentials"]
@@ -74,7 +79,7 @@ class StagingAction(ActionBase):
         named = quoted(options["name"])
         site = str((task_vars or {}).get("inventory_hostname"))
         with speaking(site, f"staging adapter {named} from an address", "by the host itself"):
-            return self._run_module(task_vars, source_credentials=credentials)
+            return self._run_module(task_vars, trust=options["trust"], source_credentials=credentials)
 
     def _stage(self, options: Mapping, task_vars: dict | None) -> dict:
         wanted, checksum = (
@@ -82,32 +87,36 @@ class StagingAction(ActionBase):
         )
         pin = pin_of(options["src"], checksum)
         given = wanted or (known_digest(pin) if pin else None) or pin
+        is_download = is_remote(options["src"])
+        missing: dict = {}
         if given:
             # A version in the store needs no source, which may be on a disk that is no longer there.
-            found = self._run_module(task_vars, src=None, checksum=None, digest=given)
+            found = self._run_module(task_vars, src=None, checksum=None, digest=given, trust=options["trust"])
+            if _cannot_verify(found):
+                missing = found
             # Nothing is downloaded only to say what would happen.
-            is_predicted = self._task.check_mode and is_remote(options["src"])
-            if found.get("failed") or found.get("staged") or is_predicted:
+            elif found.get("failed") or found.get("staged") or (is_download and self._task.check_mode):
                 return found
-        is_download = is_remote(options["src"])
-        source, digest = read_artifact(options["name"], options["src"], options, self._find, self._loader)
+        try:
+            source, read = read_artifact(options["name"], options["src"], options, finder(self), self._loader)
+        except VllmError as error:
+            if missing and error.code == "artifact_not_found":
+                return missing
+            raise
+        digest = read["digest"]
         require_digest(options["name"], source, digest, wanted)
-        found = self._run_module(task_vars, src=None, digest=digest)
+        # It was verified here, so the node needs neither the keys nor the library.
+        found = self._run_module(task_vars, src=None, digest=digest, trust=[])
         if found.get("staged") is False and not self._task.check_mode:
             sent = self._send(_packed(source, digest))
             # A download is sent as its files, whose digest is not the checksum of the archive.
-            done = self._run_module(task_vars, src=sent, checksum=(None if is_download else checksum) or digest)
-            if is_download and done.get("staged"):
+            compared = (None if is_download else checksum) or digest
+            found = self._run_module(task_vars, src=sent, checksum=compared, trust=[])
+            if is_download and found.get("staged"):
                 # It finds the version, and remembers what pins the address.
-                self._run_module(task_vars, digest=digest)
-            return done
-        return found
-
-    def _find(self, source: str) -> str | None:
-        try:
-            return self._find_needle("files", source)
-        except AnsibleError:
-            return None
+                self._run_module(task_vars, digest=digest, trust=[])
+        verified = {**untrusted_warnings(options["name"], read), "signature": read["signature"]}
+        return found if found.get("failed") else {**found, **verified}
 
     def _run_module(self, task_vars: dict | None, **args: object) -> dict:
         given = {name: value for name, value in {**self._task.args, **args}.items() if value is not None}
@@ -128,6 +137,11 @@ class StagingAction(ActionBase):
         return remote
 
 
+def _cannot_verify(found: Mapping) -> bool:
+    """Return whether the store may have the version without a signature that is trusted now. The source may have one."""
+    return bool(found.get("failed")) and (found.get("error") or {}).get("code") in ("untrusted", "cryptography_missing")
+
+
 def _packed(source: str, digest: str) -> str:
     """Return a file that holds the artifact: the archive itself, or one of the directory.
 
@@ -143,7 +157,7 @@ def _packed(source: str, digest: str) -> str:
 
 def _pack(source: str, file: str) -> None:
     with open_artifact(source) as listing, tarfile.open(file + ".part", "w", format=tarfile.PAX_FORMAT) as archive:
-        for name, size in listing.files.items():
+        for name, size in {**listing.files, **listing.evidence}.items():
             entry = tarfile.TarInfo(os.fsdecode(name))
             entry.size = size
             with listing.open(name) as stream:

@@ -29,7 +29,7 @@ WAIVERS: dict = {
     },
 }
 #: The differences that can be waived. ``undeclared`` is an adapter that is served, not declared and no drift.
-WAIVABLE = (*DRIFTS[1:], "undeclared")
+WAIVABLE = (*(drift for drift in DRIFTS[1:] if drift != "revoked"), "undeclared")
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.stand_in import Fault
+from tests.support.signing import key_text
 from tests.support.site import Site
 
 SQL = {"name": "sql", "path": "{{ artifacts }}/sql"}
 STAGED = {"name": "sql", "src": "{{ artifacts }}/sql", "remote_src": True, "store": "{{ artifacts }}/store"}
 _LIST, _LOAD = ("GET", "/v1/models"), ("POST", "/v1/load_lora_adapter")
 _SQL = {"models": ["sql"]}
+_TRUST = {"trust": [{"keys": [key_text("p256.pub")]}]}
 _FINGERPRINT = {
     "base_model": "tiny",
     "root": "tiny",
@@ -57,6 +59,7 @@ FAILURES = {
     "throttled": Failure(fault=Fault(*_LIST, "answer", status=429, headers={"retry-after": "30"})),
     "server_error": Failure(fault=Fault(*_LIST, "answer", status=500, text="Internal Server Error")),
     "requests_missing": Failure(without_requests=True),
+    "cryptography_missing": Failure(without_requests=True, stages=True, options={**STAGED, **_TRUST}),
     "runtime_lora_disabled": Failure(settings={"runtime_lora": False}),
     "lora_disabled": Failure(settings={"enable_lora": False}),
     "artifact_not_found": Failure(options={"adapters": [{**SQL, "path": "{{ artifacts }}/sq1"}]}),
@@ -65,6 +68,10 @@ FAILURES = {
     ),
     "artifact_rejected": Failure(options={"adapters": [{**SQL, "path": "{{ artifacts }}/rank64"}]}),
     "artifact_invalid": Failure(stages=True, options={**STAGED, "src": "{{ artifacts }}/rank64", "max_rank": 16}),
+    "untrusted": Failure(stages=True, options={**STAGED, **_TRUST}),
+    "revoked": Failure(
+        options={"adapters": [{**SQL, "path": f"/srv/sql/{'0' * 12}"}], "revoked": ["sha256:" + "0" * 64]}
+    ),
     "store_error": Failure(stages=True, options={**STAGED, "store": "{{ artifacts }}/file"}),
     "base_model_mismatch": Failure(options={"adapters": [{**SQL, "base_model": "llama"}]}),
     "name_conflict": Failure(options={"adapters": [{**SQL, "name": "tiny"}]}),

@@ -54,7 +54,15 @@ def test_missing_adapter_drifts_and_recovers(watching, server, artifacts):
             "served_base_model": None,
         }
     ]
-    assert event["summary"] == {"none": 0, "missing": 1, "path": 0, "base_model": 0, "unexpected": 0, "server": 0}
+    assert event["summary"] == {
+        "none": 0,
+        "missing": 1,
+        "path": 0,
+        "base_model": 0,
+        "unexpected": 0,
+        "server": 0,
+        "revoked": 0,
+    }
     assert event["declared"] == {"adapters": [sql(artifacts)]}
     assert event["repeated"] == 0
     assert event["msg"] == "Endpoint 'edge1' differs from its declaration: 'sql' (missing)."

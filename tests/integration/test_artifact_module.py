@@ -15,6 +15,7 @@ import pytest
 
 from tests.stand_in import write_adapter
 from tests.support.artifact_changes import WEIGHTS, rewrite_weights
+from tests.support.signing import new_key, pem, sign
 
 MODULE = Path(__file__).parents[2] / "plugins/modules/vllm_lora_artifact_info.py"
 # Runs a module and then tells the most memory that its process ever had. What getrusage() tells includes the parent's.
@@ -80,8 +81,11 @@ def test_a_large_file_takes_little_memory(tmp_path: Path) -> None:
     size = 2**28 // (len(modules) * 2 * 8 * 4)
     shapes = {f"{module}.lora_A.weight": [8, size] for module in modules}
     rewrite_weights(adapter, {**shapes, **{f"{module}.lora_B.weight": [size, 8] for module in modules}})
-    result, memory = run_module(tmp_path, path=str(adapter))
+    key = new_key()
+    policy = [{"names": ["*"], "keys": [pem(key)]}]
+    result, memory = run_module(tmp_path, path=str(sign(adapter, key)), name="sql", trust=policy)
     assert result["problems"] == []
+    assert result["signature"]["verified"] is True
     assert result["size"] > 2**28
     assert memory < 100_000
 

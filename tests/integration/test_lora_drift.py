@@ -216,6 +216,7 @@ def test_a_fleet_in_one_template_without_a_request(audit: Audit, tmp_path: Path)
         "base_model": 0,
         "unexpected": 2,
         "server": 0,
+        "revoked": 0,
     }
     assert [request.path for request in audit.server.log] == ["/v1/models", "/version"]
 

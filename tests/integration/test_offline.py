@@ -170,7 +170,7 @@ def test_restarted_server_has_drifted_and_is_healed(new_site: NewSite, tmp_path:
         adapters: [{name: sql, path: "{{ artifacts }}/new"}, {name: fixed, path: "{{ artifacts }}/new"}]
     """
     assert site.run(tasks)["converge"]["summary"] == {
-        "none": 0, "missing": 1, "path": 1, "base_model": 0, "unexpected": 0, "server": 0
+        "none": 0, "missing": 1, "path": 1, "base_model": 0, "unexpected": 0, "server": 0, "revoked": 0
     }  # fmt: skip
     site.watched.restart()
     assert set(site.server.served()) == {"fixed"}

@@ -73,7 +73,7 @@ EXPECTED: dict[str, tuple[str, dict[str, Any]]] = {
                     "error": None,
                 },
             ],
-            summary={"none": 0, "missing": 1, "path": 0, "base_model": 0, "unexpected": 1, "server": 0},
+            summary={"none": 0, "missing": 1, "path": 0, "base_model": 0, "unexpected": 1, "server": 0, "revoked": 0},
             verdict="drifted",
             plan_id="PLAN",
             server=[],

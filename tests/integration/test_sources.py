@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import directory_digest
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.digest import directory_digest
 
 from tests.support.archives import WEIGHTS, files_of, gzipped
 from tests.support.artifact_server import ArtifactServer, Response, sha256

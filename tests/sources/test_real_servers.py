@@ -12,7 +12,7 @@ from pathlib import Path
 
 import oras.client
 import pytest
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import directory_digest
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.digest import directory_digest
 
 from tests.stand_in import write_adapter
 from tests.support.archives import files_of

@@ -112,6 +112,7 @@ def gzipped(files: dict[str, bytes]) -> bytes:
 def stage(source: Path | None, store: Path, check_mode: bool = False, **options: object) -> dict:
     given = {"src": source and str(source), "store": str(store), "name": "sql", "server_store": None, "digest": None}
     checks = {"max_rank": None, "base_model": None, "checksum": None, "allow_pickle": False, "max_size": LIMIT}
+    checks.update(trust=None, revoked=None)
     operation = LoraArtifact()
     operation.set_attributes = lambda path: False
     return operation.run({**given, **checks, **options}, check_mode)

@@ -32,7 +32,11 @@ BELOW = {
     "_artifact": {"_errors", "_adapters", "_vllm", "_http", "_operations"},
 }
 # Libraries of others, by room; only where Ansible's module protocol is spoken may a room know Ansible.
-FOREIGN = {"_http": {"requests", "urllib3", "certifi"}, "_operations": {"ansible"}}
+FOREIGN = {
+    "_http": {"requests", "urllib3", "certifi"},
+    "_operations": {"ansible"},
+    "_artifact": {"cryptography"},
+}
 PURE = ("_errors", "_adapters", "_vllm")
 # The world outside of the arguments: a pure room's results follow from its arguments alone.
 OUTSIDE = {

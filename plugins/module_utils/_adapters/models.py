@@ -7,14 +7,30 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 #: Ends the temporary names under which new artifacts are rehearsed. Reserved: such a name is never shown as an adapter.
 REHEARSAL_SUFFIX = "@sovereign.vllm-rehearsal"
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def normalised(path: str) -> str:
     """Return ``path`` as it is compared: ``/a/b/`` is ``/a/b``. POSIX rules, since the path is one of the node's."""
     return "/" + posixpath.normpath(path).lstrip("/") if path.startswith("/") else posixpath.normpath(path)
+
+
+def normalised_address(url: str) -> str:
+    """Return one spelling for all addresses of one server."""
+    try:
+        parts = urlsplit(url.rstrip("/"))
+    except ValueError:
+        return url
+    place = parts.netloc.lower()
+    port = _DEFAULT_PORTS.get(parts.scheme, "")
+    if port and place.endswith(port):
+        place = place[: -len(port)]
+    path = parts.path[: -len("/v1")] if parts.path.endswith("/v1") else parts.path
+    return f"{parts.scheme}://{place}{path.rstrip('/')}"
 
 
 def shown_name(name: str) -> str:

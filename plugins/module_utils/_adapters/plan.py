@@ -9,16 +9,15 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 from .._errors import UNREACHABLE_CODES, quoted, request_error
-from .models import REHEARSAL_SUFFIX, Card, DeclaredAdapter, Observed, normalised, shown_name
+from .models import REHEARSAL_SUFFIX, Card, DeclaredAdapter, Observed, normalised, normalised_address, shown_name
 from .pruning import Pruning
+from .revocation import Revoked
 
-DRIFTS = ("none", "missing", "path", "base_model", "unexpected", "server")
+DRIFTS = ("none", "missing", "path", "base_model", "unexpected", "server", "revoked")
 #: The verdicts on a site, the worst first. A plan gives ``drifted``, ``undeclared`` or ``in_sync``.
 VERDICTS = ("drifted", "unreachable", "failed", "not_declared", "undeclared", "in_sync")
-_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def verdict_of(code: str) -> str:
@@ -76,13 +75,15 @@ class Plan:
     """The decisions for one node.
 
     ``leftovers`` are the temporary names that an interrupted run left, to be removed. ``server`` has one sentence for each
-    requirement that the server does not meet. If there is one, nothing is to be done.
+    requirement that the server does not meet. ``revoked`` names the declared adapters whose artifact is revoked. If one of these
+    two has an item, nothing is to be done.
     """
 
     observed: Observed
     entries: tuple[Entry, ...]
     leftovers: tuple[Card, ...] = ()
     server: tuple[str, ...] = ()
+    revoked: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -99,7 +100,7 @@ class Plan:
         """
         observed = self.observed
         meaning = {
-            "url": _address(observed.url),
+            "url": normalised_address(observed.url),
             "base_models": sorted(
                 [sorted(base.names), base.root or "", base.max_model_len] for base in observed.base_models
             ),
@@ -145,27 +146,38 @@ def plan(
     observed: Observed,
     pruning: Pruning | None = None,
     server: Sequence[str] = (),
+    revoked: Revoked | None = None,
 ) -> Plan:
     """Decide what is to be done on the node.
 
     :param declared: each name once.
     :param pruning: None if the declaration says nothing about other adapters, so that the plan has no entry for them.
     :param server: one sentence for each requirement that the server does not meet.
+    :param revoked: what is served from these digests is taken away, whether it is declared, excluded or somebody else's.
     :raises VllmError: ``name_conflict`` or ``base_model_mismatch``, or as :meth:`Pruning.select`.
     """
     if server:
-        return _nothing_to_do(declared, observed, pruning, server)
-    entries = [_decide(adapter, observed) for adapter in declared]
+        return _nothing_to_do(declared, observed, pruning, server, revoked)
+    entries = [_decide(adapter, observed, revoked) for adapter in declared]
     names = {adapter.name for adapter in declared}
     if pruning:
         others = _undeclared(observed, names)
+        banned = [card for card in others if _is_served_from(revoked, card)]
+        entries += [_unload(card, "revoked") for card in banned]
+        others = [card for card in others if card not in banned]
         to_prune = pruning.select(others, observed.url)
-        entries += [_prune(card) if card.name in to_prune else _leave(card, pruning) for card in others]
-    return Plan(observed, tuple(entries), (pruning or Pruning()).select_leftovers(observed, names))
+        entries += [_unload(card, "unexpected") if card.name in to_prune else _leave(card, pruning) for card in others]
+    leftovers = (pruning or Pruning()).select_leftovers(observed, names)
+    leftovers += tuple(one for one in observed.rehearsals if _is_served_from(revoked, one) and one not in leftovers)
+    return Plan(observed, tuple(entries), leftovers, (), tuple(a.name for a in declared if _is_banned(a, revoked)))
 
 
 def _nothing_to_do(
-    declared: Sequence[DeclaredAdapter], observed: Observed, pruning: Pruning | None, server: Sequence[str]
+    declared: Sequence[DeclaredAdapter],
+    observed: Observed,
+    pruning: Pruning | None,
+    server: Sequence[str],
+    revoked: Revoked | None,
 ) -> Plan:
     """Nothing is written to a server that is another one than required."""
     entries = []
@@ -173,8 +185,18 @@ def _nothing_to_do(
         card = observed.adapter(adapter.name)
         entries.append(Entry(adapter.name, "none", "server", card, card, adapter.is_3d_lora_weight, adapter.base_model))
     if pruning:
-        entries += [_leave(card, pruning) for card in _undeclared(observed, {adapter.name for adapter in declared})]
+        for card in _undeclared(observed, {adapter.name for adapter in declared}):
+            entry = _leave(card, pruning)
+            entries.append(replace(entry, drift="revoked", excluded=False) if _is_served_from(revoked, card) else entry)
     return Plan(observed, tuple(entries), (), tuple(server))
+
+
+def _is_banned(adapter: DeclaredAdapter, revoked: Revoked | None) -> bool:
+    return bool(revoked and adapter.wanted and revoked.covers(adapter.path))
+
+
+def _is_served_from(revoked: Revoked | None, card: Card | None) -> bool:
+    return bool(revoked and card and revoked.covers(card.root))
 
 
 def _undeclared(observed: Observed, declared: set[str]) -> list[Card]:
@@ -186,19 +208,23 @@ def _undeclared(observed: Observed, declared: set[str]) -> list[Card]:
     return list(found.values())
 
 
-def _prune(card: Card) -> Entry:
-    return Entry(card.name, "unload", "unexpected", card, None, declared=False)
+def _unload(card: Card, drift: str) -> Entry:
+    return Entry(card.name, "unload", drift, card, None, declared=False)
 
 
 def _leave(card: Card, pruning: Pruning) -> Entry:
     return Entry(card.name, "none", "none", card, card, declared=False, excluded=pruning.excludes(card.name))
 
 
-def _decide(adapter: DeclaredAdapter, observed: Observed) -> Entry:
+def _decide(adapter: DeclaredAdapter, observed: Observed, revoked: Revoked | None) -> Entry:
     _refuse_impossible(adapter, observed)
     before = observed.adapter(adapter.name)
     after = _wanted(adapter, observed)
     action, drift = _difference(adapter, before, after, observed)
+    if _is_banned(adapter, revoked):
+        action, drift = "none", "revoked"
+    elif _is_served_from(revoked, before):
+        drift = "revoked"
     if action == "none":
         after = before
     return Entry(adapter.name, action, drift, before, after, adapter.is_3d_lora_weight, adapter.base_model)
@@ -256,17 +282,3 @@ def _identity(entry: Entry) -> list:
     """The parent of an adapter that is to be loaded depends on the order of the list, and is left out."""
     decision = [entry.name, entry.action, entry.drift, entry.declared, entry.excluded]
     return [*decision, _shape(entry.before), entry.path, entry.base_model or "", entry.is_3d_lora_weight]
-
-
-def _address(url: str) -> str:
-    """Return one spelling for all addresses of one server."""
-    try:
-        parts = urlsplit(url.rstrip("/"))
-    except ValueError:
-        return url
-    place = parts.netloc.lower()
-    port = _DEFAULT_PORTS.get(parts.scheme, "")
-    if port and place.endswith(port):
-        place = place[: -len(port)]
-    path = parts.path[: -len("/v1")] if parts.path.endswith("/v1") else parts.path
-    return f"{parts.scheme}://{place}{path.rstrip('/')}"

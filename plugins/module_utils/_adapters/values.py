@@ -137,7 +137,10 @@ def _wanted(spec: Mapping) -> str:
     if choices:
         return f"{'a list of' if kind == 'list' else 'one of'} {', '.join(map(str, choices))}"
     elements = spec.get("elements")
-    return f"a list of {_WANTED[elements]}s".replace("texts", "text") if elements else _WANTED[kind]
+    if not elements:
+        return _WANTED[kind]
+    word = _WANTED[elements]
+    return f"a list of {word[2:] if word.startswith('a ') else word}s".replace("texts", "text")
 
 
 def _boolean(value: object, _spec: Mapping) -> bool | None:

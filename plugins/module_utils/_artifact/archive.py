@@ -17,7 +17,19 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, NamedTuple, NoReturn, cast
 
-from .files import CONFIG, MAX_ENTRIES, PICKLES, WEIGHTS, ArtifactError, Listing, chunks, names_that_vllm_reads, shown
+from .files import (
+    CARD,
+    CONFIG,
+    MAX_ENTRIES,
+    PICKLES,
+    SIGNATURE,
+    WEIGHTS,
+    ArtifactError,
+    Listing,
+    chunks,
+    names_that_vllm_reads,
+    shown,
+)
 
 #: Bytes of a header that extends another. tarfile reads the whole header into memory.
 _MAX_HEADER = 1 << 13
@@ -180,7 +192,8 @@ def listing_of(path: str, files: dict[bytes, Member]) -> Listing:
 
     # In the order of the archive, because a compressed archive is read in its own order.
     sizes = {name: member.size for name, member in files.items() if name in read}
-    return Listing(sizes, {}, set(files).difference(read), open_member)
+    evidence = {name: files[name].size for name in (SIGNATURE, CARD) if name in files and SIGNATURE in files}
+    return Listing(sizes, {}, set(files).difference(read), open_member, evidence)
 
 
 def archive_checksum(path: str) -> str:

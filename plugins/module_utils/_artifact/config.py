@@ -92,7 +92,7 @@ def config_problems(config: dict[str, Any], max_rank: int | None, base_model: st
             "with PEFT's path_initial_model_for_weight_conversion."
         )
     named = _text(config.get("base_model_name_or_path"))
-    if base_model is not None and not (named and _is_same_model(named, base_model)):
+    if base_model is not None and not (named and is_same_model(named, base_model)):
         problems.append(f"base_model_name_or_path is {shown(named)}, and the adapter must be for {shown(base_model)}.")
     return problems
 
@@ -143,7 +143,7 @@ def _type_problems(config: dict[str, Any]) -> list[str]:
     return problems
 
 
-def _is_same_model(one: str, other: str) -> bool:
+def is_same_model(one: str, other: str) -> bool:
     """Return whether two names mean one model, such as ``/models/tiny/``, ``acme/tiny`` and ``tiny``.
 
     Two names on a hub, such as ``acme/tiny`` and ``other/tiny``, mean different models.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import itertools
 import json
 import os
@@ -105,14 +104,30 @@ EMBEDDINGS = (b"new_embeddings.safetensors", b"new_embeddings.bin")
 MAX_ENTRIES = 10_000
 """The largest number of entries that are read of a directory or archive."""
 
+SIGNATURE = b"model.sig"
+"""The signature of the files. Where there is one, it goes with them, and so does the model card."""
+
+CARD = b"README.md"
+"""The model card, which names the licence."""
+
 _CHUNK = 1 << 20  # bytes
 
 
 class ArtifactError(CompleteError):
-    """An artifact cannot be read or served. The sentence tells the operator why, and what to do."""
+    """An artifact cannot be read or served. The sentence tells the operator why, and what to do.
 
-    def __init__(self, sentence: str) -> None:
-        super().__init__("artifact_invalid", sentence, hint="correct what the message names, or use another artifact")
+    :param code: ``artifact_invalid``, ``untrusted`` or ``revoked``.
+    """
+
+    def __init__(self, sentence: str, code: str = "artifact_invalid") -> None:
+        super().__init__(code, sentence, hint=_HINTS[code])
+
+
+_HINTS = {
+    "artifact_invalid": "correct what the message names, or use another artifact",
+    "untrusted": "use the artifact as it was signed, sign it with a trusted key, or correct the policy of trust",
+    "revoked": "use another version of the adapter, or take its digest out of the revoked ones",
+}
 
 
 class Listing(NamedTuple):
@@ -122,12 +137,14 @@ class Listing(NamedTuple):
     :ivar refused: name → one sentence for each entry that has such a name and cannot be read as a file.
     :ivar others: relative names that vLLM does not read, if they help to explain what is wrong with the artifact.
     :ivar open: opens a file by its name, as a context that raises ``ArtifactError``.
+    :ivar evidence: name → size of the signature and, if there is one, of the model card. vLLM does not read them.
     """
 
     files: dict[bytes, int]
     refused: dict[bytes, str]
     others: set[bytes]
     open: Callable[[bytes], contextlib.AbstractContextManager[IO[bytes]]]
+    evidence: dict[bytes, int] = {}  # noqa: RUF012  # a field of a tuple, which nobody changes
 
     def require_files(self) -> None:
         """Raise ``ArtifactError`` if an entry is refused."""
@@ -148,13 +165,15 @@ def list_files(path: str) -> Listing:
     """
     root = os.path.realpath(os.fsencode(path))
     _require_directory(root, path)
-    listing = Listing({}, {}, set(), functools.partial(_open_file, path))
+    listing = Listing({}, {}, set(), functools.partial(_open_file, path), {})
     try:
         names = (CONFIG, WEIGHTS, *PICKLES, *TOKENIZER, *EMBEDDINGS)
         listing.others.update(name for name in names if _is_there(os.path.join(root, name)))
         for name in names_that_vllm_reads(listing.others):
             listing.others.remove(name)
             _add(listing, root, name)
+        if _is_there(os.path.join(root, SIGNATURE)):
+            _add_evidence(listing, root)
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read: {error.strerror}.") from None
     with contextlib.suppress(OSError), os.scandir(root) as entries:
@@ -206,6 +225,13 @@ def _add(listing: Listing, root: bytes, name: bytes) -> None:
     listing.refused[name] = f"{shown(_text(name))} {problem}."
 
 
+def _add_evidence(listing: Listing, root: bytes) -> None:
+    for name in (SIGNATURE, CARD):
+        path = os.path.join(root, name)
+        if os.path.isfile(path) and not _link_problem(root, name):
+            listing.evidence[name] = os.stat(path).st_size
+
+
 def _link_problem(root: bytes, name: bytes) -> str:
     path = os.path.join(root, name)
     if not os.path.islink(path):
@@ -249,43 +275,7 @@ def _open_file(path: str, name: bytes) -> Iterator[IO[bytes]]:
         raise ArtifactError(f"{shown(_text(name))} cannot be read: {error.strerror}.") from None
 
 
-def digest_files(listing: Listing) -> str:
-    """Return the digest of the listed files, ``sha256:`` and 64 hexadecimal digits.
-
-    It is the SHA-256 of the output of ``sha256sum`` for these files, in the order of their names' bytes.
-
-    :raises ArtifactError: if a file cannot be read.
-    """
-    # In the order of the listing, because a compressed archive is read in its own order.
-    hashes = {name: _file_hash(listing, name) for name in listing.files}
-    manifest = hashlib.sha256()
-    for name in sorted(hashes):
-        manifest.update(hashes[name].encode() + b"  " + name + b"\n")
-    return "sha256:" + manifest.hexdigest()
-
-
-def _file_hash(listing: Listing, name: bytes) -> str:
-    content, count = hashlib.sha256(), 0
-    with listing.open(name) as stream:
-        for chunk in chunks(stream):
-            count += len(chunk)
-            content.update(chunk)
-    if count != listing.files[name]:
-        raise ArtifactError(f"{shown(_text(name))} changed while it was read: try again.")
-    return content.hexdigest()
-
-
 def chunks(stream: IO[bytes]) -> Iterator[bytes]:
     """Yield the bytes of a stream in pieces."""
     # A pipe returns None if it is empty and a program holds it open.
     return iter(lambda: stream.read(_CHUNK) or b"", b"")
-
-
-def directory_digest(path: str) -> str:
-    """Return the digest of a directory, as ``digest_files()`` does of its files.
-
-    :raises ArtifactError: if an entry is not a file of the artifact, or cannot be read.
-    """
-    listing = list_files(path)
-    listing.require_files()
-    return digest_files(listing)

@@ -9,16 +9,22 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from .._adapters.revocation import revoked_digests
 from .._adapters.values import checked_digest
 from .._errors import invalid_option
 from .archive import archive_checksum, open_archive
 from .config import MAX_CONFIG, config_facts, config_problems, parse_config
-from .files import CONFIG, EMBEDDINGS, PICKLES, WEIGHTS, ArtifactError, Listing, digest_files, list_files, shown
+from .digest import digest_of, hash_files
+from .files import CONFIG, EMBEDDINGS, PICKLES, WEIGHTS, ArtifactError, Listing, list_files, shown
 from .layout import is_layout, open_layout
 from .safetensors import HeaderError, read_header
+from .trust import Policy, policy_for, read_trust
 from .weights import weight_problems
+
+if TYPE_CHECKING:
+    from .examination import Examination
 
 _T = TypeVar("_T")
 
@@ -38,29 +44,43 @@ def inspect_artifact(
     checksum: str | None = None,
     allow_pickle: bool = False,
     max_size: int | None = None,
+    trust: object = None,
+    revoked: object = None,
+    name: str | None = None,
 ) -> dict[str, Any]:
     """Return the facts about a directory or archive, and all that prevents vLLM from serving it as it was trained.
 
     The result has ``valid`` (bool), ``problems`` (sentences), ``digest`` (``sha256:`` and 64 digits, None if a file that
     vLLM reads cannot be read), ``size`` (bytes of these files), ``rank`` (int), ``peft_type``, ``base_model_name_or_path``
-    (str) and ``target_modules`` (list). The last four are None if the config does not have them.
+    (str) and ``target_modules`` (list). The last four are None if the config does not have them. ``code`` is that of the
+    error for these problems, None if there are none. ``signature`` is the verdict on the signature, None without a policy.
 
     :param max_rank: the server's ``--max-lora-rank``; None for any.
     :param base_model: name or path of the model that the adapter must be for; None for any.
     :param checksum: the digest that the files must have, or the SHA-256 of the archive; None for any.
     :param allow_pickle: accept weights that vLLM reads by unpickling. They are not checked.
     :param max_size: the most bytes that these files, or all members of an archive, may have together; None for any.
-    :raises VllmError: ``invalid_request`` if an option makes no sense. The content of the artifact never raises.
+    :param trust: the policy of trust, as ``read_trust()`` takes it, with the text of its keys; None to trust any.
+    :param revoked: digests that the files must not have.
+    :param name: of the adapter, for the policy.
+    :raises VllmError: ``invalid_request`` if an option makes no sense, or ``cryptography_missing``. The content of the
+        artifact never raises.
     """
     _check_options(path, max_rank, base_model, checksum)
-    result = {"valid": False, "digest": None, "size": 0, **config_facts({})}
+    policy, banned = policy_for(name or "", read_trust("trust", trust)), revoked_digests("revoked", revoked)
+    result = {"valid": False, "digest": None, "size": 0, **config_facts({}), "signature": None}
     problems: list[str] = []
+    is_revoked = False
     try:
         with open_artifact(path, max_size) as listing:
             problems += listing.refused.values()
             result["size"] = sum(listing.files.values())
-            if not listing.refused:
-                result["digest"] = _try(problems, digest_files, listing)
+            examination = _examination(policy, listing) if policy else None
+            feeds = [examination.feed] if examination else []
+            hashes = None if listing.refused else _try(problems, hash_files, listing, *feeds)
+            if hashes is not None:
+                result["digest"] = digest_of(hashes)
+                is_revoked = result["digest"] in banned
             if checksum is not None:
                 problems += _checksum_problems(checksum.lower(), result["digest"], path)
             config = _try(problems, _read_config, listing)
@@ -68,10 +88,32 @@ def inspect_artifact(
                 result.update(config_facts(config))
                 problems += [f"adapter_config.json: {one}" for one in config_problems(config, max_rank, base_model)]
             problems += _try(problems, _weight_problems, listing, config, result["rank"], allow_pickle) or []
-            problems += [_EMBEDDINGS_PROBLEM.format(name.decode()) for name in EMBEDDINGS if name in listing.others]
+            problems += [_EMBEDDINGS_PROBLEM.format(one.decode()) for one in EMBEDDINGS if one in listing.others]
+            if examination:
+                result["signature"] = examination.verdict(hashes, result["base_model_name_or_path"])
     except ArtifactError as error:
         problems.append(str(error))
-    return {**result, "valid": not problems, "problems": _shortened(problems)}
+    return {**result, **_judged(problems, result, is_revoked)}
+
+
+def _examination(policy: Policy, listing: Listing) -> Examination:
+    # Only a policy needs the library cryptography, which takes time and memory to load, and which a host may not have.
+    from .examination import Examination
+
+    return Examination(policy, listing)
+
+
+def _judged(problems: list[str], result: dict[str, Any], is_revoked: bool) -> dict[str, Any]:
+    """Return ``valid``, ``problems`` and ``code``. The most serious problem comes first, and gives the code."""
+    code, first = ("artifact_invalid" if problems else None), []
+    signature = result["signature"]
+    if signature and signature["problem"] and signature["mode"] == "enforce":
+        code, first = "untrusted", [signature["problem"]]
+    if is_revoked:
+        code = "revoked"
+        first.insert(0, f"The digest {result['digest']} is revoked: use another version of the adapter.")
+    found = _shortened([*first, *problems])
+    return {"valid": not found, "problems": found, "code": code}
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any, NamedTuple
 
 from .archive import Member, archive_members, explain_damage, listing_of, vllm_files
-from .files import EMBEDDINGS, ArtifactError, Listing, names_that_vllm_reads, refuse_deep, shown
+from .files import CARD, EMBEDDINGS, SIGNATURE, ArtifactError, Listing, names_that_vllm_reads, refuse_deep, shown
 
 LAYOUT, INDEX = "oci-layout", "index.json"
 #: Bytes of a manifest, as registries limit it.
@@ -45,8 +45,6 @@ _TAR = re.compile(r"[.+]tar([.+](gzip|zstd))?$")
 _ARCHIVE_NAME = re.compile(r"\.(tar|tar\.(gz|bz2|xz|zst)|tgz|zip)$")
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-# The signature of the files, and the model card with their licence. Whoever verifies the artifact reads them.
-_EVIDENCE = (b"model.sig", b"README.md")
 _REFERENCE = "vnd.docker.reference.type"
 
 
@@ -167,7 +165,7 @@ def wanted_layers(layout: str, layers: list[Layer], max_size: int | None) -> lis
         files = vllm_files(_members(layout, layers, opened), max_size)
     if not files:
         raise ArtifactError("The manifest names no file of an adapter: use another artifact.")
-    evidence = _EVIDENCE if _EVIDENCE[0] in files else ()
+    evidence = (SIGNATURE, CARD) if SIGNATURE in files else ()
     read = {files[name].name for name in (*names_that_vllm_reads(files), *EMBEDDINGS, *evidence) if name in files}
     return [layer for layer in layers if layer.name in read]
 

@@ -9,25 +9,24 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import ClassVar
 
+from .._adapters.revocation import revoked_digests
 from .._adapters.source import SOURCE_OPTIONS, check_source, is_remote, pin_of, remote_source
 from .._adapters.staged import folder_of, path_of
 from .._adapters.values import checked_digest
-from .._errors import VllmError, failure, invalid_option, quoted
+from .._errors import VllmError, failure, invalid_option, printable, quoted
 from .._operations.operation import Operation
 from .files import ArtifactError
 from .inspection import inspect_artifact
 from .source import download
 from .stage import confirm_staged, is_staged, make_home, stage
 from .store import (
-    locked,
     remember_checksum,
-    removable_versions,
-    remove_version,
     staged_digest,
     store_error,
     version_directory,
     versions,
 )
+from .trust import TRUST_OPTIONS
 
 #: The requirements on an artifact. The controller checks an artifact that lies there.
 CHECKS: dict = {
@@ -36,6 +35,7 @@ CHECKS: dict = {
     "max_rank": {"type": "int"},
     "base_model": {"type": "str"},
     "allow_pickle": {"type": "bool", "default": False},
+    **TRUST_OPTIONS,
 }
 ONE_SOURCE = [("src", "digest")]
 
@@ -54,14 +54,15 @@ class FileOperation(Operation):
 class LoraArtifactInfo(FileOperation):
     """Inspect an artifact."""
 
-    options: ClassVar = {"path": {"type": "path", "required": True}, **CHECKS}
+    options: ClassVar = {"path": {"type": "path", "required": True}, "name": {"type": "str"}, **CHECKS}
+    rules: ClassVar = {"required_by": {"trust": ("name",)}}
 
     def run(self, options: Mapping, check_mode: bool) -> dict:
         """Run ``vllm_lora_artifact_info``."""
         found = inspect_artifact(**options)
         # `failed_when` shows the message.
         message = {} if found["valid"] else {"msg": refused("serve", options["path"], found["problems"]).message}
-        return {"changed": False, **found, **message}
+        return {"changed": False, **found, **message, **untrusted_warnings(options["path"], found)}
 
 
 class LoraArtifact(FileOperation):
@@ -97,19 +98,28 @@ class LoraArtifact(FileOperation):
         given = wanted or pin
         home = os.path.join(options["store"], folder_of(name))
         before = [os.path.join(home, one) for one in versions(home)]
+        refuse_revoked(name, (wanted, checksum), options["revoked"])
         present = staged_digest(options["store"], name, given) if given else None
+        if present and src is not None:
+            present = self._if_trusted(options, present)
         if given and not present and is_remote(src) and not check_mode:
-            digest, changed = self._download(options, home, wanted, given)
+            found, changed = self._download(options, home, wanted, given)
+            digest = found["digest"]
             target, staged = version_directory(options["store"], name, digest), True
         else:
             # An address is not read only to say what would happen. Until it is, what pins it stands for the digest.
-            digest = present or (given if given and (src is None or is_remote(src)) else _digest_of_source(options))
+            is_read = not (present or (given and (src is None or is_remote(src))))
+            # What is verified at the source needs no second verification in the store.
+            found = _valid_source(options) if is_read else {}
+            digest = present or found.get("digest") or given or ""
+            refuse_revoked(name, (digest,), options["revoked"])
             if src is not None and not is_remote(src):
                 require_digest(name, src, digest, wanted)
             target = version_directory(options["store"], name, digest)
             if present or src is None or check_mode:
-                staged = _is_staged_and_valid(options, target, digest, check_mode)
-                changed = check_mode and not staged
+                checks = {**options, "trust": None} if found else options
+                staged, in_store = _is_staged_and_valid(checks, target, digest, check_mode)
+                changed, found = check_mode and not staged, found or in_store
             else:
                 changed = stage(src, target, digest, self._finish, options["max_size"])
                 staged = True
@@ -123,66 +133,67 @@ class LoraArtifact(FileOperation):
             "digest": digest,
             "path": target,
             "server_path": path_of(options["server_store"] or options["store"], name, digest),
-            "diff": _diff(before, sorted({*before, target}) if staged or check_mode else before),
+            "signature": found.get("signature"),
+            "diff": diff_of_versions(before, sorted({*before, target}) if staged or check_mode else before),
+            **untrusted_warnings(name, found),
         }
 
-    def _download(self, options: Mapping, home: str, wanted: str | None, given: str) -> tuple[str, bool]:
-        """Download and stage an artifact; return its digest, and whether it was written."""
+    def _download(self, options: Mapping, home: str, wanted: str | None, given: str) -> tuple[dict, bool]:
+        """Download and stage an artifact; return what was found in it, and whether it was written."""
         name, store = options["name"], options["store"]
         make_home(home, self._finish)
 
-        def present() -> tuple[str, bool] | None:
+        def present() -> tuple[dict, bool] | None:
             digest = staged_digest(store, name, given)
-            return (digest, False) if digest else None
+            return ({"digest": digest}, False) if digest and self._if_trusted(options, digest) else None
 
-        def use(path: str) -> tuple[str, bool]:
-            found = digest_of_download(options, path, wanted)
-            target = version_directory(store, name, found)
-            return found, stage(path, target, found, self._finish, options["max_size"])
+        def use(path: str) -> tuple[dict, bool]:
+            found = inspected_download(options, path, wanted)
+            target = version_directory(store, name, found["digest"])
+            return found, stage(path, target, found["digest"], self._finish, options["max_size"])
 
         return download(name, options["src"], options, home, present, use, os.environ)
+
+    def _if_trusted(self, options: Mapping, digest: str) -> str | None:
+        """Return the digest of a version in the store, or None if its signature is not there: it may be at the source."""
+        target = version_directory(options["store"], options["name"], digest)
+        try:
+            _is_staged_and_valid(options, target, digest, True)
+        except ArtifactError as error:
+            if error.code != "untrusted":
+                raise
+            return None
+        return digest
 
     def _finish(self, top: str) -> bool:
         """Set owner and mode of a directory and of everything in it; return whether that changes anything."""
         return bool([path for path in _everything_in(top) if self.set_attributes(path)])
 
 
-class LoraStore(FileOperation):
-    """Remove old versions from the store."""
-
-    options: ClassVar = {
-        "store": {"type": "path", "required": True},
-        "names": {"type": "list", "elements": "str", "required": True},
-        "roots": {"type": "list", "elements": "str", "required": True},
-        "keep": {"type": "int", "default": 2},
-    }
-
-    def run(self, options: Mapping, check_mode: bool) -> dict:
-        """Run ``vllm_lora_store``.
-
-        :raises VllmError: if an option makes no sense, or a version cannot be removed.
-        """
-        if options["keep"] < 0:
-            raise invalid_option("keep", f"is {options['keep']}", "give 0 or more")
-        before: list[str] = []
-        removed: list[str] = []
-        for name in options["names"]:
-            home = os.path.join(options["store"], folder_of(name))
-            present = versions(home)
-            before += [os.path.join(home, version) for version in present]
-            if present:
-                to_remove = _remove_versions(home, options["keep"], options["roots"], check_mode)
-                removed += [os.path.join(home, version) for version in to_remove]
-        kept = [path for path in before if path not in removed]
-        return {"changed": bool(removed), "removed": removed, "kept": kept, "diff": _diff(before, kept)}
-
-
-def refused(verb: str, path: str, problems: Iterable[str]) -> ArtifactError:
+def refused(verb: str, path: str, problems: Iterable[str], code: str | None = None) -> ArtifactError:
     """Return the error for an artifact that has problems.
 
     :param verb: a verb phrase that ends before the path, such as ``stage adapter 'sql' from``.
+    :param code: of the error.
     """
-    return ArtifactError(f"Could not {verb} {quoted(path)}: {' '.join(problems)}")
+    return ArtifactError(f"Could not {verb} {quoted(path)}: {' '.join(problems)}", code or "artifact_invalid")
+
+
+def refuse_revoked(name: str, digests: Iterable[str | None], revoked: object) -> None:
+    """Raise ArtifactError if one of the digests of an artifact is revoked, before its files are read."""
+    for digest in {one for one in digests if one} & revoked_digests("revoked", revoked):
+        sentence = f"Could not stage adapter {quoted(name)}: the digest {digest} is revoked, so use another version."
+        raise ArtifactError(sentence, "revoked")
+
+
+def untrusted_warnings(which: str, found: Mapping) -> dict:
+    """Return the warning for an artifact that is accepted although its signature proves nothing."""
+    signature = found.get("signature") or {}
+    if not signature.get("problem") or signature["mode"] == "enforce":
+        return {}
+    return {
+        "warnings": [f"{printable(which)} is not trusted, and the mode of its policy is warn: {signature['problem']}"]
+    }
 
 
 def _existing(path: str) -> str | None:
@@ -212,12 +223,12 @@ def digest_of_valid(name: str, source: str, found: Mapping) -> str:
     :raises ArtifactError: the problems.
     """
     if not found["valid"]:
-        raise refused(f"stage adapter {quoted(name)} from", source, found["problems"])
+        raise refused(f"stage adapter {quoted(name)} from", source, found["problems"], found["code"])
     return found["digest"]
 
 
-def digest_of_download(options: Mapping, path: str, wanted: str | None) -> str:
-    """Return the digest of a downloaded artifact that has no problems.
+def inspected_download(options: Mapping, path: str, wanted: str | None) -> dict:
+    """Return what was found in a downloaded artifact that has no problems, such as its ``digest``.
 
     :param options: ``name``, ``src``, and those in :data:`CHECKS`.
     :param path: of the archive or layout that was downloaded.
@@ -225,10 +236,11 @@ def digest_of_download(options: Mapping, path: str, wanted: str | None) -> str:
     :raises ArtifactError: the problems.
     """
     source = remote_source(options["src"]).shown
-    found = inspect_artifact(path, **{name: options[name] for name in CHECKS})
+    found = inspect_artifact(path, **{name: options[name] for name in (*CHECKS, "name")})
     if found["digest"]:
         require_digest(options["name"], source, found["digest"], wanted)
-    return digest_of_valid(options["name"], source, found)
+    digest_of_valid(options["name"], source, found)
+    return found
 
 
 def require_digest(name: str, source: str, found: str, wanted: str | None) -> None:
@@ -242,36 +254,28 @@ def _digest_in(option: str, options: Mapping) -> str | None:
     return None if options[option] is None else checked_digest(option, options[option])
 
 
-def _is_staged_and_valid(options: Mapping, target: str, digest: str, check_mode: bool) -> bool:
-    """Return whether the artifact is staged. It is checked too, because the options can have changed since."""
-    checks = {name: options[name] for name in CHECKS if name != "checksum"}
-    problems: list[str] = []
+def _is_staged_and_valid(options: Mapping, target: str, digest: str, check_mode: bool) -> tuple[bool, dict]:
+    """Return whether the artifact is staged, and what was found there. It is checked too, because the options can have
+    changed since."""
+    checks = {name: options[name] for name in (*CHECKS, "name") if name != "checksum"}
+    found: dict = {}
 
     def read(path: str) -> str | None:
-        found = inspect_artifact(path, **checks)
-        problems.extend(found["problems"])
+        found.update(inspect_artifact(path, **checks))
         return found["digest"]
 
     staged = (is_staged if check_mode else confirm_staged)(target, digest, read)
-    if problems:
-        raise refused(f"use adapter {quoted(options['name'])} from", target, problems)
-    return staged
+    if found.get("problems"):
+        raise refused(f"use adapter {quoted(options['name'])} from", target, found["problems"], found["code"])
+    return staged, found
 
 
-def _remove_versions(home: str, keep: int, roots: Iterable[str], check_mode: bool) -> list[str]:
-    if check_mode:
-        return removable_versions(home, keep, roots)
-    with locked(home, "removed"):
-        to_remove = removable_versions(home, keep, roots)
-        for version in to_remove:
-            remove_version(home, version)
-        return to_remove
-
-
-def _digest_of_source(options: Mapping) -> str:
+def _valid_source(options: Mapping) -> dict:
+    """Return what was found in an artifact that has no problems."""
     source = checked_source(options["name"], options["src"])
-    found = inspect_artifact(source, **{name: options[name] for name in CHECKS})
-    return digest_of_valid(options["name"], source, found)
+    found = inspect_artifact(source, **{name: options[name] for name in (*CHECKS, "name")})
+    digest_of_valid(options["name"], source, found)
+    return found
 
 
 def _everything_in(top: str) -> Iterator[str]:
@@ -280,6 +284,7 @@ def _everything_in(top: str) -> Iterator[str]:
         yield from (os.path.join(folder, name) for name in files)
 
 
-def _diff(before: list[str], after: list[str]) -> dict:
+def diff_of_versions(before: list[str], after: list[str]) -> dict:
+    """Return the diff of the versions in a store."""
     titles = {"before_header": "versions in the store before", "after_header": "versions in the store after"}
     return {**titles, "before": "".join(f"{one}\n" for one in before), "after": "".join(f"{one}\n" for one in after)}

@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
 
 from .._errors import VllmError
-from .files import ArtifactError, Listing, chunks, directory_digest
+from .digest import directory_digest
+from .files import ArtifactError, Listing, chunks
 from .inspection import open_artifact
 from .store import UNFINISHED, locked, remove_unfinished, store_errors
 
+_MAX_EVIDENCE = 1 << 23  # bytes of a signature or a model card
 _CHANGED_HINT = "find out who changed it, and make sure that no server lists it as root before you remove it"
 
 
@@ -55,14 +58,14 @@ def stage(source: str, target: str, digest: str, finish: Callable[[str], object]
     :param digest: of the artifact.
     :param finish: sets owner and mode of a new directory and of everything in it.
     :param max_size: the most bytes that all files may have together; None for any.
-    :returns: whether the artifact was written.
+    :returns: whether anything was written. If the artifact is there, that can be its signature.
     :raises VllmError: nothing of the artifact is left then.
     """
     home = os.path.dirname(target)
     make_home(home, finish)
     with locked(home):
         if _confirm_staged(home, target, digest, directory_digest):
-            return False
+            return _copy_new_evidence(source, home, target, finish)
         beside = tempfile.mkdtemp(prefix=UNFINISHED, dir=home)
         try:
             _copy(source, beside, max_size)
@@ -113,17 +116,41 @@ def _make_directories(path: str) -> list[str]:
 def _copy(source: str, beside: str, max_size: int | None) -> None:
     with open_artifact(source, max_size) as listing:
         listing.require_files()
-        for name in listing.files:
+        for name in (*listing.files, *_evidence(listing)):
             _copy_file(listing, name, os.path.join(os.fsencode(beside), name))
     _sync(beside)
 
 
+def _evidence(listing: Listing) -> list[bytes]:
+    """Return the files that let anybody verify the version again. vLLM does not read them."""
+    return [name for name, size in listing.evidence.items() if size <= _MAX_EVIDENCE]
+
+
+def _copy_new_evidence(source: str, home: str, target: str, finish: Callable[[str], object]) -> bool:
+    """Put the signature beside a version that was staged without it; return whether that changes anything."""
+    changed = False
+    with open_artifact(source) as listing, contextlib.ExitStack() as opened:
+        names = _evidence(listing)
+        beside = opened.enter_context(tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=home)) if names else ""
+        for name in names:
+            copy, place = (os.path.join(os.fsencode(folder), name) for folder in (beside, target))
+            _copy_file(listing, name, copy)
+            if not os.path.isfile(place) or not filecmp.cmp(copy, place, shallow=False):
+                with store_errors(os.fsdecode(place)):
+                    os.rename(copy, place)
+                changed = True
+    if changed:
+        finish(target)
+    return changed
+
+
 def _copy_file(listing: Listing, name: bytes, path: bytes) -> None:
+    limit = {**listing.evidence, **listing.files}[name]
     size = 0
     with open(path, "xb") as copy, listing.open(name) as stream:
         for chunk in chunks(stream):
             size += len(chunk)
-            if size > listing.files[name]:
+            if size > limit:
                 raise ArtifactError("The artifact is larger than it claims to be: copy it again.")
             # The context of `listing` reports only errors of reading.
             with store_errors(os.fsdecode(path)):

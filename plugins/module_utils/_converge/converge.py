@@ -12,6 +12,7 @@ from .._adapters.models import Card, DeclaredAdapter, Observed, shown_name
 from .._adapters.plan import Entry, Plan, plan
 from .._adapters.pruning import Pruning
 from .._adapters.results import diff, joined_failure, leftover_sentence, plan_changed, planned, served
+from .._adapters.revocation import Revoked, declared_revoked
 from .._errors import VllmError, also_report, failure, quoted, request_error
 from .._http.client import Client
 from .._vllm.releases import cache_risk, load_in_place_sticks, require_load_in_place, require_loading, require_supported
@@ -73,7 +74,13 @@ def _carry_out(entry: Entry, client: Client, reload_strategy: str) -> None:
         load(client, entry)
     elif entry.action in ("reload", "replace"):
         put = swap_in_place if reload_strategy == "in_place" else swap
-        put(client, entry)
+        try:
+            put(client, entry)
+        except VllmError as error:
+            # What is revoked goes, also if its successor cannot be loaded.
+            if entry.drift == "revoked" and not error.is_unreachable:
+                unload(client, entry.name)
+            raise
 
 
 def _require_answer(client: Client, error: VllmError) -> None:
@@ -95,7 +102,8 @@ def _is_in_effect(entry: Entry, observed: Observed) -> bool:
 
 def _is_lost(entry: Entry, observed: Observed) -> bool:
     """True if a name that was served and is wanted is not there, because a swap failed or somebody else unloaded it."""
-    return bool(entry.before and entry.after) and observed.adapter(entry.name) is None
+    is_wanted = entry.before and entry.after and entry.drift != "revoked"
+    return bool(is_wanted) and observed.adapter(entry.name) is None
 
 
 def _not_converged(entry: Entry, observed: Observed) -> VllmError:
@@ -139,7 +147,9 @@ class Converged:
 
     @property
     def changed(self) -> bool:
-        """As planned; after a failure, True if anything was changed all the same. ``tidied``: rehearsals of killed runs are gone."""
+        """As planned; False if nothing was written for a reason; after a failure, True if anything was changed all the same. ``tidied``: rehearsals of killed runs are gone."""
+        if self.refusal:
+            return False
         if self.failures:
             return self.tidied or any(entry.before != self.after[entry.name] for entry in self.plan.managed)
         return self.tidied or any(entry.action != "none" for entry in self.plan.entries)
@@ -166,28 +176,39 @@ def converge(
     pruning: Pruning | None = None,
     requirements: Requirements | None = None,
     expect_plan: str | None = None,
+    revoked: Revoked | None = None,
 ) -> Converged:
     """Converge the node to the declared adapters. If nothing has to change, this costs one GET, and one more if the
     requirements name a version.
 
     :param pruning: None if the declaration says nothing about other adapters.
     :param expect_plan: the only plan to carry out, as ``Plan.plan_id``; None for any.
+    :param revoked: the digests that must not be served.
     :raises VllmError: when nothing could be tried, or when the server went away; ``plan_changed`` if the plan is another one.
     """
     observed = client.observe()
     asks_version = requirements is not None and requirements.version is not None
     version = client.version() if asks_version else None
     differences = requirements.differences(observed, version) if requirements else ()
-    decided = plan(declared, observed, pruning, differences)
+    decided = plan(declared, observed, pruning, differences, revoked)
     if expect_plan is not None and expect_plan != decided.plan_id:
         raise plan_changed(decided)
-    if decided.server:
-        refusal = None if check_mode else server_differs(decided.server, observed.url)
-        warnings = decided.server if check_mode else ()
-        return Converged(decided, planned(decided), warnings=warnings, version=version, refusal=refusal)
+    refusal = _refusal(decided)
+    if refusal:
+        warnings = decided.server or (refusal.message,)
+        if check_mode:
+            return Converged(decided, planned(decided), warnings=warnings, version=version)
+        return Converged(decided, served(decided, observed), version=version, refusal=refusal)
     if not decided.changed:
         return Converged(decided, planned(decided), version=version)
     return _converge(client, decided, reload_strategy, check_mode, version if asks_version else client.version())
+
+
+def _refusal(decided: Plan) -> VllmError | None:
+    """Return the reason why nothing may be written, if there is one."""
+    if decided.server:
+        return server_differs(decided.server, decided.observed.url)
+    return declared_revoked(decided.revoked, decided.observed.url) if decided.revoked else None
 
 
 def _converge(client: Client, decided: Plan, reload_strategy: str, check_mode: bool, version: str | None) -> Converged:

@@ -13,6 +13,7 @@ from .._adapters.declaration import ADAPTER_OPTIONS, declare_all
 from .._adapters.plan import verdict_of
 from .._adapters.pruning import PRUNE_OPTIONS, Pruning
 from .._adapters.results import entry_result, verdict_result
+from .._adapters.revocation import REVOKE_OPTIONS, read_revoked
 from .._converge.converge import CONVERGE_OPTIONS, converge
 from .._errors import invalid_option, quoted
 from .._http.client import Client
@@ -29,6 +30,7 @@ class LoraAdapters(ServerOperation):
         "adapters": {"type": "list", "elements": "dict", "required": True, "options": ADAPTER_OPTIONS},
         **PRUNE_OPTIONS,
         **REQUIRE_OPTIONS,
+        **REVOKE_OPTIONS,
         "expect_plan": {"type": "str"},
     }
 
@@ -37,10 +39,11 @@ class LoraAdapters(ServerOperation):
         pruning = Pruning(**{name: options[name] for name in PRUNE_OPTIONS})
         declared = declare_all(options["adapters"])
         requirements, expect_plan = read_requirements(options), options["expect_plan"]
+        revoked = read_revoked(options)
         if expect_plan is not None and not re.fullmatch("sha256:[0-9a-f]{64}", expect_plan):
             raise invalid_option("expect_plan", f"is {quoted(expect_plan)}", "give the plan_id of an audit")
         converged = converge(
-            client, declared, options["reload_strategy"], check_mode, pruning, requirements, expect_plan
+            client, declared, options["reload_strategy"], check_mode, pruning, requirements, expect_plan, revoked
         )
         adapters = [
             entry_result(entry, converged.after[entry.name], converged.failures.get(entry.name))

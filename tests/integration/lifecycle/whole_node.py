@@ -39,6 +39,7 @@ class WholeNode:
             "base_model": 0,
             "unexpected": 0,
             "server": 0,
+            "revoked": 0,
         }
 
     def test_changes_cost_two_reads_the_release_and_the_writes(self, site: Site) -> None:
@@ -77,6 +78,7 @@ class WholeNode:
                 "base_model": 0,
                 "unexpected": 1,
                 "server": 0,
+                "revoked": 0,
             }
             assert decided(result["adapters"]) == {
                 "sql": ("reload", "path"),

@@ -20,6 +20,7 @@ from sovereign_vllm.plugins.module_utils._adapters.declaration import (
 )
 from sovereign_vllm.plugins.module_utils._adapters.models import DeclaredAdapter
 from sovereign_vllm.plugins.module_utils._adapters.pruning import PRUNE_OPTIONS, Pruning, read_pruning
+from sovereign_vllm.plugins.module_utils._adapters.revocation import REVOKE_OPTIONS, Revoked, read_revoked
 from sovereign_vllm.plugins.module_utils._adapters.staged import at_paths
 from sovereign_vllm.plugins.module_utils._adapters.values import read_options, refuse_templates, refused
 from sovereign_vllm.plugins.module_utils._errors import VllmError, printable, quoted
@@ -40,7 +41,7 @@ _ADAPTERS = {"type": "raw"}  # read by read_adapters
 # As the role has it.
 _SERVER_STORE = {"type": "str", "default": "/srv/lora"}
 # Beside the adapters.
-_DECLARED_OPTIONS = {**PRUNE_OPTIONS, **REQUIRE_OPTIONS}
+_DECLARED_OPTIONS = {**PRUNE_OPTIONS, **REQUIRE_OPTIONS, **REVOKE_OPTIONS}
 _DEFAULT_OPTIONS = {
     "adapters": _ADAPTERS,
     "server_store": _SERVER_STORE,
@@ -59,7 +60,7 @@ class DeclaredEndpoint:
     """One endpoint and its declaration.
 
     :param options: the options with which ``vllm_lora_adapters`` converges it: ``adapters``, those for
-        pruning and ``requires``.
+        pruning, ``requires`` and ``revoked``.
     :param connection: the connection options as the file has them, the key by the name of its variable.
     """
 
@@ -69,6 +70,7 @@ class DeclaredEndpoint:
     options: Mapping
     pruning: Pruning
     requirements: Requirements
+    revoked: Revoked
     connection: Mapping
 
 
@@ -144,12 +146,12 @@ def _endpoint(where: str, options: Mapping, environment: Mapping[str, str]) -> D
         raise refused(f"{where} names the variable {quoted(variable)} in api_key_env, which is not set", "set it")
     try:
         endpoint = Endpoint(options["base_url"], environment.get(variable) or None, **reached)
-        pruning, requirements = read_pruning(options), read_requirements(options)
+        pruning, requirements, revoked = read_pruning(options), read_requirements(options), read_revoked(options)
     except VllmError as error:
         raise refused(f"{where}: {error.clause(error.hint)}", error.hint) from None
     declared = {"adapters": adapters, **{name: options[name] for name in _DECLARED_OPTIONS if name in options}}
     name = options.get("name") or urlsplit(endpoint.base_url).hostname or ""
-    return DeclaredEndpoint(name, endpoint, declare_all(adapters), declared, pruning, requirements, connection)
+    return DeclaredEndpoint(name, endpoint, declare_all(adapters), declared, pruning, requirements, revoked, connection)
 
 
 def _adapters(where: str, written: object, server_store: str) -> list[dict]:

@@ -69,7 +69,7 @@ def judge(target: DeclaredEndpoint, answer: Answer, version: str | None = None) 
         return not_compared(error)
     try:
         differences = target.requirements.differences(observed, version)
-        decided = plan(target.adapters, observed, target.pruning, differences)
+        decided = plan(target.adapters, observed, target.pruning, differences, target.revoked)
     except VllmError as error:
         return not_compared(error, observed.rust_front_end)
     difference = tuple(entry for entry in decided.entries if entry.drift != "none")

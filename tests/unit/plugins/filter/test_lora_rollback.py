@@ -52,3 +52,10 @@ def test_three_dimensions_are_taken_from_the_declaration(declared: str, is_3d: b
     adapters = [{"name": declared, "is_3d_lora_weight": True}, {"name": "own", "is_3d_lora_weight": False}]
     found = lora_rollback(FORMER, NOW, {}, adapters)["adapters"]
     assert [adapter.get("is_3d_lora_weight", False) for adapter in found] == [is_3d, False]
+
+
+def test_what_is_revoked_is_not_restored() -> None:
+    digest = "sha256:" + "ab" * 32
+    former = [*FORMER, {"name": "sql", "root": f"/srv/lora/sql/{'ab' * 6}"}]
+    found = lora_rollback(former, NOW, {}, [], [digest])
+    assert [adapter["name"] for adapter in found["adapters"]] == ["sql-0123abcd", "own"]

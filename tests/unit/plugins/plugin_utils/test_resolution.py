@@ -14,7 +14,7 @@ if sys.version_info < (3, 10):
     pytest.skip("These run on the controller.", allow_module_level=True)
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import read_adapters
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import directory_digest
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.digest import directory_digest
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 from ansible_collections.sovereign.vllm.plugins.plugin_utils import _artifacts, _downloads, _known_digests
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import artifacts_below, resolved

@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import directory_digest
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.digest import directory_digest
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import inspect_artifact
 
 from tests.support.archives import (

@@ -11,12 +11,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import (
-    ArtifactError,
-    digest_files,
-    directory_digest,
-    list_files,
-)
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.digest import digest_files, directory_digest
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import ArtifactError, list_files
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import inspect_artifact
 
 from tests.support.archives import stage

@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import directory_digest
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.digest import directory_digest
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import inspect_artifact
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 
@@ -28,6 +28,8 @@ def test_facts_of_a_good_artifact(tmp_path: Path) -> None:
         "peft_type": "LORA",
         "base_model_name_or_path": "acme/tiny",
         "target_modules": ["q_proj", "v_proj"],
+        "code": None,
+        "signature": None,
     }
 
 

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import directory_digest
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.digest import directory_digest
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 
 from tests.support.archives import CONFIG, WEIGHTS, files_of, gzipped, in_directory, stage, tar_of
