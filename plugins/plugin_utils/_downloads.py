@@ -44,7 +44,8 @@ def downloaded(name: str, src: str, options: Mapping) -> str:
     pin = pin_of(src, checksum)
 
     def present() -> str | None:
-        digest = wanted or known_digest(str(pin)) or pin
+        # Another address can have a signature beside the same files.
+        digest = (known_digest(pin) or pin) if pin else wanted
         folder = _folder(str(digest))
         if _has(folder, str(digest)):
             return folder
