@@ -291,13 +291,6 @@ MUTATIONS = (
         _unit("_artifact/bad_sources.py"),
     ),
     Mutation(
-        "a login stays with its host",
-        "_artifact/source_hosts",
-        "if _origin(target) != _origin(url):",
-        "if False:",
-        _unit("_artifact/source_credentials.py"),
-    ),
-    Mutation(
         "an archive stays in its directory",
         "_artifact/archive",
         '    if b".." in parts:',
