@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._trust import InspectionAction
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.trust import InspectionAction
 
 
 class ActionModule(InspectionAction):

@@ -16,8 +16,8 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values im
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.keys import read_keys
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.trust import Policy, policy_for, read_trust
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure, printable, quoted
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._files import finder
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import finder
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain
 
 #: The variable that holds the policy of a host.
 TRUST = "lora_trust"
