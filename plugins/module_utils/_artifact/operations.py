@@ -10,18 +10,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import ClassVar
 
 from .._adapters.revocation import revoked_digests
+from .._adapters.source import SOURCE_OPTIONS, check_source, is_remote, pin_of, remote_source
 from .._adapters.staged import folder_of, path_of
 from .._adapters.values import checked_digest
 from .._errors import VllmError, failure, invalid_option, printable, quoted
 from .._operations.operation import Operation
 from .files import ArtifactError
 from .inspection import inspect_artifact
-from .stage import confirm_staged, is_staged, stage
+from .source import download
+from .stage import confirm_staged, is_staged, make_home, stage
 from .store import (
-    locked,
     remember_checksum,
-    removable_versions,
-    remove_version,
     staged_digest,
     store_error,
     version_directory,
@@ -79,6 +78,7 @@ class LoraArtifact(FileOperation):
         "store": {"type": "path", "required": True},
         "server_store": {"type": "str"},
         **CHECKS,
+        **SOURCE_OPTIONS,
         "mode": {"type": "raw", "default": "u=rwX,go=rX"},
     }
     rules: ClassVar = {"required_one_of": ONE_SOURCE, "add_file_common_args": True}
@@ -93,31 +93,40 @@ class LoraArtifact(FileOperation):
         """
         src, name, checksum = options["src"], options["name"], _digest_in("checksum", options)
         wanted = _digest_in("digest", options)
-        given = wanted or checksum
+        check_source(name, src, bool(wanted or checksum))
+        pin = pin_of(src, checksum)
+        given = wanted or pin
+        home = os.path.join(options["store"], folder_of(name))
+        before = [os.path.join(home, one) for one in versions(home)]
+        refuse_revoked(name, (wanted, checksum), options["revoked"])
         present = staged_digest(options["store"], name, given) if given else None
         if present and src is not None:
             present = self._if_trusted(options, present)
-        # What is verified at the source needs no second verification in the store.
-        source = {} if present or (given and src is None) else _valid_source(options)
-        digest = present or source.get("digest") or given or ""
-        refuse_revoked(name, (wanted, checksum, digest), options["revoked"])
-        if src is not None:
-            require_digest(name, src, digest, wanted)
-        target = version_directory(options["store"], name, digest)
-        home = os.path.dirname(target)
-        before = [os.path.join(home, one) for one in versions(home)]
-        found = source
-        if present or src is None or check_mode:
-            checks = {**options, "trust": None} if source else options
-            staged, in_store = _is_staged_and_valid(checks, target, digest, check_mode)
-            changed, found = check_mode and not staged, source or in_store
+        if given and not present and is_remote(src) and not check_mode:
+            found, changed = self._download(options, home, wanted, given)
+            digest = found["digest"]
+            target, staged = version_directory(options["store"], name, digest), True
         else:
-            changed = stage(src, target, digest, self._finish, options["max_size"])
-            staged = True
+            # An address is not read only to say what would happen. Until it is, what pins it stands for the digest.
+            is_read = not (present or (given and (src is None or is_remote(src))))
+            # What is verified at the source needs no second verification in the store.
+            found = _valid_source(options) if is_read else {}
+            digest = present or found.get("digest") or given or ""
+            refuse_revoked(name, (digest,), options["revoked"])
+            if src is not None and not is_remote(src):
+                require_digest(name, src, digest, wanted)
+            target = version_directory(options["store"], name, digest)
+            if present or src is None or check_mode:
+                checks = {**options, "trust": None} if found else options
+                staged, in_store = _is_staged_and_valid(checks, target, digest, check_mode)
+                changed, found = check_mode and not staged, found or in_store
+            else:
+                changed = stage(src, target, digest, self._finish, options["max_size"])
+                staged = True
         if staged:
             changed = self._finish(target) or changed
-            if checksum and checksum != digest and not check_mode:
-                remember_checksum(target, checksum, digest)
+            if pin and pin != digest and not check_mode:
+                remember_checksum(target, pin, digest)
         return {
             "changed": changed,
             "staged": staged,
@@ -125,9 +134,25 @@ class LoraArtifact(FileOperation):
             "path": target,
             "server_path": path_of(options["server_store"] or options["store"], name, digest),
             "signature": found.get("signature"),
-            "diff": _diff(before, sorted({*before, target}) if staged or check_mode else before),
+            "diff": diff_of_versions(before, sorted({*before, target}) if staged or check_mode else before),
             **untrusted_warnings(name, found),
         }
+
+    def _download(self, options: Mapping, home: str, wanted: str | None, given: str) -> tuple[dict, bool]:
+        """Download and stage an artifact; return what was found in it, and whether it was written."""
+        name, store = options["name"], options["store"]
+        make_home(home, self._finish)
+
+        def present() -> tuple[dict, bool] | None:
+            digest = staged_digest(store, name, given)
+            return ({"digest": digest}, False) if digest and self._if_trusted(options, digest) else None
+
+        def use(path: str) -> tuple[dict, bool]:
+            found = inspected_download(options, path, wanted)
+            target = version_directory(store, name, found["digest"])
+            return found, stage(path, target, found["digest"], self._finish, options["max_size"])
+
+        return download(name, options["src"], options, home, present, use, os.environ)
 
     def _if_trusted(self, options: Mapping, digest: str) -> str | None:
         """Return the digest of a version in the store, or None if its signature is not there: it may be at the source."""
@@ -143,36 +168,6 @@ class LoraArtifact(FileOperation):
     def _finish(self, top: str) -> bool:
         """Set owner and mode of a directory and of everything in it; return whether that changes anything."""
         return bool([path for path in _everything_in(top) if self.set_attributes(path)])
-
-
-class LoraStore(FileOperation):
-    """Remove old versions from the store."""
-
-    options: ClassVar = {
-        "store": {"type": "path", "required": True},
-        "names": {"type": "list", "elements": "str", "required": True},
-        "roots": {"type": "list", "elements": "str", "required": True},
-        "keep": {"type": "int", "default": 2},
-    }
-
-    def run(self, options: Mapping, check_mode: bool) -> dict:
-        """Run ``vllm_lora_store``.
-
-        :raises VllmError: if an option makes no sense, or a version cannot be removed.
-        """
-        if options["keep"] < 0:
-            raise invalid_option("keep", f"is {options['keep']}", "give 0 or more")
-        before: list[str] = []
-        removed: list[str] = []
-        for name in options["names"]:
-            home = os.path.join(options["store"], folder_of(name))
-            present = versions(home)
-            before += [os.path.join(home, version) for version in present]
-            if present:
-                to_remove = _remove_versions(home, options["keep"], options["roots"], check_mode)
-                removed += [os.path.join(home, version) for version in to_remove]
-        kept = [path for path in before if path not in removed]
-        return {"changed": bool(removed), "removed": removed, "kept": kept, "diff": _diff(before, kept)}
 
 
 def refused(verb: str, path: str, problems: Iterable[str], code: str | None = None) -> ArtifactError:
@@ -232,6 +227,22 @@ def digest_of_valid(name: str, source: str, found: Mapping) -> str:
     return found["digest"]
 
 
+def inspected_download(options: Mapping, path: str, wanted: str | None) -> dict:
+    """Return what was found in a downloaded artifact that has no problems, such as its ``digest``.
+
+    :param options: ``name``, ``src``, and those in :data:`CHECKS`.
+    :param path: of the archive or layout that was downloaded.
+    :param wanted: the digest that it must have; None for any.
+    :raises ArtifactError: the problems.
+    """
+    source = remote_source(options["src"]).shown
+    found = inspect_artifact(path, **{name: options[name] for name in (*CHECKS, "name")})
+    if found["digest"]:
+        require_digest(options["name"], source, found["digest"], wanted)
+    digest_of_valid(options["name"], source, found)
+    return found
+
+
 def require_digest(name: str, source: str, found: str, wanted: str | None) -> None:
     """Raise ArtifactError if the artifact has another digest than the wanted one. None is any."""
     if wanted and found != wanted:
@@ -259,16 +270,6 @@ def _is_staged_and_valid(options: Mapping, target: str, digest: str, check_mode:
     return staged, found
 
 
-def _remove_versions(home: str, keep: int, roots: Iterable[str], check_mode: bool) -> list[str]:
-    if check_mode:
-        return removable_versions(home, keep, roots)
-    with locked(home, "removed"):
-        to_remove = removable_versions(home, keep, roots)
-        for version in to_remove:
-            remove_version(home, version)
-        return to_remove
-
-
 def _valid_source(options: Mapping) -> dict:
     """Return what was found in an artifact that has no problems."""
     source = checked_source(options["name"], options["src"])
@@ -283,6 +284,7 @@ def _everything_in(top: str) -> Iterator[str]:
         yield from (os.path.join(folder, name) for name in files)
 
 
-def _diff(before: list[str], after: list[str]) -> dict:
+def diff_of_versions(before: list[str], after: list[str]) -> dict:
+    """Return the diff of the versions in a store."""
     titles = {"before_header": "versions in the store before", "after_header": "versions in the store after"}
     return {**titles, "before": "".join(f"{one}\n" for one in before), "after": "".join(f"{one}\n" for one in after)}
