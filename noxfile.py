@@ -22,7 +22,17 @@ import nox
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from tools import environments as made
 from tools.environments import BETWEEN, BUILD, ENDS, MATRIX, NEWEST, OLDEST_HOST, PROJECT, core, newest
-from tools.session_steps import COLLECTIONS, INSTALLED, TREE, installed, measure_coverage, pytest, run, tree
+from tools.session_steps import (
+    COLLECTIONS,
+    INSTALLED,
+    TREE,
+    from_debian,
+    installed,
+    measure_coverage,
+    pytest,
+    run,
+    tree,
+)
 
 antsibull_nox.load_antsibull_nox_toml()
 # Their environments are shared: tools/environments.py makes them.
@@ -133,9 +143,7 @@ def documentation(session: nox.Session) -> None:
 @check
 def molecule(session: nox.Session) -> None:
     """Run the roles' molecule scenarios on the stand-in, without containers (as root, installs systemd from Debian)."""
-    if not shutil.which("systemd-analyze"):
-        session.run("apt-get", "update", "-qq")
-        session.run("apt-get", "install", "-y", "-qq", "systemd", silent=True)
+    from_debian(session, ["systemd-analyze"], ["systemd"])
     made.carried_wheels()
     installed(session)
     run(session, made.larger_tools(), "molecule", "test", "--all", *session.posargs, ANSIBLE_COLLECTIONS_PATH=INSTALLED)
@@ -150,9 +158,7 @@ def eda(session: nox.Session) -> None:
 @check
 def browser(session: nox.Session) -> None:
     """Open the report and the chat example in headless Chromium (as root, installs it from Debian)."""
-    if not (shutil.which("chromium") and shutil.which("chromedriver")):
-        session.run("apt-get", "update", "-qq")
-        session.run("apt-get", "install", "-y", "-qq", "chromium", "chromium-driver", silent=True)
+    from_debian(session, ["chromium", "chromedriver"], ["chromium", "chromium-driver"])
     pytest(session, made.larger_tools(), "tests/browser", **installed(session))
 
 
@@ -160,12 +166,7 @@ def browser(session: nox.Session) -> None:
 def guard(session: nox.Session) -> None:
     """Run the guard on a real nginx, and the gateway's example with LiteLLM (as root, installs nginx from Debian)."""
     made.gateway()
-    if not shutil.which("nginx", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin"])) and os.geteuid() == 0:
-        session.run("apt-get", "update", "-qq")
-        # The tests start nginx themselves, so the package does not need to.
-        not_started = {"RUNLEVEL": "1", "DEBIAN_FRONTEND": "noninteractive"}
-        install = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", "nginx")
-        session.run(*install, env=not_started, silent=True)
+    from_debian(session, ["nginx"], ["nginx"])
     # Two processes: the gateway's test takes as long as all others.
     options = ("--timeout", "600", "-n", "2")
     pytest(session, newest(), *options, "tests/guard", **installed(session))
@@ -174,11 +175,7 @@ def guard(session: nox.Session) -> None:
 @check
 def sources(session: nox.Session) -> None:
     """Download artifacts from a real registry and a real nginx (as root, installs them from Debian)."""
-    if not (shutil.which("docker-registry") and shutil.which("nginx")) and shutil.which("apt-get") and not os.geteuid():
-        # Without packages at hand, the tests tell that they are skipped.
-        install = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", "docker-registry", "nginx-light")
-        for command in (("apt-get", "update", "-qq"), install):
-            session.run(*command, silent=True, success_codes=range(256))
+    from_debian(session, ["docker-registry", "nginx"], ["docker-registry", "nginx"])
     pytest(session, made.examples(), "--timeout", "300", "tests/sources", **installed(session))
 
 
