@@ -9,7 +9,8 @@ import random
 from pathlib import Path
 
 import pytest
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import page, report
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import report
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report_page import page
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
