@@ -22,7 +22,7 @@ import nox
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from tools import environments as made
 from tools.environments import BETWEEN, BUILD, ENDS, MATRIX, NEWEST, OLDEST_HOST, PROJECT, core, newest
-from tools.session_steps import COLLECTIONS, INSTALLED, TREE, installed, measure_coverage, pytest, run, tree
+from tools.session_steps import COLLECTIONS, INSTALLED, TREE, installed, measure_coverage, promtool, pytest, run, tree
 
 antsibull_nox.load_antsibull_nox_toml()
 # Their environments are shared: tools/environments.py makes them.
@@ -126,7 +126,8 @@ def mutations(session: nox.Session) -> None:
 def documentation(session: nox.Session) -> None:
     """Run the examples of the guides and of the plugins' documentation; check the links of the site."""
     docs(session)
-    pytest(session, made.larger_tools(), "--timeout", "300", "-n", "auto", "tests/documentation", **installed(session))
+    options = ("--timeout", "300", "-n", "auto", "tests/documentation")
+    pytest(session, made.larger_tools(), *options, **installed(session), **promtool())
 
 
 @check

@@ -9,6 +9,7 @@ import filecmp
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import nox
@@ -81,3 +82,17 @@ def installed(session: nox.Session) -> dict[str, str]:
             run(session, newest(), *install, ANSIBLE_COLLECTIONS_PATH=INSTALLED)
             shutil.copy2(tarball, copy)
     return {"SOVEREIGN_VLLM_COLLECTIONS_PATH": str(INSTALLED)}
+
+
+def promtool() -> dict[str, str]:
+    """Get Prometheus' promtool from Debian's package, without installing the package, since that starts a server. Returns the
+    variable that names its directory; without the package, the test that needs promtool is skipped."""
+    where = BUILD / "prometheus"
+    if not shutil.which("promtool") and not (where / "usr/bin/promtool").exists() and shutil.which("apt-get"):
+        where.mkdir(parents=True, exist_ok=True)
+        for command in (["apt-get", "update", "-qq"], ["apt-get", "download", "-qq", "prometheus"]):
+            subprocess.run(command, cwd=where, check=False)
+        for package in where.glob("*.deb"):
+            subprocess.run(["dpkg-deb", "-x", package, where], check=True)
+            package.unlink()
+    return {"PROMTOOL_PATH": str(where / "usr/bin")}
