@@ -19,10 +19,10 @@ _TITLE = 100
 # Room for the sentences about what is left out.
 _RESERVED = 400
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&@:$])")
-_ATTENTION = "| Site | Verdict | Since | Reason |\n|---|---|---|---|"
-_CHANGES = "| Site | Before | Now | Differences |\n|---|---|---|---|"
-_WAIVED = "| Site | Verdict | Reason |\n|---|---|---|"
-_FINDINGS = "| Severity | Finding | Sites |\n|---|---|---|"
+_ATTENTION = ("Site", "Verdict", "Since", "Reason")
+_CHANGES = ("Site", "Before", "Now", "Differences")
+_WAIVED = ("Site", "Verdict", "Reason")
+_FINDINGS = ("Severity", "Finding", "Sites")
 
 
 def markdown(fleet: Mapping, title: str, limit: int) -> str:
@@ -54,8 +54,9 @@ class _Summary:
         self._blocks = [opening]
         self._left_out: list[str] = []
 
-    def table(self, title: str, head: str, rows: Sequence[str], what: str) -> None:
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[str], what: str) -> None:
         """Add a table as far as it fits, folded if it has a title."""
+        head = f"{_row(*columns)}\n|{'---|' * len(columns)}"
         before, after = (
             (f"<details><summary>{title}: {len(rows)}</summary>\n\n", "\n\n</details>") if title else ("", "")
         )

@@ -29,7 +29,7 @@ _ADAPTER = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # XML 1.0 cannot have these characters at all.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
+_DECLARATION = '<?xml version="1.0" encoding="utf-8"?>'
 _NO_FAILURE = ("in_sync", "undeclared")
 
 
@@ -89,7 +89,7 @@ def as_junit(fleet: Mapping, title: str, fail_on: Collection[str]) -> str:
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
     ElementTree.indent(suites)
-    return f"{_DECLARATION}{ElementTree.tostring(suites, encoding='unicode')}\n"
+    return f"{_DECLARATION}\n{ElementTree.tostring(suites, encoding='unicode')}\n"
 
 
 def _outcome(site: Mapping, fail_on: Collection[str]) -> str:

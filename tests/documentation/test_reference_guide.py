@@ -69,7 +69,7 @@ def _of(title: str) -> dict[str, Row]:
 def _shown(default: Any) -> str:
     if default is None:
         return ""
-    return yaml.safe_dump(default).removesuffix("...\n").strip()
+    return yaml.safe_dump(default, default_flow_style=True).removesuffix("...\n").strip()
 
 
 def _assert_as_specified(rows: dict[str, Row], specs: dict[str, dict[str, Any]]) -> None:
