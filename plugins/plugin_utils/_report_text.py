@@ -84,3 +84,24 @@ def difference(cell: Mapping) -> str:
     if cell["drift"] == "server":
         return "was not compared, since the server is another one than required"
     return f"is served from {served['path']}, and is not declared"
+
+
+_REASONS = {
+    "missing": "is not served",
+    "path": "is served from another path",
+    "base_model": "is served for another base model",
+    "server": "was not compared, since the server is another one than required",
+}
+
+
+def reason_of(cell: Mapping) -> str:
+    """Return in short what is said of an adapter that differs, without paths."""
+    if cell["drift"] in _REASONS:
+        return _REASONS[cell["drift"]]
+    return f"differs ({cell['drift']})" if cell["declared"] else "is not declared"
+
+
+def change_of(cell: Mapping) -> tuple[str | None, str | None]:
+    """Return what is served now and what a converge would serve in its place: paths, or base models if these differ."""
+    served, kind = cell["served"] or {}, "parent" if cell["drift"] == "base_model" else "path"
+    return served.get(kind), cell[kind]

@@ -13,19 +13,17 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._report_text import
 _BAR, _GAP, _HEIGHT = 8, 2, 48
 
 
-def trend_sentence(trend: Sequence[Mapping]) -> str:
+def trend_counts(trend: Sequence[Mapping]) -> str:
     """Return how the number of sites has changed for each verdict, from the first run of the trend to the last one.
 
     :param trend: ``history.trend`` of the report.
     """
     first, last = trend[0], trend[-1]
-    counts = [
+    return ", ".join(
         f"{word(verdict)} {last[verdict]}" if first[verdict] == last[verdict] else _change(verdict, first, last)
         for verdict in reversed(VERDICTS)
         if first[verdict] or last[verdict]
-    ]
-    runs = f"The last {len(trend)} runs, since {first['at']}" if len(trend) > 1 else "The first run"
-    return f"{runs}: {', '.join(counts)}."
+    )
 
 
 def _change(verdict: str, first: Mapping, last: Mapping) -> str:
