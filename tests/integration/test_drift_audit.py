@@ -69,7 +69,7 @@ def test_every_site_gets_its_verdict(fleet: Fleet, source: str) -> None:
         assert in_sync["reason"] in html.unescape(fleet.page())
         assert "3 sites, audited" in fleet.page()
     else:
-        assert f"seen <time datetime=\"{in_sync['last_seen']}\">" in fleet.page()
+        assert f'seen <time datetime="{in_sync["last_seen"]}">' in fleet.page()
         assert "3 sites, as the inventory saw them" in fleet.page()
         assert "skipping: [" not in run.stdout, "a site that is not asked costs no task"
     # What AWX keeps of the job.
