@@ -44,7 +44,7 @@ _value:
 from collections.abc import Mapping
 
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report_page import page
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.page import page
 
 
 class FilterModule:

@@ -10,8 +10,8 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report_history import Past, entries_of, with_history
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report_page import page
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.history import Past, entries_of, with_history
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.page import page
 from axe_core_python.selenium import Axe
 from selenium import webdriver
 from selenium.webdriver.common.by import By

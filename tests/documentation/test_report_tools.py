@@ -11,9 +11,9 @@ import subprocess
 from typing import Any
 
 import pytest
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report_history import Past, entries_of, with_history
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report_markdown import markdown
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report_metrics import metrics
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.history import Past, entries_of, with_history
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.markdown import markdown
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.metrics import metrics
 from markdown_it import MarkdownIt
 
 from tests.support.audits import HOSTILE, NAMES, audited, fleet_of

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import report
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.drift_report import report
 
 HOSTILE = "a|b`c\\|d\n[x](http://evil) @all <script>\"'=1"
 NAMES = ("<script>document.title = 'pwned'</script>", HOSTILE)

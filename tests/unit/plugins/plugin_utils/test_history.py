@@ -16,16 +16,15 @@ if sys.version_info < (3, 10):
     pytest.skip("These run on the controller.", allow_module_level=True)
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.plugin_utils import _history_file
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._history_file import record
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report_history import (
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.history import (
     Entry,
     Past,
     entries_of,
     read_entry,
     with_history,
 )
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report_text import lines
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.history_file import record
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import lines
 
 from tests.support.audits import HOSTILE, audited, fleet_of
 

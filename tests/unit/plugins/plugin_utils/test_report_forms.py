@@ -20,18 +20,18 @@ if sys.version_info < (3, 10):
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import DRIFTS, VERDICTS
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report_files import write_report
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report_history import (
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.history import (
     Entry,
     Past,
     entries_of,
     with_history,
 )
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report_markdown import markdown
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report_metrics import metrics
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report_page import page
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report_tables import as_csv, as_junit
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._waivers import Waiver
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.markdown import markdown
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.metrics import metrics
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.page import page
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.report_files import write_report
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.tables import as_csv, as_junit
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.waivers import Waiver
 
 from tests.support.audits import HOSTILE, audited, fleet_of
 
