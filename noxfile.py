@@ -29,6 +29,7 @@ from tools.session_steps import (
     from_debian,
     installed,
     measure_coverage,
+    promtool,
     pytest,
     run,
     tree,
@@ -137,7 +138,8 @@ def mutations(session: nox.Session) -> None:
 def documentation(session: nox.Session) -> None:
     """Run the examples of the guides and of the plugins' documentation; check the links of the site."""
     docs(session)
-    pytest(session, made.larger_tools(), "--timeout", "300", "-n", "auto", "tests/documentation", **installed(session))
+    options = ("--timeout", "300", "-n", "auto", "tests/documentation")
+    pytest(session, made.larger_tools(), *options, **installed(session), **promtool())
 
 
 @check

@@ -9,6 +9,7 @@ import filecmp
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -98,3 +99,17 @@ def from_debian(session: nox.Session, programs: Sequence[str], packages: Sequenc
         fcntl.flock(lock, fcntl.LOCK_EX)
         for command in (("update",), ("install", "-y", "--no-install-recommends", *packages)):
             session.run("apt-get", "-qq", *command, env=environment, silent=True, success_codes=range(256))
+
+
+def promtool() -> dict[str, str]:
+    """Get Prometheus' promtool from Debian's package, without installing the package, since that starts a server. Returns the
+    variable that names its directory; without the package, the test that needs promtool is skipped."""
+    where = BUILD / "prometheus"
+    if not shutil.which("promtool") and not (where / "usr/bin/promtool").exists() and shutil.which("apt-get"):
+        where.mkdir(parents=True, exist_ok=True)
+        for command in (["apt-get", "update", "-qq"], ["apt-get", "download", "-qq", "prometheus"]):
+            subprocess.run(command, cwd=where, check=False)
+        for package in where.glob("*.deb"):
+            subprocess.run(["dpkg-deb", "-x", package, where], check=True)
+            package.unlink()
+    return {"PROMTOOL_PATH": str(where / "usr/bin")}

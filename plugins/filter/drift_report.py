@@ -109,6 +109,14 @@ _value:
       type: list
       elements: str
       sample: [edge2]
+    history:
+      description:
+        - Null, unless the role P(sovereign.vllm.drift_report#role) makes the report and C(drift_report_history) is set.
+        - C(previous_run) is the time of the last run before this one, or null. C(trend) is the number of sites by verdict in the last runs,
+          each with its time C(at).
+        - C(changes) has the sites that have changed since the last run about them, each with the verdicts C(before) and C(after), and with the
+          differences that have C(appeared) and that are C(gone), as adapter and drift.
+      type: dict
     failure:
       description:
         - Reason why the audit has failed, or an empty string. The audit fails if a site has one of the verdicts in O(fail_on).
@@ -169,6 +177,12 @@ _value:
           type: int
         last_seen:
           description: Time of the state in the inventory, or null if there is none. If C(source) is V(inventory), the verdict is about this time.
+          type: str
+        as_of:
+          description: Time of the audit, if its result was carried back from the site. Otherwise null.
+          type: str
+        since:
+          description: Time since which the site has its verdict, or null if RV(_value.history) is null.
           type: str
         adapters:
           description:
