@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import VERDICTS
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import JUDGED, drifts_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.times import audited_at, seconds
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.waivers import WAIVABLE
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.waivers import DIFFERENCES
 
 _PREFIX = "sovereign_vllm_"
 # The backslash comes first, since the others add backslashes.
@@ -92,7 +92,7 @@ def _drifts(fleet: Mapping) -> Iterator[Sample]:
             # Nothing is known about its adapters, so 0 would be wrong.
             continue
         counts = collections.Counter(drifts_of(site).values())
-        for drift in WAIVABLE:
+        for drift in DIFFERENCES:
             yield {"site": site["name"], "drift": drift}, counts[drift]
 
 

@@ -151,8 +151,7 @@ class Bundle:
         hashes = {}
         with open_artifact(source) as listing:
             listing.require_files()
-            # Listings without signatures have no evidence.
-            evidence = [name for name in getattr(listing, "evidence", {}) if name in EVIDENCE]
+            evidence = [name for name in listing.evidence if name in EVIDENCE]
             for name in (*listing.files, *evidence):
                 path = f"{folder}/{name.decode('ascii')}"
                 with listing.open(name) as stream:

@@ -9,8 +9,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible.errors import AnsibleError
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import is_staged
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.source import pin_of
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import (
     read_option,
     refuse_templates,
@@ -18,7 +18,8 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values im
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import quoted
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import is_same_server
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.artifacts import known_digest, read_artifact
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.artifacts import read_artifact
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.known_digests import known_digest
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolution import (
     DECLARATION,
     OPTIONS,
@@ -26,9 +27,11 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolu
     checks_of,
     settings_of,
 )
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.trust import TRUST, trust_with_keys
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection import PREFIX as CONNECTION
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection import connection_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.controller_action import ControllerAction
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import finder
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.sealed import checked_node
 
@@ -56,13 +59,7 @@ class BundledHostAction(ControllerAction):
     def work(self, given: Mapping, variables: dict) -> dict:
         if DECLARATION not in variables:
             return {"changed": False, "host": None}
-        return {"changed": False, "host": bundled_host(variables, self._templar.template, self._find, self._loader)}
-
-    def _find(self, source: str) -> str | None:
-        try:
-            return self._find_needle("files", source)
-        except AnsibleError:
-            return None
+        return {"changed": False, "host": bundled_host(variables, self._templar.template, finder(self), self._loader)}
 
 
 def node_of(variables: Mapping, render: Callable[[object], Any]) -> str:
@@ -102,6 +99,8 @@ def bundled_host(
             f"lora_switch_tasks of {name} is a file of headquarters, which a bundle does not carry",
             f"set it to null in {_OVERRIDES} of the host",
         )
+    # The site has no file with a key of headquarters.
+    settings = {**settings, "trust": trust_with_keys(TRUST, settings.get("trust"), find)}
     site: dict = {
         variable: settings[variable[len(PREFIX) :]]
         for variable in OPTIONS
@@ -176,8 +175,8 @@ def _carried(adapter: Mapping) -> dict:
 
 
 def _artifact(adapter: Mapping, settings: Mapping, find: Callable[[str], str | None]) -> dict:
-    checksum = adapter.get("checksum")
-    digest = adapter.get("digest") or (known_digest(checksum) if checksum else None)
+    pin = pin_of(adapter.get("src"), adapter.get("checksum"))
+    digest = adapter.get("digest") or (known_digest(pin) if pin else None)
     artifact = {"name": adapter["name"], "digest": digest}
     if "src" in adapter:
         # A relative path means something only in the task of the host.

@@ -16,7 +16,7 @@ if sys.version_info < (3, 10):
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import read_adapters
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.digest import directory_digest
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration import _downloads, _known_digests, artifacts
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration import artifacts, downloads, known_digests
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolution import artifacts_below, resolved
 
 from tests.support.archives import files_of
@@ -30,8 +30,8 @@ CHECKSUM = "sha256:" + "c" * 64
 def _directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "run").mkdir()
     monkeypatch.setattr(artifacts, "_RUN_DIRECTORY", str(tmp_path / "run"))
-    monkeypatch.setattr(_known_digests, "HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(_downloads, "ARTIFACTS", str(tmp_path / "home" / "artifacts"))
+    monkeypatch.setattr(known_digests, "HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(downloads, "ARTIFACTS", str(tmp_path / "home" / "artifacts"))
     artifacts_below.cache_clear()
 
 
@@ -48,7 +48,7 @@ def unasked(adapter: dict) -> str:
 def test_a_digest_and_a_known_checksum_need_no_artifact(tmp_path: Path) -> None:
     gone = {"src": "gone.zip"}
     assert path_of(tmp_path, {**gone, "digest": DIGEST}, unasked) == "/srv/lora/sql/0123456789ab"
-    _known_digests.remember_digest(CHECKSUM, DIGEST)
+    known_digests.remember_digest(CHECKSUM, DIGEST)
     assert path_of(tmp_path, {**gone, "checksum": CHECKSUM}, unasked) == "/srv/lora/sql/0123456789ab"
 
 
@@ -89,13 +89,13 @@ def test_what_cannot_be_served_has_no_path(tmp_path: Path, examples: Path) -> No
 
 
 def test_a_broken_index_is_no_index(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _known_digests.remember_digest(CHECKSUM, DIGEST)
+    known_digests.remember_digest(CHECKSUM, DIGEST)
     (index,) = (tmp_path / "home").glob(".checksums.json")
     index.write_text(index.read_text()[:-20])
-    assert _known_digests.known_digest(CHECKSUM) is None
+    assert known_digests.known_digest(CHECKSUM) is None
     assert str(index) in "".join(capsys.readouterr().err.split())
-    _known_digests.remember_digest(CHECKSUM, DIGEST)
-    assert _known_digests.known_digest(CHECKSUM) == DIGEST
+    known_digests.remember_digest(CHECKSUM, DIGEST)
+    assert known_digests.known_digest(CHECKSUM) == DIGEST
 
 
 def test_an_address_is_a_folder_of_the_controller_after_one_download(tmp_path: Path, examples: Path) -> None:

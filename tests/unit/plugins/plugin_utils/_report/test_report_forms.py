@@ -214,7 +214,14 @@ def test_page_has_the_trend_without_a_script() -> None:
 def settings(tmp_path: Path, **more: Any) -> Mapping:
     files = {"directory": str(tmp_path / "report"), "history": str(tmp_path / "history"), "sites": []}
     defaults = {"history_days": 1, "history_lines": 1, "markdown_limit": 1000, "fail_on": [], "waivers": []}
-    others = {"title": "x", "result": "audit", "source": "live", "formats": ["csv", "junit", "json"]}
+    others = {
+        "title": "x",
+        "results": [],
+        "group_failing": False,
+        "result": "audit",
+        "source": "live",
+        "formats": ["csv", "junit", "json"],
+    }
     return {**files, **defaults, **others, **more}
 
 

@@ -19,7 +19,7 @@ if sys.version_info < (3, 10):
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.digest import directory_digest
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration import artifacts
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration import artifacts, known_digests
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.bundles import write_bundles
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.bundling import next_serial, writable
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.declared import bundled_host
@@ -34,7 +34,7 @@ PRIVATE = "-----BEGIN OPENSSH PRIVATE KEY-----\nabc"
 def _directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "run").mkdir()
     monkeypatch.setattr(artifacts, "_RUN_DIRECTORY", str(tmp_path / "run"))
-    monkeypatch.setattr(artifacts, "_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(known_digests, "HOME", str(tmp_path / "home"))
 
 
 @pytest.fixture

@@ -19,7 +19,9 @@ if sys.version_info < (3, 10):
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.carried_results import with_results
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.drift_report import lines, page, report
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.drift_report import report
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.page import page
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import lines
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.results import read_results
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.sealed import seal
 
@@ -168,7 +170,7 @@ def test_a_site_cannot_steer_the_report(make_result: Callable, signers: str, tmp
     assert (one["verdict"], one["as_of"], one["bundle"]) == ("drifted", "2026-11-28T12:00:00Z", SERIAL)
     assert [finding["id"] for finding in one["findings"]] == ["bundle_taken_back", "exposed"]
     assert (two["verdict"], two["as_of"], two["reason"]) == ("unreachable", None, "It is off.")
-    assert "<script>alert" not in page(told, "t") and "as of <time>2026-11-28T12:00:00Z</time>" in page(told, "t")
+    assert "<script>alert" not in page(told, "t") and 'as of <time datetime="2026-11-28T12:00:00Z"' in page(told, "t")
     assert "\x1b" not in "".join(lines(told))
     # An answer of now comes first, and without any source a site is unknown.
     fresh = [{**row, "result": {"verdict": "in_sync", "adapters": []}} for row in rows]
