@@ -16,7 +16,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declarati
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolution import DECLARATION, settings_of
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import as_yaml
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import as_yaml, finder
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.bundling import site_inventory
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.declared import (
     BundledHostAction,
@@ -81,7 +81,7 @@ class NodeAction(BundledHostAction):
 
     def _declaration(self, host: _Host) -> dict:
         """Return a host as :func:`bundled_host` does it. The store of the node has its artifacts already."""
-        found = bundled_host(host.variables, host.render, self._find, self._loader)
+        found = bundled_host(host.variables, host.render, finder(self), self._loader)
         for adapter in found["variables"][DECLARATION]:
             if adapter.get("remote_src") and not (adapter.get("digest") or adapter.get("checksum")):
                 problem = f"{DECLARATION} of {host.name} declares {quoted(adapter['name'])} by a file of the node alone"
