@@ -178,9 +178,6 @@ _value:
         last_seen:
           description: Time of the state in the inventory, or null if there is none. If C(source) is V(inventory), the verdict is about this time.
           type: str
-        as_of:
-          description: Time of the audit, if its result was carried back from the site. Otherwise null.
-          type: str
         since:
           description: Time since which the site has its verdict, or null if RV(_value.history) is null.
           type: str
