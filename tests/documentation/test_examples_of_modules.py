@@ -76,7 +76,7 @@ class World:
 @pytest.mark.parametrize("module", [file.stem for file in sorted(MODULES.glob("*.py"))])
 def test_they_run(module: str, tmp_path: Path) -> None:
     world = World(tmp_path)
-    with world.server as server, world.registry:
+    with world.registry, world.server as server:
         if module == "vllm_server_info":
             run = world.run(module, rc=2)
             assert "Anybody who reaches the server can use it" in run.output

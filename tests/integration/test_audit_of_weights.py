@@ -172,7 +172,9 @@ def test_directories_where_the_node_is_not_at_hand(new_site: NewSite, tmp_path: 
         site.server.load("sql", site.artifact("sql"))
         site.watched.clear_log()
     variables = {"lora_adapters": [], "vllm_base_url": "{{ url }}", "drift_audit_findings": True}
-    done = run_on_all(sites, AUDIT.split("- name: report")[0], tmp_path / "run", variables=variables).of(COMPARE)
+    done = run_on_all(sites, AUDIT.split("- name: report", maxsplit=1)[0], tmp_path / "run", variables=variables).of(
+        COMPARE
+    )
     gone = {
         name: [f["message"] for f in result["findings"] if f["id"] == "directory_gone"] for name, result in done.items()
     }

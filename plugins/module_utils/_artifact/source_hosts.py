@@ -44,6 +44,9 @@ class Hosts:
         host = HUB_REGISTRY if source.host == HUB else source.host
         return f"http{'' if is_plain(host, self._plain_http) else 's'}://{host}/v2/{source.repository}/"
 
+    # The pylint of ansible-test does not see that the outer context ends the inner one.
+    # pylint: disable=contextmanager-generator-missing-cleanup
+
     @contextlib.contextmanager
     def open_archive(self, source: RemoteSource, headers: Mapping[str, str]) -> Iterator[Reply]:
         """Yield the answer for an archive.

@@ -21,9 +21,10 @@ from .store import store_errors
 if TYPE_CHECKING:
     import contextlib
     from collections.abc import Callable
+    from typing import Optional
 
     #: Tells how many bytes are there, and how many there will be, if that is known.
-    Progress = Callable[[int, int | None], None]
+    Progress = Callable[[int, Optional[int]], None]
     #: Opens an answer from a byte on.
     Opener = Callable[[int], contextlib.AbstractContextManager[Reply]]
 

@@ -117,7 +117,7 @@ class Web:
         form = {"Content-Type": "application/x-www-form-urlencoded"} if body is not None else {}
         # Compressed on the way, a body would not be the one that the digest is of.
         common = {"User-Agent": "sovereign.vllm", "Accept-Encoding": "identity"}
-        response = manager.urlopen(
+        response = manager.request(
             "GET" if body is None else "POST",
             url,
             body=None if body is None else body.encode(),

@@ -158,6 +158,7 @@ def _put_back(files: GuardFiles, old: Content, nginx: Nginx, reloaded: bool, err
 def _run(attempt: str, command: Sequence[str]) -> None:
     hint = "correct what nginx names; see nginx -t" if "test" in attempt else "read the log of nginx"
     try:
+        # No AnsibleModule is at hand here. pylint: disable-next=ansible-bad-function
         ran = subprocess.run(
             list(command),
             stdin=subprocess.DEVNULL,

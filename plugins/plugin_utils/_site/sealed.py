@@ -229,7 +229,7 @@ def _sealed(directory: Path, signer: str, kind: str, content: bytes) -> Sealed:
     is_right = (
         (manifest["format"], manifest["kind"]) == (FORMAT, kind)
         and _NODE.fullmatch(manifest["node"])
-        and type(serial) is int
+        and _is_number(serial)
         and 0 < serial < 10**18
         and isinstance(made_at, str)
         and isinstance(hosts, list)
@@ -242,12 +242,16 @@ def _sealed(directory: Path, signer: str, kind: str, content: bytes) -> Sealed:
     return Sealed(directory, signer, identity, manifest["node"], serial, made_at, hosts, files)
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _is_entry(item: tuple[str, tuple[str, int]]) -> bool:
     path, (digest, size) = item
     steps = path.split("/")
     return (
         all(step not in ("", ".", "..") and "\0" not in step for step in steps)
         and bool(_SHA256.fullmatch(digest))
-        and type(size) is int
+        and _is_number(size)
         and size >= 0
     )

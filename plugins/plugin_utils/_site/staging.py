@@ -132,7 +132,7 @@ class Staging:
         """Return digest → the files of the artifact in the bundle."""
         found: dict[str, dict[str, tuple[str, int]]] = {}
         for path, known in self.bundle.below("artifacts").items():
-            folder, _, name = path.partition("/")
+            folder, _slash, name = path.partition("/")
             found.setdefault(f"sha256:{folder}", {})[name] = known
         return found
 

@@ -84,5 +84,6 @@ def second_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site
     """A site with a server of its own."""
     if os.environ.get("VLLM_EXTERNAL_URL"):
         pytest.skip("VLLM_EXTERNAL_URL names one server, and this needs two.")
-    with _cpu_build(request.config.getoption("vllm")) as (server, adapters), Recorder(server.url) as recorder:
-        yield Site(server, recorder, adapters, adapters / "of-tests", tmp_path / "second")
+    with _cpu_build(request.config.getoption("vllm")) as (server, adapters):  # noqa: SIM117
+        with Recorder(server.url) as recorder:
+            yield Site(server, recorder, adapters, adapters / "of-tests", tmp_path / "second")

@@ -242,7 +242,7 @@ def test_parallel_runs_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(history_file, "_SLACK", 0)
     file = tmp_path / "history"
     file.write_bytes(
-        b"".join(Entry("gone", hours_ago(99), "in_sync", hours_ago(99), {}).as_line() for _ in range(1000))
+        b"".join(Entry("gone", hours_ago(99), "in_sync", hours_ago(99), {}).as_line() for _line in range(1000))
     )
     sites = [f"edge{number}" for number in range(3)]
     # Each run opens the file for itself, so that threads lock each other out as processes do.

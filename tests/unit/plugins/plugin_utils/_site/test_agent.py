@@ -68,7 +68,7 @@ def test_the_last_results_are_kept(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     assert last_run.read_last(layout) is None
     run = {"ok": True, "ended_at": "2026-11-28T12:00:00Z", "message": "m"}
-    for _ in range(12):
+    for _run in range(12):
         last_run.write_run(layout, run, 3)
     assert {file.name for file in layout.results.iterdir()} == {
         "last.json",
