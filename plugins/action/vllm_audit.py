@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._audit import AuditAction
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.audit import AuditAction
 
 
 class ActionModule(AuditAction):

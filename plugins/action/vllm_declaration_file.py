@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._controller_action import ControllerAction
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._event_file import write_declaration
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._export.event_file import write_declaration
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.controller_action import ControllerAction
 
 
 class ActionModule(ControllerAction):

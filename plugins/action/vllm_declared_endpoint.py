@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._event_file import EndpointAction
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._export.event_file import EndpointAction
 
 
 class ActionModule(EndpointAction):

@@ -7,9 +7,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._controller_action import ControllerAction
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report_files import write_report
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import SettingsReader, specification
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.controller_action import ControllerAction
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import SettingsReader, specification
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.report_files import write_report
 
 
 class ActionModule(ControllerAction):

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lora_adapters import LoraAdapters
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._worker_action import WorkerAction
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.worker_action import WorkerAction
 
 
 class ActionModule(WorkerAction):

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._staging import StagingAction
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.staging import StagingAction
 
 
 class ActionModule(StagingAction):

@@ -8,13 +8,13 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._approval import approved_plans
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import (
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import (
     SettingsReader,
     refused_host_variable,
     specification,
     variables_of_host,
 )
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._rollout.approval import approved_plans
 
 
 class ActionModule(ActionBase):

@@ -180,10 +180,10 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import VERDICTS
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._audited_hosts import audited_sites
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import report
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._waivers import read_waivers
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.audited_hosts import audited_sites
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.drift_report import report
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.waivers import read_waivers
 
 _NAMES = {"type": "list", "elements": "str", "required": True}
 _VALIDATOR = ArgumentSpecValidator(

@@ -74,7 +74,7 @@ from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import ADAPTER_OPTIONS, read_adapters
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.staged import served_name, superseded
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain
 
 
 def lora_declaration(adapters: list, staged: list, served: list, versioned_names: bool = False) -> dict:

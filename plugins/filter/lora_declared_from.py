@@ -79,8 +79,8 @@ from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._adoption import adopt
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._audited_hosts import (
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._export.adoption import adopt
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.audited_hosts import (
     NotObservedError,
     observation_in,
     observed_in,

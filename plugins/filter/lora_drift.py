@@ -137,14 +137,14 @@ from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import read_adapters
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import read_option
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._audited_hosts import (
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolution import artifacts_below, resolved
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.audited_hosts import (
     OPTIONS,
     NotObservedError,
     compare,
     observation_in,
 )
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import artifacts_below, resolved
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 from jinja2 import Undefined
 
 # As the role has them.

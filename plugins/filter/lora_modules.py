@@ -45,8 +45,8 @@ _value:
 from ansible.errors import AnsibleFilterError
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import read_adapters
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._boot_file import arguments_for
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.boot_file import arguments_for
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain
 
 
 def lora_modules(adapters: list) -> str:

@@ -81,7 +81,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.errors import AnsibleError
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain
 
 _HERE = "localhost"
 _URL = "vllm_base_url"

@@ -54,8 +54,8 @@ _value:
 from collections.abc import Mapping
 
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._rollout import group_of, unknown_of
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._rollout.waves import group_of, unknown_of
 
 
 class FilterModule:

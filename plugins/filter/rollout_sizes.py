@@ -39,8 +39,8 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._rollout import sizes_of
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._rollout.waves import sizes_of
 
 
 class FilterModule:

@@ -56,8 +56,8 @@ _value:
 from collections.abc import Collection, Mapping, Sequence
 
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._rollout import LEFT_ALONE, ended_as, lines_of
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._rollout.waves import LEFT_ALONE, ended_as, lines_of
 
 
 class FilterModule:

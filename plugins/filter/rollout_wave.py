@@ -58,8 +58,8 @@ _value:
 from collections.abc import Sequence
 from typing import Any
 
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._rollout import waves_of
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._rollout.waves import waves_of
 
 
 class FilterModule:

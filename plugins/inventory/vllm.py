@@ -164,16 +164,16 @@ from ansible.utils.vars import combine_vars
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option
 from ansible_collections.sovereign.vllm.plugins.module_utils._http.transport import REQUESTS_IMPORT_ERROR
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import CONNECTION_OPTIONS
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import (
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._inventory.host_variables import (
     CachedState,
     as_data,
     recall,
     refresh,
     remember,
 )
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._hosts_so_far import HostsSoFar
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._listed_sites import listed_sites
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._sites import (
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._inventory.hosts_so_far import HostsSoFar
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._inventory.listed_sites import listed_sites
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._inventory.sites import (
     Connection,
     Site,
     host_sites,

@@ -9,7 +9,7 @@ import random
 from pathlib import Path
 
 import pytest
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import page, report
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.drift_report import page, report
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 

@@ -14,8 +14,8 @@ import pytest
 import yaml
 from ansible_collections.sovereign.vllm.plugins.module_utils._converge.converge import CONVERGE_OPTIONS
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import SERVER_OPTIONS
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import HOST_OPTIONS
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import NAMES
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection import HOST_OPTIONS
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._inventory.host_variables import NAMES
 
 from tests.support.guide import Guide, shell
 
@@ -28,7 +28,7 @@ VARIABLE = re.compile(r"\b(?:lora|drift_report|drift_audit|adopt|declaration)_[a
 READ_BY_ACTIONS = {
     name
     for folder in ("action", "plugin_utils")
-    for file in (PROJECT / "plugins" / folder).glob("*.py")
+    for file in (PROJECT / "plugins" / folder).rglob("*.py")
     for name in re.findall(rf"[\"']({VARIABLE.pattern})[\"']", file.read_text(encoding="utf-8"))
 }
 _TABLE = re.compile(r"\.\. csv-table::\n((?: +:.*\n)*)\n?((?: {3}.*\n)*)")

@@ -31,6 +31,16 @@ BELOW = {
     # It downloads artifacts from others than vLLM.
     "_artifact": {"_errors", "_adapters", "_vllm", "_http", "_operations"},
 }
+# The rooms of the controller's side, in plugin_utils.
+CONTROLLER = PLUGINS / "plugin_utils"
+CONTROLLER_BELOW = {
+    "_host": set(),
+    "_inventory": {"_host"},
+    "_declaration": {"_host"},
+    "_report": {"_host", "_inventory", "_declaration"},
+    "_rollout": {"_host"},
+    "_export": {"_host", "_declaration", "_report"},
+}
 # Libraries of others, by room; only where Ansible's module protocol is spoken may a room know Ansible.
 FOREIGN = {"_http": {"requests", "urllib3", "certifi"}, "_operations": {"ansible"}}
 PURE = ("_errors", "_adapters", "_vllm")
@@ -98,6 +108,18 @@ def test_arrows_point_down(room: str, file: Path) -> None:
     assert roots(file) - ours <= {*sys.stdlib_module_names, *FOREIGN.get(room, ())}
 
 
+CONTROLLER_FILES = sorted(CONTROLLER.rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", CONTROLLER_FILES, ids=[str(file.relative_to(CONTROLLER)) for file in CONTROLLER_FILES])
+def test_arrows_of_the_controllers_side_point_down(file: Path) -> None:
+    room = file.parent.name
+    names = [
+        name.removeprefix(f"{PACKAGE}plugin_utils.").split(".")[0] for name in imported(file) if "plugin_utils" in name
+    ]
+    assert set(names) <= {room, *CONTROLLER_BELOW[room]}
+
+
 @by_file([pair for pair in ROOMS if pair[0] in PURE])
 def test_pure_rooms_know_neither_clock_nor_environment(room: str, file: Path) -> None:
     assert not roots(file) & OUTSIDE
@@ -118,7 +140,7 @@ def test_converging_knows_neither_statuses_nor_json(room: str, file: Path) -> No
 
 
 def plugins(*kinds: str) -> object:
-    files = [file for kind in kinds for file in sorted((PLUGINS / kind).glob("*.py"))]
+    files = [file for kind in kinds for file in sorted((PLUGINS / kind).rglob("*.py"))]
     return pytest.mark.parametrize("file", files, ids=[str(file.relative_to(PLUGINS)) for file in files])
 
 
@@ -153,6 +175,7 @@ def test_the_rooms_are_few() -> None:
     """The counts of the design: a new feature adds files to these rooms, and no room."""
     folders = {file.name for file in UTILS.iterdir() if file.is_dir() and file.name != "__pycache__"}
     assert folders == set(BELOW) - {"_errors"}
+    assert {file.parent for file in CONTROLLER_FILES} == {CONTROLLER / room for room in CONTROLLER_BELOW}
 
 
 SOURCES = [

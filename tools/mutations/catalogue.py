@@ -260,7 +260,7 @@ MUTATIONS = (
         "_vllm/endpoint",
         "return _server(other) == server",
         "return True",
-        ("tests/unit/plugins/plugin_utils/test_connection.py",),
+        ("tests/unit/plugins/plugin_utils/_host/test_connection.py",),
     ),
     Mutation(
         "a loopback address is not asked from elsewhere",

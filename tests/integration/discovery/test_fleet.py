@@ -9,7 +9,7 @@ import resource
 from pathlib import Path
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import Endpoint
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._discovery import ask_all
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._inventory.discovery import ask_all
 
 from tests.support.loopback_fleet import LoopbackFleet
 from tools.bench.commands import Took, run

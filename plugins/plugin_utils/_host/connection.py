@@ -12,7 +12,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values im
 from ansible_collections.sovereign.vllm.plugins.module_utils._converge.converge import CONVERGE_OPTIONS
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import SERVER_OPTIONS
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import is_loopback_host, is_same_server
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import SettingsReader, key_in
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import SettingsReader, key_in
 
 PREFIX = "vllm_"
 # `server_of` chooses the host whose variables are read, so it is none of them.

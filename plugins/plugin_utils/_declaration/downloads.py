@@ -19,8 +19,12 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operation
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.source import download
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.stage import make_home, stage
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import printable
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._known_digests import HOME, known_digest, remember_digest
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._progress import speaking
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.known_digests import (
+    HOME,
+    known_digest,
+    remember_digest,
+)
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.progress import speaking
 
 #: The folders by digest. They can be removed at any time.
 ARTIFACTS = os.path.join(HOME, "artifacts")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-approval = pytest.importorskip("ansible_collections.sovereign.vllm.plugins.plugin_utils._approval")
+approval = pytest.importorskip("ansible_collections.sovereign.vllm.plugins.plugin_utils._rollout.approval")
 errors = pytest.importorskip("ansible_collections.sovereign.vllm.plugins.module_utils._errors")
 
 PLAN = "sha256:" + "0" * 64

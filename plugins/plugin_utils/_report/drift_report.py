@@ -16,10 +16,10 @@ import jinja2
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import VERDICTS, verdict_of
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.results import leftover_sentence
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, printable
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._waivers import Waiver
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.waivers import Waiver
 
 _JUDGED = ("drifted", "undeclared", "in_sync")
-_TEMPLATE = Path(__file__).with_name("_drift_report.html.j2")
+_TEMPLATE = Path(__file__).with_name("drift_report.html.j2")
 _WORDS = {
     "in_sync": "in sync",
     "failed": "not audited",

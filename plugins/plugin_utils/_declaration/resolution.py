@@ -24,9 +24,12 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.staged im
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import CHECKS
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._artifacts import read_artifact
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._known_digests import known_digest, remember_digest
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import ROLES, SettingsReader, specification
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.artifacts import read_artifact
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.known_digests import (
+    known_digest,
+    remember_digest,
+)
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import ROLES, SettingsReader, specification
 
 #: The variable that declares the adapters of a host.
 DECLARATION = "lora_adapters"

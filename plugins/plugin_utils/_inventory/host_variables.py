@@ -16,8 +16,8 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import BaseModel, Card, Observed
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._discovery import Answered, ask_all
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._sites import Site
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._inventory.discovery import Answered, ask_all
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._inventory.sites import Site
 
 _NEVER_SEEN: dict = {
     "vllm_base_models": [],

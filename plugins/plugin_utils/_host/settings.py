@@ -72,7 +72,7 @@ def key_in(variable: str) -> str:
 
 
 #: The directory of the roles of this collection.
-ROLES = Path(__file__).resolve().parents[2] / "roles"
+ROLES = Path(__file__).resolve().parents[3] / "roles"
 
 
 def specification(load: Callable[[str], object], role: str) -> dict:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-rollout = pytest.importorskip("ansible_collections.sovereign.vllm.plugins.plugin_utils._rollout")
+rollout = pytest.importorskip("ansible_collections.sovereign.vllm.plugins.plugin_utils._rollout.waves")
 errors = pytest.importorskip("ansible_collections.sovereign.vllm.plugins.module_utils._errors")
 executor = pytest.importorskip("ansible.executor.playbook_executor")
 

@@ -26,16 +26,19 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.requirements 
     REQUIRE_OPTIONS,
     read_requirements,
 )
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import failed_over_variable, not_declared
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_reader import Host
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import observed_from
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import (
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolution import (
     Resolved,
     artifacts_below,
     resolved,
     settings_of,
 )
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.reader import Host
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._inventory.host_variables import observed_from
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.drift_report import (
+    failed_over_variable,
+    not_declared,
+)
 
 #: The options of a declaration beside its adapters, as in an argument spec.
 OPTIONS = {**PRUNE_OPTIONS, **REQUIRE_OPTIONS}

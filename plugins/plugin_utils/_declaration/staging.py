@@ -22,10 +22,13 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operation
     require_digest,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure, quoted
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._artifacts import read_artifact, run_file
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._known_digests import known_digest, remember_digest
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._progress import speaking
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import environment_set, option_error, plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.artifacts import read_artifact, run_file
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.known_digests import (
+    known_digest,
+    remember_digest,
+)
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.progress import speaking
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import environment_set, option_error, plain
 
 _VALIDATOR = ModuleArgumentSpecValidator({**FILE_COMMON_ARGUMENTS, **LoraArtifact.options}, required_one_of=ONE_SOURCE)
 

@@ -17,11 +17,11 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values im
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure, quoted
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import is_loopback
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.requirements import REQUIRE_OPTIONS
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._audit import AuditAction
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import ServerHost, connection_of
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._files import as_yaml, write_file
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import DECLARATION, settings_of
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolution import DECLARATION, settings_of
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection import ServerHost, connection_of
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import as_yaml, write_file
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.audit import AuditAction
 
 # Those that the file takes, in its order. The event source repeats each observation, and never loads.
 _CONNECTION = (

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lora_adapters import LoraAdapters
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_server_info import ServerInfo
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import (
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection import (
     CREDENTIALS,
     HOST_OPTIONS,
     ServerHost,

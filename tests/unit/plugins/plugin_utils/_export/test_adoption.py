@@ -23,8 +23,8 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models im
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import plan
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.pruning import Pruning
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._adoption import Place, adopt, directory_of
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._files import Unsafe, as_yaml, write_file
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._export.adoption import Place, adopt, directory_of
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import Unsafe, as_yaml, write_file
 
 TINY = BaseModel("tiny", "/models/tiny", 256, ("chat",))
 OTHER = BaseModel("other", "/models/other", 256)

@@ -19,22 +19,22 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operation
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import CompleteError, VllmError, failure
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lora_adapters import LoraAdapters
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_server_info import ServerInfo
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._boot_file import boot_finding, starts_with
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import not_declared
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import (
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.boot_file import boot_finding, starts_with
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolution import (
     DECLARATION,
     ControllersArtifacts,
     Resolved,
     resolved,
     settings_of,
 )
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import (
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import (
     option_error,
     plain,
     refused_host_variable,
     variables_of_host,
 )
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._worker_action import WorkerAction
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.worker_action import WorkerAction
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.drift_report import not_declared
 
 _COLLECTION = "sovereign.vllm."
 _VALIDATOR = ModuleArgumentSpecValidator({"expect_plan": {"type": "str"}})

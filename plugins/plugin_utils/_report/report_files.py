@@ -13,9 +13,9 @@ from pathlib import Path
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import VERDICTS
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._audited_hosts import audited_sites
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._drift_report import lines, page, report
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._waivers import read_waivers
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.audited_hosts import audited_sites
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.drift_report import lines, page, report
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.waivers import read_waivers
 
 _FINDINGS = "drift_report_server"
 _MODE = 0o644

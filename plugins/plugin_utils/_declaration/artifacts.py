@@ -26,8 +26,8 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operation
     digest_of_valid,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._downloads import downloaded
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._known_digests import remember_digest
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.downloads import downloaded
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.known_digests import remember_digest
 
 if TYPE_CHECKING:
     from ansible.parsing.dataloader import DataLoader

@@ -12,7 +12,7 @@ from ansible.template import Templar
 from ansible.utils.unsafe_proxy import AnsibleUnsafe
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, printable
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain
 
 try:
     from ansible.template import is_trusted_as_template as _is_trusted

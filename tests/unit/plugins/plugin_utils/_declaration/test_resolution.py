@@ -16,8 +16,8 @@ if sys.version_info < (3, 10):
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import read_adapters
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import directory_digest
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.plugin_utils import _artifacts, _downloads, _known_digests
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import artifacts_below, resolved
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration import _downloads, _known_digests, artifacts
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolution import artifacts_below, resolved
 
 from tests.support.archives import files_of
 from tests.support.artifact_server import ArtifactServer
@@ -29,7 +29,7 @@ CHECKSUM = "sha256:" + "c" * 64
 @pytest.fixture(autouse=True)
 def _directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "run").mkdir()
-    monkeypatch.setattr(_artifacts, "_RUN_DIRECTORY", str(tmp_path / "run"))
+    monkeypatch.setattr(artifacts, "_RUN_DIRECTORY", str(tmp_path / "run"))
     monkeypatch.setattr(_known_digests, "HOME", str(tmp_path / "home"))
     monkeypatch.setattr(_downloads, "ARTIFACTS", str(tmp_path / "home" / "artifacts"))
     artifacts_below.cache_clear()

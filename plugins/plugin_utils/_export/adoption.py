@@ -17,15 +17,15 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declarati
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import Card, Observed
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, printable, quoted
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._audited_hosts import (
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolution import DECLARATION
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection import connection_of
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import Unsafe, as_yaml, write_file
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.audited_hosts import (
     NotObservedError,
     observation_in,
     observed_in,
 )
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import connection_of
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._files import Unsafe, as_yaml, write_file
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._resolution import DECLARATION
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import plain
 
 _EXTENSIONS: Sequence[str] = C.YAML_FILENAME_EXTENSIONS  # type: ignore[attr-defined]  # Ansible adds its settings to this module.
 # Ansible puts these into results in place of a key.

@@ -31,14 +31,14 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operati
     ServerOperation,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import is_loopback
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import (
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection import (
     HOST_OPTIONS,
     ServerHost,
     asked_url,
     completed,
 )
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._progress import speaking
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import environment_set, option_error, plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.progress import speaking
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import environment_set, option_error, plain
 
 # A module that runs on a host has no use for these.
 _OF_THE_ACTION = ("api_key_env", "ask_from", "server_of")

@@ -13,8 +13,8 @@ from typing import Any
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option, printable, quoted
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import Endpoint, endpoint_of
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._connection import PREFIX, connection_of, key_of
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._hosts_so_far import HostsSoFar, HostVariables
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection import PREFIX, connection_of, key_of
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._inventory.hosts_so_far import HostsSoFar, HostVariables
 
 _SHOWN = 5
 

@@ -14,9 +14,14 @@ from collections.abc import Iterable, Mapping
 from ansible.errors import AnsibleError
 from ansible.plugins.inventory import expand_hostname_range
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option, quoted
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._host_variables import NAMES
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._settings import KEY_VARIABLE
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._sites import Site, check_keys, checked_url, shortened
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import KEY_VARIABLE
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._inventory.host_variables import NAMES
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._inventory.sites import (
+    Site,
+    check_keys,
+    checked_url,
+    shortened,
+)
 
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 _ADVICE = "write it like [001:200], [a:f] or [0:9:3], as in any inventory of Ansible"
