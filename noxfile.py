@@ -167,6 +167,17 @@ def guard(session: nox.Session) -> None:
 
 
 @check
+def sources(session: nox.Session) -> None:
+    """Download artifacts from a real registry and a real nginx (as root, installs them from Debian)."""
+    if not (shutil.which("docker-registry") and shutil.which("nginx")) and shutil.which("apt-get") and not os.geteuid():
+        # Without packages at hand, the tests tell that they are skipped.
+        install = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", "docker-registry", "nginx-light")
+        for command in (("apt-get", "update", "-qq"), install):
+            session.run(*command, silent=True, success_codes=range(256))
+    pytest(session, made.examples(), "--timeout", "300", "tests/sources", **installed(session))
+
+
+@check
 def examples(session: nox.Session) -> None:
     """Run the examples for AWX, AWS, Kubernetes and one machine, as far as possible without these."""
     where = made.examples()

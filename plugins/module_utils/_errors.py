@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator
 
 #: No usable HTTP answer: these make a host UNREACHABLE, and never mean that anything is absent.
 UNREACHABLE_CODES = frozenset(("unreachable", "timeout", "tls", "dns"))
-_RETRYABLE_CODES = frozenset(("unreachable", "timeout", "dns", "throttled", "server_error", "not_converged"))
+_RETRYABLE_CODES = frozenset(
+    ("unreachable", "timeout", "dns", "throttled", "server_error", "not_converged", "download_failed")
+)
 _DETAIL_LIMIT = 2048
 #: What to do about an answer that is none of vLLM's, and about none at all.
 NOT_VLLM_HINT = "check that base_url is the address of a vLLM server"

@@ -22,11 +22,18 @@ description:
     if the archive holds several adapters.
   - A staged version needs no source. If the store has the version that O(digest) or O(checksum) names, the module does not
     read O(src), and O(src) may be gone. It checks that version with the options about the artifact, such as O(max_rank).
+  - An artifact can be downloaded from a web server or from a registry, see O(src). The module downloads it if the store does not
+    have it. A killed download leaves its beginning beside the versions, and the next run for the same version continues it. No
+    part of it is a version until all of its bytes are compared.
+  - Check mode downloads nothing.
   - The module does not load the adapter. Give RV(server_path) to M(sovereign.vllm.vllm_lora_adapters).
 extends_documentation_fragment:
   - ansible.builtin.files
+  - sovereign.vllm._sources
   - sovereign.vllm._attributes
   - sovereign.vllm._attributes.write
+requirements:
+  - requests, on the machine that downloads, if O(src) is an address
 attributes:
   async:
     support: none
@@ -47,6 +54,12 @@ options:
       - Files from the controller pass through the temporary directory of the remote user, O(ignore:ansible_remote_tmp).
         They are sent only if the node does not have them.
       - Required unless O(digest) is given.
+      - V(https://HOST/FILE) is an archive on a web server. O(digest) or O(checksum) must be given.
+      - V(oci://REGISTRY/REPOSITORY@sha256:DIGEST) is an artifact in a registry, named by the digest of its manifest. Its layers are
+        files, as ORAS and ModelPack write them, or tar archives. Layers that vLLM does not need are not downloaded.
+      - An address is downloaded by the controller, into C(sovereign_vllm/artifacts) in Ansible's home directory, once for all hosts.
+        With O(remote_src=true) the node downloads it, and needs the Python library C(requests).
+      - A directory can also be an OCI image layout with one such artifact.
     type: path
   decrypt:
     description: Whether to decrypt files of O(src) on the controller that C(ansible-vault) has encrypted, as
@@ -61,7 +74,7 @@ options:
         also be the checksum of an archive that was staged with O(checksum).
     type: str
   remote_src:
-    description: Set this if O(src) is already on the node.
+    description: Set this if O(src) is already on the node, or if the node downloads it.
     type: bool
     default: false
   store:
@@ -173,11 +186,25 @@ EXAMPLES = r"""
     checksum: sha256:4f1c3b0ad2f0f1fdc3ab4b8d8f0c9f1b2b6c3e7d5a9e8f7c6b5a4d3c2b1a0f9e
     store: /srv/lora
     server_store: /adapters
+
+- name: Stage an adapter from a registry, by way of the registry of the site
+  sovereign.vllm.vllm_lora_artifact:
+    name: sql
+    src: oci://registry.example/adapters/sql@sha256:90be11c2a7d4f1fdc3ab4b8d8f0c9f1b2b6c3e7d5a9e8f7c6b5a4d3c2b1a0f9e
+    remote_src: true
+    source_mirrors:
+      oci://registry.example/: ["oci://registry.site.example:5000/"]
+    source_credentials:
+      - host: registry.site.example:5000
+        username: robot
+        secret_env: REGISTRY_PASSWORD
+    store: /srv/lora
 """
 
 RETURN = r"""
 path:
-  description: Path of the artifact in the store. In check mode, the path that it would have.
+  description: Path of the artifact in the store. In check mode, the path that it would have. For an address without O(digest) that
+    was never downloaded, the path is not known in check mode. It is then made of the checksum or of the digest of the manifest.
   returned: success
   type: str
   sample: /srv/lora/support-de/4f1c3b0ad2f0
@@ -188,7 +215,7 @@ server_path:
   sample: /adapters/support-de/4f1c3b0ad2f0
 digest:
   description: The digest of the files, as in M(sovereign.vllm.vllm_lora_artifact_info). If O(digest) is given and is not
-    staged, that value.
+    staged, that value. For an address in check mode it can be the checksum, or the digest of the manifest, see RV(path).
   returned: success
   type: str
   sample: sha256:4f1c3b0ad2f0f1fdc3ab4b8d8f0c9f1b2b6c3e7d5a9e8f7c6b5a4d3c2b1a0f9e

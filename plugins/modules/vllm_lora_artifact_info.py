@@ -38,8 +38,8 @@ extends_documentation_fragment:
 options:
   path:
     description:
-      - The directory of the adapter, on the host that runs the module, or a tar or zip archive of it. The module does not
-        unpack the archive.
+      - The directory of the adapter, on the host that runs the module, a tar or zip archive of it, or an OCI image layout that
+        holds it. The module does not unpack the archive.
       - An archive may hold the adapter in a directory, and also other files. It must hold only one adapter. Checkpoints
         in the directory of that adapter do not count. Files that macOS adds to archives are ignored.
       - The server may have the directory under another path, for example in a container.

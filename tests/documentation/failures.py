@@ -64,6 +64,9 @@ FAILURES = {
     "runtime_lora_disabled": Failure(settings={"runtime_lora": False}),
     "lora_disabled": Failure(settings={"enable_lora": False}),
     "artifact_not_found": Failure(options={"adapters": [{**SQL, "path": "{{ artifacts }}/sq1"}]}),
+    "download_failed": Failure(
+        stages=True, options={**STAGED, "src": "https://registry.invalid/sql.tar.gz", "digest": "sha256:" + "0" * 64}
+    ),
     "artifact_rejected": Failure(options={"adapters": [{**SQL, "path": "{{ artifacts }}/rank64"}]}),
     "artifact_invalid": Failure(stages=True, options={**STAGED, "src": "{{ artifacts }}/rank64", "max_rank": 16}),
     "untrusted": Failure(stages=True, options={**STAGED, **_TRUST}),

@@ -17,6 +17,9 @@ from tests.support.guide import Guide, shell
 from tests.support.playbook import IN_WORKER
 from tests.support.server import Server
 
+UNTRIED = {"# vllm.service": "see tests/integration/test_role.py"}
+DOWNLOADS = ("lora_adapters:", "lora_source_mirrors:", "lora_source_credentials:")
+UNTRIED |= dict.fromkeys(DOWNLOADS, "see tests/integration/test_sources.py and tests/sources")
 CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -25,7 +28,7 @@ def test_what_is_shown(examples: Path, tmp_path: Path) -> None:
         shutil.make_archive(str(tmp_path / name), form, examples / "first")
     with (
         StandIn() as server,
-        Guide("artifacts_guide", {"# vllm.service": "see tests/integration/test_role.py"}) as guide,
+        Guide("artifacts_guide", UNTRIED) as guide,
     ):
         places = {
             "/srv/lora": str(tmp_path / "store"),

@@ -14,10 +14,14 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspectio
 
 from tests.documentation.playbooks import MODULES
 from tests.stand_in import StandIn, write_adapter
+from tests.support.archives import files_of
+from tests.support.artifact_server import ArtifactServer
+from tests.support.certificates import context_of, write_certificate
 from tests.support.playbook import IN_WORKER, Run, run_playbook
 from tests.support.server import Server
 
 SHOWN_DIGEST = "sha256:4f1c3b0ad2f0f1fdc3ab4b8d8f0c9f1b2b6c3e7d5a9e8f7c6b5a4d3c2b1a0f9e"
+SHOWN_MANIFEST = "sha256:90be11c2a7d4f1fdc3ab4b8d8f0c9f1b2b6c3e7d5a9e8f7c6b5a4d3c2b1a0f9e"
 SERVED = {"sql": "sql/4f2a9c01d7be", "summaries": "summaries/90be11c2a7d4"}
 
 
@@ -33,13 +37,17 @@ class World:
         shutil.make_archive(str(directory / "run" / "adapters" / "support-de"), "gztar", artifact)
         shutil.make_archive(str(directory / "media" / "usb" / "support-de"), "zip", artifact)
         self.digest = inspect_artifact(str(artifact))["digest"]
+        self.authority = write_certificate(directory / "authority.pem")
+        self.registry = ArtifactServer(context_of(self.authority))
+        self.manifest = self.registry.push(self.registry.files_as_layers(files_of(artifact))).partition("@")[2]
         adapters = {name: directory / "srv" / "adapters" / path for name, path in SERVED.items()}
         self.server = StandIn(static=adapters)
 
     def run(self, module: str, rc: int = 0) -> Run:
         source = (MODULES / f"{module}.py").read_text(encoding="utf-8")
         tasks = source.split('EXAMPLES = r"""\n')[1].split('"""')[0]
-        places = {"http://127.0.0.1:8000": self.server.url, SHOWN_DIGEST: self.digest}
+        places = {"http://127.0.0.1:8000": self.server.url, SHOWN_DIGEST: self.digest, SHOWN_MANIFEST: self.manifest}
+        places |= {"registry.site.example:5000": self.registry.host}
         places |= {f"/{top}/": f"{self.directory}/{top}/" for top in ("srv", "media")}
         for shown, real in places.items():
             tasks = tasks.replace(shown, real)
@@ -51,7 +59,11 @@ class World:
             self.directory / "run",
             rc=rc,
             options=["--limit", "node"],
-            environment={"VISITOR_KEY": "sk-visitor"},
+            environment={
+                "VISITOR_KEY": "sk-visitor",
+                "REGISTRY_PASSWORD": "sesame",
+                "REQUESTS_CA_BUNDLE": str(self.authority),
+            },
         )
 
     def _of_the_guard(self) -> dict[str, Any]:
@@ -64,7 +76,7 @@ class World:
 @pytest.mark.parametrize("module", [file.stem for file in sorted(MODULES.glob("*.py"))])
 def test_they_run(module: str, tmp_path: Path) -> None:
     world = World(tmp_path)
-    with world.server as server:
+    with world.server as server, world.registry:
         if module == "vllm_server_info":
             run = world.run(module, rc=2)
             assert "Anybody who reaches the server can use it" in run.output

@@ -28,7 +28,8 @@ BELOW = {
     "_http": {"_errors", "_adapters", "_vllm"},
     "_converge": {"_errors", "_adapters", "_vllm", "_http"},
     "_operations": {"_errors", "_adapters", "_vllm", "_http", "_converge"},
-    "_artifact": {"_errors", "_adapters", "_operations"},
+    # It downloads artifacts from others than vLLM.
+    "_artifact": {"_errors", "_adapters", "_vllm", "_http", "_operations"},
 }
 # The rooms of the controller's side, in plugin_utils.
 CONTROLLER = PLUGINS / "plugin_utils"

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from .._errors import VllmError, invalid_option, quoted
 from .models import REHEARSAL_SUFFIX, DeclaredAdapter
+from .source import check_source
 from .values import as_data, checked_digest, read_options, refused
 
 #: The options that declare one adapter, as an argument spec.
@@ -137,6 +138,7 @@ def _check_artifact(name: str, options: Mapping) -> None:
     for option in ("digest", "checksum"):
         if options.get(option) is not None:
             checked_digest(f"{option} of adapter {quoted(name)}", options[option])
+    check_source(name, options.get("src"), bool(options.get("digest") or options.get("checksum")))
     if options.get("path") is not None:
         given = "src" if "src" in options else "digest"
         problem = f"of adapter {quoted(name)} is given together with {given}, from which the path follows"

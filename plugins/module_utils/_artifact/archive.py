@@ -18,15 +18,14 @@ from collections.abc import Callable, Iterator
 from typing import IO, NamedTuple, NoReturn, cast
 
 from .files import (
-    CARD,
     CONFIG,
     MAX_ENTRIES,
     PICKLES,
-    SIGNATURE,
     WEIGHTS,
     ArtifactError,
     Listing,
     chunks,
+    evidence_in,
     names_that_vllm_reads,
     shown,
 )
@@ -154,22 +153,46 @@ def open_archive(path: str, max_size: int | None = None) -> Iterator[Listing]:
     :raises ArtifactError: if the archive is damaged, or holds several adapters or a member that is refused.
     """
     with contextlib.ExitStack() as opened:
-        with _explain_damage(path):
-            with open(path, "rb") as stream:
-                is_zip = stream.read(4) in _ZIP
-            members = (zip_members if is_zip else tar_members)(path, opened)
-            files = _below_adapter(_checked(members, max_size))
-        read = names_that_vllm_reads(files)
+        with explain_damage(path):
+            files = vllm_files(archive_members(path, opened), max_size)
+        yield listing_of(path, files)
 
-        @contextlib.contextmanager
-        def open_member(name: bytes) -> Iterator[IO[bytes]]:
-            with _explain_damage(path), files[name].open() as content:
-                yield content
 
-        # In the order of the archive, because a compressed archive is read in its own order.
-        sizes = {name: member.size for name, member in files.items() if name in read}
-        evidence = {name: files[name].size for name in (SIGNATURE, CARD) if name in files and SIGNATURE in files}
-        yield Listing(sizes, {}, set(files).difference(read), open_member, evidence)
+def archive_members(path: str, opened: contextlib.ExitStack) -> Iterator[Member]:
+    """Return the members of an archive of any form. ``opened`` closes it.
+
+    :raises ArtifactError: as ``tar_members`` and ``zip_members``.
+    """
+    with open(path, "rb") as stream:
+        is_zip = stream.read(4) in _ZIP
+    return (zip_members if is_zip else tar_members)(path, opened)
+
+
+def vllm_files(members: Iterator[Member], max_size: int | None) -> dict[bytes, Member]:
+    """Return the files by their names in the directory of the adapter, which can be a directory of the archive.
+
+    :param max_size: the most bytes that all members may have together; None for any.
+    :raises ArtifactError: if there are several adapters, or a member that is refused.
+    """
+    return _below_adapter(_checked(members, max_size))
+
+
+def listing_of(path: str, files: dict[bytes, Member]) -> Listing:
+    """Return a listing of those files that vLLM reads, with their signature.
+
+    :param path: names the archive in sentences.
+    """
+    read = names_that_vllm_reads(files)
+
+    @contextlib.contextmanager
+    def open_member(name: bytes) -> Iterator[IO[bytes]]:
+        with explain_damage(path), files[name].open() as content:
+            yield content
+
+    # In the order of the archive, because a compressed archive is read in its own order.
+    sizes = {name: member.size for name, member in files.items() if name in read}
+    evidence = {name: files[name].size for name in evidence_in(files)}
+    return Listing(sizes, {}, set(files).difference(read), open_member, evidence)
 
 
 def archive_checksum(path: str) -> str:
@@ -178,14 +201,15 @@ def archive_checksum(path: str) -> str:
     :raises ArtifactError: if it cannot be read.
     """
     content = hashlib.sha256()
-    with _explain_damage(path), open(path, "rb", buffering=0) as stream:
+    with explain_damage(path), open(path, "rb", buffering=0) as stream:
         for chunk in chunks(stream):
             content.update(chunk)
     return "sha256:" + content.hexdigest()
 
 
 @contextlib.contextmanager
-def _explain_damage(path: str) -> Iterator[None]:
+def explain_damage(path: str) -> Iterator[None]:
+    """Raise ``ArtifactError`` for what Python's libraries raise for a damaged archive."""
     try:
         yield
     except PermissionError:

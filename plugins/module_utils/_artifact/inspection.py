@@ -18,6 +18,7 @@ from .archive import archive_checksum, open_archive
 from .config import MAX_CONFIG, config_facts, config_problems, parse_config
 from .digest import digest_of, hash_files
 from .files import CONFIG, EMBEDDINGS, PICKLES, WEIGHTS, ArtifactError, Listing, list_files, shown
+from .layout import is_layout, open_layout
 from .safetensors import HeaderError, read_header
 from .trust import Policy, policy_for, read_trust
 from .weights import weight_problems
@@ -117,13 +118,16 @@ def _judged(problems: list[str], result: dict[str, Any], is_revoked: bool) -> di
 
 @contextlib.contextmanager
 def open_artifact(path: str, max_size: int | None = None) -> Iterator[Listing]:
-    """Yield the files of a directory or archive that vLLM reads.
+    """Yield the files of a directory, an archive or an OCI image layout that vLLM reads.
 
     :param max_size: as in ``inspect_artifact()``.
     :raises ArtifactError: if they cannot be listed.
     """
     if os.path.isfile(path):
         with open_archive(path, max_size) as listing:
+            yield listing
+    elif is_layout(path):
+        with open_layout(path, max_size) as listing:
             yield listing
     else:
         listing = list_files(path)

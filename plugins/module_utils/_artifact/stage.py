@@ -62,9 +62,7 @@ def stage(source: str, target: str, digest: str, finish: Callable[[str], object]
     :raises VllmError: nothing of the artifact is left then.
     """
     home = os.path.dirname(target)
-    with store_errors(home):
-        for made in _make_directories(home):
-            finish(made)
+    make_home(home, finish)
     with locked(home):
         if _confirm_staged(home, target, digest, directory_digest):
             return _copy_new_evidence(source, home, target, finish)
@@ -80,6 +78,17 @@ def stage(source: str, target: str, digest: str, finish: Callable[[str], object]
             shutil.rmtree(beside, ignore_errors=True)
             raise
     return True
+
+
+def make_home(home: str, finish: Callable[[str], object]) -> None:
+    """Make the directory of an adapter and those above it.
+
+    :param finish: sets owner and mode of each new one.
+    :raises VllmError: ``store_error`` if that is not possible.
+    """
+    with store_errors(home):
+        for made in _make_directories(home):
+            finish(made)
 
 
 def _confirm_staged(home: str, target: str, digest: str, read: Callable[[str], str | None]) -> bool:

@@ -37,14 +37,15 @@ from .._vllm.no_answer import (
 from .certificates import new_context
 
 REQUESTS_IMPORT_ERROR: str | None = None
-_PROBLEMS: tuple[type[Exception], ...] = ()
+#: What a request can raise; :func:`no_answer` explains it.
+PROBLEMS: tuple[type[Exception], ...] = ()
 try:
     import requests
     import urllib3  # requests is built on it
     from requests.adapters import HTTPAdapter
     from requests.cookies import RequestsCookieJar, extract_cookies_to_jar, get_cookie_header
 
-    _PROBLEMS = (urllib3.exceptions.HTTPError,)
+    PROBLEMS = (urllib3.exceptions.HTTPError,)
 except ImportError:
     HTTPAdapter = object  # type: ignore[assignment, misc]  # a stand-in for the class below: nothing is sent without requests
     REQUESTS_IMPORT_ERROR = traceback.format_exc()
@@ -88,10 +89,10 @@ BODY_LIMIT = 32 * 1024 * 1024
 _CHUNK = 16 * 1024
 # Lets the more precise time-outs of the socket come first.
 _GRACE = 0.2
-_PROBLEMS += (OSError, ValueError, DeadlinePassed, NoAnswer)
+PROBLEMS += (OSError, ValueError, DeadlinePassed, NoAnswer)
 
 
-def _no_answer(problem: Exception) -> NoAnswer:
+def no_answer(problem: Exception) -> NoAnswer:
     """Return the reason for an exception. A time-out while connecting is a time-out as well, so it stands first."""
     broken = urllib3.exceptions
     causes = tuple(causes_of(problem))
@@ -138,6 +139,29 @@ class _Tls(HTTPAdapter):
         return super().proxy_manager_for(proxy, **self._tls_options, **options)
 
 
+def silence_warnings(endpoint: Endpoint) -> None:
+    """Keep urllib3 from warning of what the user has asked for: in Ansible's worker each warning would be three lines."""
+    if not endpoint.validate_certs:
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+
+
+def connected(
+    endpoint: Endpoint, context_of: Callable[[Endpoint, Sequence[Authorities]], ssl.SSLContext] = new_context
+) -> tuple[HTTPAdapter, Any]:
+    """Return an adapter for an endpoint, and urllib3's manager of its proxy if it has one, else None.
+
+    It chooses the proxy and the authorities. What a netrc file holds for the host is not sent.
+
+    :raises NoAnswer: if a file of certificates cannot be used.
+    """
+    proxy = proxy_of(endpoint, os.environ)
+    if any(url.lower().startswith("https:") for url in (endpoint.base_url, proxy or "")):
+        adapter: HTTPAdapter = _Tls(context_of(endpoint, authorities(endpoint.ca_path, os.environ)))
+    else:
+        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1)
+    return adapter, adapter.proxy_manager_for(proxy) if proxy else None
+
+
 class Transport:
     """A keep-alive connection with one server.
 
@@ -159,9 +183,7 @@ class Transport:
         self._headers = {"User-Agent": "sovereign.vllm", "Accept": "*/*", "Accept-Encoding": "identity"}
         if endpoint.api_key:
             self._headers["Authorization"] = f"Bearer {endpoint.api_key}"
-        if not endpoint.validate_certs:
-            # The user has asked for it; in Ansible's worker each warning would be three lines on the screen.
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        silence_warnings(endpoint)
         self._adapter: HTTPAdapter | None = None
         self._send: Any = None
         self._cookies: RequestsCookieJar | None = None
@@ -184,12 +206,12 @@ class Transport:
         self._attempt = (attempt, url, *limits)
         try:
             return self._within(limit + _GRACE, lambda: self._exchange(method, url, limits, payload))
-        except _PROBLEMS as problem:
-            raise _no_answer(problem).error(attempt, url, *limits) from None
+        except PROBLEMS as problem:
+            raise no_answer(problem).error(attempt, url, *limits) from None
 
     def overdue(self) -> VllmError:
         """Return the error of the last request if its time has passed, for those who wait for it in another thread."""
-        return _no_answer(DeadlinePassed()).error(*self._attempt)
+        return no_answer(DeadlinePassed()).error(*self._attempt)
 
     def _exchange(self, method: str, url: str, limits: tuple[float, float], payload: dict | None) -> Answer:
         limit, connect_limit = limits
@@ -226,18 +248,12 @@ class Transport:
         )
 
     def _connect(self) -> None:
-        """Choose the proxy and the authorities. What a netrc file holds for the host is not sent."""
-        endpoint = self._endpoint
-        proxy = proxy_of(endpoint, os.environ)
-        if any(url.lower().startswith("https:") for url in (endpoint.base_url, proxy or "")):
-            self._adapter = _Tls(self._context_of(endpoint, authorities(endpoint.ca_path, os.environ)))
-        else:
-            self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=1)
-        if proxy:
-            self._send = self._adapter.proxy_manager_for(proxy).request
+        self._adapter, proxied = connected(self._endpoint, self._context_of)
+        if proxied:
+            self._send = proxied.request
         else:
             # A manager would look for this pool at each request.
-            pool = self._adapter.poolmanager.connection_from_url(endpoint.base_url)
+            pool = self._adapter.poolmanager.connection_from_url(self._endpoint.base_url)
             self._send = partial(_request_by_path, pool)
 
     def _headers_for(self, method: str, url: str, is_json: bool) -> dict[str, str]:

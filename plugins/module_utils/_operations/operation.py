@@ -86,7 +86,7 @@ class ServerOperation(Operation):
         if options["base_url"] is None:
             # Not a required option, since a host variable or the environment can give it.
             raise invalid_option("base_url", "is not set", "give it, or set the host variable vllm_base_url")
-        _require_requests()
+        require_requests()
         with Client(endpoint_of(options)) as client:
             if self.watch:
                 client.watch = self.watch
@@ -103,12 +103,12 @@ class ServerOperation(Operation):
         return result
 
 
-def _require_requests() -> None:
+def require_requests(hint: str = _MISSING_HINT) -> None:
     """Raise VllmError if the Python that runs this lacks the library: a host can have several."""
     if REQUESTS_IMPORT_ERROR:
         reason = REQUESTS_IMPORT_ERROR.strip().splitlines()[-1]
         attempt = f"import requests with {sys.executable} on {platform.node()}"
-        raise VllmError("requests_missing", reason, _MISSING_HINT, attempt, detail=reason)
+        raise VllmError("requests_missing", reason, hint, attempt, detail=reason)
 
 
 class VllmModule(AnsibleModule):

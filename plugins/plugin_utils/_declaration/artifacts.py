@@ -17,21 +17,17 @@ from typing import TYPE_CHECKING
 from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import b_HEADER, is_encrypted
-from ansible.utils.display import Display
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import ArtifactError
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import inspect_artifact, open_artifact
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import (
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.source import is_remote
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.checks import (
     CHECKS,
     checked_source,
     digest_of_valid,
 )
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.store import (
-    INDEX,
-    locked,
-    read_index,
-    write_index,
-)
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import ArtifactError
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import inspect_artifact, open_artifact
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.downloads import downloaded
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.known_digests import remember_digest
 
 if TYPE_CHECKING:
     from ansible.parsing.dataloader import DataLoader
@@ -39,8 +35,6 @@ if TYPE_CHECKING:
 _VAULT_HINT = "give the vault password, as with --vault-password-file, or set decrypt to false"
 #: The directory of one run, which Ansible removes at its end.
 _RUN_DIRECTORY: str = C.DEFAULT_LOCAL_TMP  # type: ignore[attr-defined]  # Ansible adds its settings to this module.
-#: The directory of the index that stays: checksum of an archive → digest of its files.
-_HOME = os.path.join(C.ANSIBLE_HOME, "sovereign_vllm")  # type: ignore[attr-defined]
 
 
 def read_artifact(
@@ -50,42 +44,22 @@ def read_artifact(
 
     :param name: of the adapter.
     :param options: ``decrypt``, and those in :data:`CHECKS`, the policy of trust with the text of its keys. Files that do not
-        meet these are refused.
-    :param find: returns the path that ``src`` means, or None if nothing is there.
+        meet these are refused. For an address also ``digest`` and those of ``SOURCE_OPTIONS``.
+    :param find: returns the path that ``src`` means, or None if nothing is there. An address is downloaded instead.
     :raises VllmError: if it cannot be served.
     """
+    if is_remote(src):
+        # What was downloaded has been compared with the checksum.
+        source = downloaded(name, src, options)
+        found = _inspected(source, {**options, "name": name, "checksum": None})
+        digest_of_valid(name, source, found)
+        return source, found
     source = checked_source(name, src, find)
     if options["decrypt"]:
         source = _decrypted(source, loader)
     found = _inspected(source, {**options, "name": name})
     remember_digest(options["checksum"], digest_of_valid(name, source, found))
     return source, found
-
-
-def known_digest(checksum: str) -> str | None:
-    """Return the digest of the artifact that had this checksum when it was read or staged, or None.
-
-    It only tells the path. Staging compares the files again.
-    """
-    return _known().get(checksum)
-
-
-def remember_digest(checksum: str | None, digest: str) -> None:
-    """Remember the digest for a checksum. If the index cannot be written, the next run reads the artifact again."""
-    if checksum is None or _known(quietly=True).get(checksum) == digest:
-        return
-    with contextlib.suppress(OSError, VllmError):
-        os.makedirs(_HOME, exist_ok=True)
-        with locked(_HOME):
-            write_index(_HOME, {**read_index(_HOME), checksum: digest})
-
-
-def _known(quietly: bool = False) -> dict[str, str]:
-    index = read_index(_HOME)
-    # An index has one digest at least.
-    if not index and not quietly and os.path.lexists(os.path.join(_HOME, INDEX)):
-        Display().warning(f"{os.path.join(_HOME, INDEX)} cannot be used, so artifacts are read again; remove it.")
-    return index
 
 
 def _decrypted(source: str, loader: DataLoader) -> str:

@@ -19,13 +19,14 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import is_staged
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.source import SOURCE_OPTIONS, is_remote, pin_of
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.staged import at_paths, superseded
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import CHECKS
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.checks import CHECKS
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.artifacts import (
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.artifacts import read_artifact
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.known_digests import (
     known_digest,
-    read_artifact,
     remember_digest,
 )
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.trust import (
@@ -75,7 +76,7 @@ class ControllersArtifacts:
 
     find: Callable[[str], str | None]
     loader: DataLoader
-    _digests: dict[str, str | VllmError] = field(default_factory=dict)
+    _found: dict[str, tuple[str, str] | VllmError] = field(default_factory=dict)
 
     def digest_of(self, adapter: Mapping, settings: Mapping) -> str:
         """Return the digest of an artifact that can be served.
@@ -83,24 +84,34 @@ class ControllersArtifacts:
         :param settings: of the role.
         :raises VllmError: the reason why it cannot.
         """
+        return self.local(adapter, settings)[1]
+
+    def local(self, adapter: Mapping, settings: Mapping) -> tuple[str, str]:
+        """Return the path on the controller of an artifact that can be served, and its digest. An address is downloaded.
+
+        :param settings: of the role.
+        :raises VllmError: the reason why it cannot be served.
+        """
         checks = {name: settings.get(name) for name in CHECKS if name in settings}
         checks.update(checksum=adapter.get("checksum"), base_model=adapter.get("trained_for"))
         checks["trust"] = trust_with_keys(TRUST, settings.get("trust"), self.find)
         validation = _CHECKS.validate({name: value for name, value in checks.items() if value is not None})
         if validation.errors.errors:
             raise refused(str(validation.errors[0]), "correct this variable of the role")
-        options = {**validation.validated_parameters, "decrypt": True}
+        options = {**validation.validated_parameters, "decrypt": True, "digest": adapter.get("digest")}
+        options.update({name: settings.get(name, spec.get("default")) for name, spec in SOURCE_OPTIONS.items()})
         key = json.dumps([adapter["name"], adapter["src"], options], sort_keys=True)
-        if key not in self._digests:
-            self._digests[key] = self._read(adapter, options)
-        found = self._digests[key]
+        if key not in self._found:
+            self._found[key] = self._read(adapter, options)
+        found = self._found[key]
         if isinstance(found, VllmError):
             raise found
         return found
 
-    def _read(self, adapter: Mapping, options: Mapping) -> str | VllmError:
+    def _read(self, adapter: Mapping, options: Mapping) -> tuple[str, str] | VllmError:
         try:
-            return read_artifact(adapter["name"], adapter["src"], options, self.find, self.loader)[1]["digest"]
+            source, found = read_artifact(adapter["name"], adapter["src"], options, self.find, self.loader)
+            return source, found["digest"]
         except VllmError as error:
             return error
 
@@ -174,9 +185,12 @@ def _digest(
     ask_node: Callable[[Mapping], str | None] | None,
 ) -> str:
     checksum = adapter.get("checksum")
-    known = known_digest(checksum) if checksum else None
+    pin = pin_of(adapter.get("src"), checksum)
+    known = known_digest(pin) if pin else None
     if known:
         return known
+    if pin and is_remote(adapter["src"]):
+        return _digest_of_address(where, adapter, pin, ask_node)
     try:
         if not adapter.get("remote_src"):
             return artifacts.digest_of(adapter, settings)
@@ -191,4 +205,19 @@ def _digest(
     if digest is None:
         raise error if ask_node else VllmError(error.code, error.problem, _UNKNOWN_HINT, error.attempt)
     remember_digest(checksum, digest)
+    return digest
+
+
+def _digest_of_address(where: str, adapter: Mapping, pin: str, ask_node: Callable[[Mapping], str | None] | None) -> str:
+    """Return the digest of the version in the store. If the store has none, what pins the address stands for the digest: nobody
+    serves from the path that follows, and nothing is downloaded only to compare."""
+    if not ask_node:
+        problem = (
+            f"{where} declares {quoted(adapter['name'])} by an address, and the digest of its files is not known here"
+        )
+        raise refused(problem, _UNKNOWN_HINT)
+    digest = ask_node(adapter)
+    if digest is None:
+        return pin
+    remember_digest(pin, digest)
     return digest

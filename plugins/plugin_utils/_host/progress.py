@@ -9,7 +9,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ansible.utils.display import Display
 
@@ -18,9 +18,11 @@ _INTERVAL = float(os.environ.get("_SOVEREIGN_VLLM_INTERVAL", "30"))
 
 
 @contextlib.contextmanager
-def speaking(site: str, activity: str, limit: str) -> Iterator[None]:
+def speaking(site: str, activity: str, limit: str | Callable[[], str]) -> Iterator[None]:
     """Write a line to stderr every 30 seconds while this block runs, such as
     ``edge07: loading adapter 'sql' for 60 s, limit 300 s``.
+
+    :param limit: what follows ``limit``; or a function that returns how far the work is.
 
     The line is not part of the output of a callback, so the output of the callback ``json`` stays valid. A worker of Ansible
     has no stderr of its own: ``Display`` sends the line to the main process.
@@ -31,7 +33,8 @@ def speaking(site: str, activity: str, limit: str) -> Iterator[None]:
     def speak() -> None:
         while not done.wait(_INTERVAL):
             elapsed = time.monotonic() - started
-            Display().display(f"{site}: {activity} for {elapsed:.0f} s, limit {limit}", stderr=True)
+            more = f"limit {limit}" if isinstance(limit, str) else limit()
+            Display().display(f"{site}: {activity} for {elapsed:.0f} s, {more}", stderr=True)
 
     thread = threading.Thread(target=speak, daemon=True)
     thread.start()

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,6 +146,18 @@ def refused_host_variable(variable: str, host: object) -> VllmError:
     """Return the error for a variable that shapes the play, and that a host or a group sets."""
     problem = f"{variable} is a variable of {host} or of its groups, and Ansible shapes a play before it reads those"
     return refused(problem, f"remove it there, and give it by -e {variable}=... or by a survey")
+
+
+@contextlib.contextmanager
+def environment_set(environment: Mapping) -> Iterator[None]:
+    """Add variables to the environment of this process while the block runs."""
+    before = dict(os.environ)
+    os.environ.update({str(name): str(value) for name, value in environment.items()})
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 _OMITTED = object()

@@ -14,7 +14,7 @@ import contextlib
 import os
 import pwd
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
@@ -38,7 +38,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection im
     completed,
 )
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.progress import speaking
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import option_error, plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import environment_set, option_error, plain
 
 # A module that runs on a host has no use for these.
 _OF_THE_ACTION = ("api_key_env", "ask_from", "server_of")
@@ -114,7 +114,7 @@ class WorkerAction(ActionBase):
         options = completed(given, environment, server, operation.options)
         in_worker = self._is_asked_by_controller(options) or runs_in_worker(self, task_vars)
         # As in a module, the keyword `environment` sets options and the variables of proxies and certificates.
-        with _set(environment):
+        with environment_set(environment):
             validation = ModuleArgumentSpecValidator(operation.argument_spec).validate(options)
             if validation.errors.errors:
                 raise option_error(self._task, validation.errors.errors[0])
@@ -210,14 +210,3 @@ class WorkerAction(ActionBase):
 
 def _watched(site: str, secrets: Collection[str], activity: str, limit: float) -> AbstractContextManager:
     return speaking(site, remove_values(activity, secrets), f"{limit:g} s")
-
-
-@contextlib.contextmanager
-def _set(environment: dict) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.update({str(name): str(value) for name, value in environment.items()})
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)

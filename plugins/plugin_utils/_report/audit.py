@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import verdict_of
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import CHECKS
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.source import is_remote, pin_of
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.checks import CHECKS
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import CompleteError, VllmError, failure
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lora_adapters import LoraAdapters
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_server_info import ServerInfo
@@ -189,10 +190,10 @@ class AuditAction(WorkerAction):
         args = {name: settings[name] for name in ("store", *CHECKS) if name in settings}
         args.update(name=adapter["name"], base_model=adapter.get("trained_for"))
         args["trust"] = trust_with_keys(TRUST, settings.get("trust"), finder(self)) or None
-        if adapter.get("remote_src"):
+        if adapter.get("remote_src") and not is_remote(adapter["src"]):
             args.update(src=adapter["src"], remote_src=True, checksum=adapter.get("checksum"))
         else:
-            args["digest"] = adapter["checksum"]
+            args["digest"] = pin_of(adapter.get("src"), adapter.get("checksum"))
         given = {name: value for name, value in args.items() if value is not None}
         found = self._on_node(f"{_COLLECTION}vllm_lora_artifact", given, task_vars)
         return found["digest"] if "src" in args or found["staged"] else None

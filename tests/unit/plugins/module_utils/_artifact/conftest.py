@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.stand_in import write_adapter
+from tests.support.artifact_server import ArtifactServer
 
 
 @pytest.fixture
@@ -22,3 +24,18 @@ def adapter_with_notes(adapter: Path) -> Path:
     (adapter / "notes" / "README.md").write_text("Trained on Tuesday.", encoding="utf-8")
     (adapter / "vocab.json").write_text("{}", encoding="utf-8")
     return adapter
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ArtifactServer]:
+    """A server of artifacts. Credentials and proxies of this machine are not used."""
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    for variable in ("REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_CONFIG", "http_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    with ArtifactServer() as running:
+        yield running

@@ -16,8 +16,11 @@ if sys.version_info < (3, 10):
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import read_adapters
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.digest import directory_digest
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration import artifacts
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration import artifacts, downloads, known_digests
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolution import artifacts_below, resolved
+
+from tests.support.archives import files_of
+from tests.support.artifact_server import ArtifactServer
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 CHECKSUM = "sha256:" + "c" * 64
@@ -27,7 +30,8 @@ CHECKSUM = "sha256:" + "c" * 64
 def _directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "run").mkdir()
     monkeypatch.setattr(artifacts, "_RUN_DIRECTORY", str(tmp_path / "run"))
-    monkeypatch.setattr(artifacts, "_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(known_digests, "HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(downloads, "ARTIFACTS", str(tmp_path / "home" / "artifacts"))
     artifacts_below.cache_clear()
 
 
@@ -44,7 +48,7 @@ def unasked(adapter: dict) -> str:
 def test_a_digest_and_a_known_checksum_need_no_artifact(tmp_path: Path) -> None:
     gone = {"src": "gone.zip"}
     assert path_of(tmp_path, {**gone, "digest": DIGEST}, unasked) == "/srv/lora/sql/0123456789ab"
-    artifacts.remember_digest(CHECKSUM, DIGEST)
+    known_digests.remember_digest(CHECKSUM, DIGEST)
     assert path_of(tmp_path, {**gone, "checksum": CHECKSUM}, unasked) == "/srv/lora/sql/0123456789ab"
 
 
@@ -85,10 +89,46 @@ def test_what_cannot_be_served_has_no_path(tmp_path: Path, examples: Path) -> No
 
 
 def test_a_broken_index_is_no_index(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    artifacts.remember_digest(CHECKSUM, DIGEST)
+    known_digests.remember_digest(CHECKSUM, DIGEST)
     (index,) = (tmp_path / "home").glob(".checksums.json")
     index.write_text(index.read_text()[:-20])
-    assert artifacts.known_digest(CHECKSUM) is None
+    assert known_digests.known_digest(CHECKSUM) is None
     assert str(index) in "".join(capsys.readouterr().err.split())
-    artifacts.remember_digest(CHECKSUM, DIGEST)
-    assert artifacts.known_digest(CHECKSUM) == DIGEST
+    known_digests.remember_digest(CHECKSUM, DIGEST)
+    assert known_digests.known_digest(CHECKSUM) == DIGEST
+
+
+def test_an_address_is_a_folder_of_the_controller_after_one_download(tmp_path: Path, examples: Path) -> None:
+    files = files_of(examples / "first")
+    digest = directory_digest(str(examples / "first"))
+    with ArtifactServer() as server:
+        src = server.push(server.files_as_layers(files))
+        (adapter,) = read_adapters("lora_adapters", [{"name": "sql", "src": src}])
+        settings = {"source_plain_http": [server.host]}
+        artifacts = artifacts_below(str(tmp_path))
+        folder, found = artifacts.local(adapter, settings)
+        assert (found, files_of(Path(folder))) == (digest, files)
+        asked = len(server.log)
+        artifacts_below.cache_clear()
+        assert artifacts_below(str(tmp_path)).local(adapter, settings) == (folder, digest)
+        # The manifest is known now, so nobody is asked for the path.
+        assert path_of(tmp_path, {"src": src}, unasked) == f"/srv/lora/sql/{digest[7:19]}"
+        assert len(server.log) == asked
+        # A folder that was changed is downloaded again.
+        (Path(folder) / "adapter_config.json").write_text("{}")
+        artifacts_below.cache_clear()
+        assert artifacts_below(str(tmp_path)).local(adapter, settings) == (folder, digest)
+        assert files_of(Path(folder)) == files
+
+
+def test_an_address_that_nobody_knows_is_not_downloaded(tmp_path: Path) -> None:
+    source = {"src": "https://registry.invalid/sql.tar.gz", "checksum": CHECKSUM}
+    with pytest.raises(VllmError, match="declares 'sql' by an address") as refused:
+        path_of(tmp_path, source)
+    assert refused.value.code == "invalid_request"
+    # Neither the node knows it: nobody serves from this path.
+    assert path_of(tmp_path, source, lambda adapter: None) == "/srv/lora/sql/cccccccccccc"
+    assert path_of(tmp_path, source, lambda adapter: DIGEST) == "/srv/lora/sql/0123456789ab"
+    assert path_of(tmp_path, source, unasked) == "/srv/lora/sql/0123456789ab"
+    with pytest.raises(VllmError, match="neither digest nor checksum"):
+        read_adapters("lora_adapters", [{"name": "sql", "src": source["src"]}])
