@@ -18,7 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
-from tools.mutations.catalogue import MUTATIONS, Mutation
+from tools.mutations.catalogue import MUTATIONS
+from tools.mutations.mutation import Mutation
 
 PROJECT = Path(__file__).resolve().parents[2]
 FIRST_FAILURE = re.compile(r"^FAILED (\S+)", re.MULTILINE)

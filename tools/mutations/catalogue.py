@@ -4,36 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """One fault.
-
-    promise: what is broken, in a few words. module: a file of plugins/module_utils, without its ending.
-    before, after: the text to replace, which occurs there exactly once, and what replaces it.
-    tests: the cheapest that ought to notice.
-    """
-
-    promise: str
-    module: str
-    before: str
-    after: str
-    tests: tuple[str, ...]
-
-
-def _unit(*names: str) -> tuple[str, ...]:
-    """Tests that mirror a module, such as ``_vllm/answers.py``."""
-    return tuple(
-        f"tests/unit/plugins/module_utils/{room}/test_{name}"
-        for room, _slash, name in (n.partition("/") for n in names)
-    )
-
-
-def _playbook(*names: str) -> tuple[str, ...]:
-    return tuple(f"tests/integration/test_{name}" for name in names)
-
+from tools.mutations.mutation import Mutation, playbook, unit
 
 _ONE_ADAPTER = "one_adapter.py::TestEveryGeneration::test_{}[0.32]"
 _WHOLE_NODE = "whole_node.py::TestEveryWayToAnswer::test_{}[0.32]"
@@ -46,14 +17,14 @@ MUTATIONS = (
         "    if answer.status != 200:",
         '    if answer.status == 404:\n        return Observed(base_url, (BaseModel("", None, 1),), ())\n'
         "    if answer.status != 200:",
-        _unit("_vllm/model_list.py"),
+        unit("_vllm/model_list.py"),
     ),
     Mutation(
         "a list without a base model is not believed",
         "_vllm/model_list",
         "if not observed.base_models:",
         "if False:",
-        _unit("_vllm/model_list.py"),
+        unit("_vllm/model_list.py"),
     ),
     Mutation(
         "ids can repeat",
@@ -61,21 +32,21 @@ MUTATIONS = (
         '        for card in cards\n        if card.get("max_model_len") is None and card.get("parent")',
         '        for card in {card["id"]: card for card in cards}.values()\n'
         '        if card.get("max_model_len") is None and card.get("parent")',
-        _unit("_vllm/model_list.py"),
+        unit("_vllm/model_list.py"),
     ),
     Mutation(
         "a rehearsal is no adapter of the user's",
         "_adapters/models",
         "tuple(a for a in self.adapters if not a.name.endswith(REHEARSAL_SUFFIX))",
         "self.adapters",
-        _unit("_adapters/plan.py"),
+        unit("_adapters/plan.py"),
     ),
     Mutation(
         "503 is unreachable, not failed",
         "_vllm/answers",
         "if status in (502, 503, 504):",
         "if status in (502, 504):",
-        _unit("_vllm/answers.py"),
+        unit("_vllm/answers.py"),
     ),
     # What is decided
     Mutation(
@@ -83,63 +54,63 @@ MUTATIONS = (
         "_adapters/models",
         "normalised(adapter.root) == normalised(path)",
         "adapter.root == path",
-        _unit("_adapters/plan.py"),
+        unit("_adapters/plan.py"),
     ),
     Mutation(
         "the name of a base model is refused",
         "_adapters/plan",
         "if observed.base_model(adapter.name):",
         "if False:",
-        _unit("_adapters/plan.py"),
+        unit("_adapters/plan.py"),
     ),
     Mutation(
         "a base model that is not served is refused",
         "_adapters/plan",
         "if adapter.base_model and not observed.base_model(adapter.base_model):",
         "if False:",
-        _unit("_adapters/plan.py"),
+        unit("_adapters/plan.py"),
     ),
     Mutation(
         "prune spares what is excluded",
         "_adapters/pruning",
         "return any(fnmatchcase(name, glob) for glob in self.prune_exclude)",
         "return False",
-        _unit("_adapters/plan.py"),
+        unit("_adapters/plan.py"),
     ),
     Mutation(
         "adapters that are not declared are not in sync",
         "_adapters/plan",
         "all(entry.declared or entry.excluded for entry in self.entries)",
         "True",
-        _unit("_adapters/plan.py"),
+        unit("_adapters/plan.py"),
     ),
     Mutation(
         "nothing is written to another server than required",
         "_adapters/plan",
         "    if server:\n",
         "    if False:\n",
-        _unit("_adapters/plan.py"),
+        unit("_adapters/plan.py"),
     ),
     Mutation(
         "a release that is not known is not the required one",
         "_vllm/requirements",
         "        if version is None:",
         "        if False:",
-        _unit("_vllm/requirements.py"),
+        unit("_vllm/requirements.py"),
     ),
     Mutation(
         "only the expected plan is carried out",
         "_converge/converge",
         "if expect_plan is not None and expect_plan != decided.plan_id:",
         "if False:",
-        _playbook("plans.py"),
+        playbook("plans.py"),
     ),
     Mutation(
         "prune_limit itself is allowed",
         "_adapters/pruning",
         "len(to_prune) > self.prune_limit",
         "len(to_prune) >= self.prune_limit",
-        _unit("_adapters/plan.py"),
+        unit("_adapters/plan.py"),
     ),
     # What is done
     Mutation(
@@ -147,91 +118,91 @@ MUTATIONS = (
         "_converge/converge",
         "    if check_mode:",
         "    if check_mode and not decided.changed:",
-        _playbook(_ONE_ADAPTER.format("check_mode_tells_what_would_change_and_only_reads")),
+        playbook(_ONE_ADAPTER.format("check_mode_tells_what_would_change_and_only_reads")),
     ),
     Mutation(
         "the list has the last word after a write",
         "_converge/converge",
         "if entry.name not in failures and not _is_in_effect(entry, observed):",
         "if False:",
-        _playbook("swap.py::test_yes_that_the_list_does_not_show_is_a_failure"),
+        playbook("swap.py::test_yes_that_the_list_does_not_show_is_a_failure"),
     ),
     Mutation(
         "a new artifact is rehearsed",
         "_converge/steps",
         "    load(client, rehearsal)\n",
         "",
-        _playbook(_WHOLE_NODE.format("changes_cost_two_reads_the_release_and_the_writes")),
+        playbook(_WHOLE_NODE.format("changes_cost_two_reads_the_release_and_the_writes")),
     ),
     Mutation(
         "a rehearsal is in the list before the served adapter is touched",
         "_converge/steps",
         "        _require_rehearsed(client, rehearsal)\n",
         "",
-        _playbook("swap.py::test_server_that_ignores_loads_keeps_what_it_serves"),
+        playbook("swap.py::test_server_that_ignores_loads_keeps_what_it_serves"),
     ),
     Mutation(
         "a failed swap is rolled back",
         "_converge/steps",
         "                load(client, replace(entry.reversal, before=None))\n",
         "                pass\n",
-        _playbook("swap.py::test_failed_swap_is_rolled_back_on_every_generation"),
+        playbook("swap.py::test_failed_swap_is_rolled_back_on_every_generation"),
     ),
     Mutation(
         "a write whose answer was lost is not repeated",
         "_http/client",
         'return outcome.unsent and outcome.code != "tls" and outcome.is_unreachable',
         "return outcome.is_unreachable",
-        _playbook("swap.py::test_lost_answer_to_a_load_is_settled_by_the_list"),
+        playbook("swap.py::test_lost_answer_to_a_load_is_settled_by_the_list"),
     ),
     Mutation(
         "a server that has gone ends the run",
         "_converge/converge",
         "                _require_answer(client, error)",
         "                pass",
-        _playbook("hostile_answers.py::test_nothing_more_is_written_to_a_server_that_has_gone"),
+        playbook("hostile_answers.py::test_nothing_more_is_written_to_a_server_that_has_gone"),
     ),
     Mutation(
         "retries are bounded",
         "_http/client",
         "        for turn in range(self.endpoint.retries + 1):",
         "        object.__setattr__(self.endpoint, 'retries', 5)\n        for turn in range(self.endpoint.retries + 1):",
-        _playbook("hostile_answers.py::test_retries_are_counted"),
+        playbook("hostile_answers.py::test_retries_are_counted"),
     ),
     Mutation(
         "a request that a proxy may have passed on is not repeated",
         "_http/transport",
         "unsent=_stopped_at_proxy(causes)",
         "unsent=True",
-        _playbook("connection.py::test_write_whose_answer_got_lost_behind_a_proxy_is_settled_by_the_list"),
+        playbook("connection.py::test_write_whose_answer_got_lost_behind_a_proxy_is_settled_by_the_list"),
     ),
     Mutation(
         "the list cannot prove that the same path was read anew",
         "_converge/steps",
         "    if entry.keeps_path:",
         "    if False:",
-        _playbook("swap_in_place.py::test_files_that_cannot_be_read_anew_are_no_success[0.32]"),
+        playbook("swap_in_place.py::test_files_that_cannot_be_read_anew_are_no_success[0.32]"),
     ),
     Mutation(
         "a load in place is rehearsed",
         "_converge/steps",
         "    with _rehearsed(client, entry):\n        try:\n            _load_in_place",
         "    with contextlib.nullcontext():\n        try:\n            _load_in_place",
-        _playbook("swap_in_place.py::test_refused_rehearsal_touches_nothing"),
+        playbook("swap_in_place.py::test_refused_rehearsal_touches_nothing"),
     ),
     Mutation(
         "a server that has gone is told with what it refused before",
         "_converge/converge",
         "with also_report(failures.values()):",
         "with also_report([]):",
-        _playbook("refusing_servers.py::test_server_that_goes_after_a_refusal_is_told_with_the_refusal"),
+        playbook("refusing_servers.py::test_server_that_goes_after_a_refusal_is_told_with_the_refusal"),
     ),
     Mutation(
         "Retry-After is honoured",
         "_http/client",
         "time.sleep(self._pause(turn) if asked is None else asked)",
         "time.sleep(self._pause(turn))",
-        _playbook("hostile_answers.py::test_the_server_says_when_to_come_back"),
+        playbook("hostile_answers.py::test_the_server_says_when_to_come_back"),
     ),
     # What strangers could do
     Mutation(
@@ -239,21 +210,21 @@ MUTATIONS = (
         "_http/transport",
         "retries=False,\n            redirect=False,",
         "retries=3,\n            redirect=True,",
-        _playbook("hostile_answers.py::test_redirect_leads_nowhere"),
+        playbook("hostile_answers.py::test_redirect_leads_nowhere"),
     ),
     Mutation(
         "a body has a largest size",
         "_http/transport",
         "if len(body) > BODY_LIMIT:",
         "if False:",
-        _playbook("hostile_answers.py::test_body_is_read_up_to_a_limit"),
+        playbook("hostile_answers.py::test_body_is_read_up_to_a_limit"),
     ),
     Mutation(
         "certificates are verified",
         "_http/certificates",
         "if not endpoint.validate_certs:",
         "if True:",
-        _playbook("certificates.py::test_certificate_has_to_be_good"),
+        playbook("certificates.py::test_certificate_has_to_be_good"),
     ),
     Mutation(
         "the key of a host is for its own server",
@@ -267,41 +238,41 @@ MUTATIONS = (
         "_vllm/metrics",
         "        if self.queued:",
         "        if False:",
-        _unit("_vllm/generation.py"),
+        unit("_vllm/generation.py"),
     ),
     Mutation(
         "a loopback address is not asked from elsewhere",
         "_vllm/endpoint",
         "return is_loopback_host(_server(url)[1])",
         "return False",
-        _playbook("ask_from.py"),
+        playbook("ask_from.py"),
     ),
     Mutation(
         "the key is not repeated",
         "_vllm/answers",
         'text = text.replace(form, "********")',
         "pass",
-        _unit("_vllm/answers.py"),
+        unit("_vllm/answers.py"),
     ),
     Mutation(
         "a server cannot steer a terminal",
         "_errors",
         'return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))',
         "return str(text)",
-        _unit("_vllm/answers.py", "_adapters/properties.py"),
+        unit("_vllm/answers.py", "_adapters/properties.py"),
     ),
     Mutation(
         "a download is compared with its digest",
         "_artifact/source_partial",
         "if wanted in (None, found.digest):",
         "if True:",
-        _unit("_artifact/bad_sources.py"),
+        unit("_artifact/bad_sources.py"),
     ),
     Mutation(
         "an archive stays in its directory",
         "_artifact/archive",
         '    if b".." in parts:',
         '    if b"..." in parts:',
-        _unit("_artifact/archive.py"),
+        unit("_artifact/archive.py"),
     ),
 )
