@@ -117,7 +117,17 @@ def test_what_is_downloaded_is_verified(site: Site, server: ArtifactServer) -> N
     assert sorted(served) == ["node", "oci", "web"]
     assert all((Path(path) / "model.sig").read_bytes() == signed["model.sig"] for path in served.values())
     store = site.artifacts / "store"
-    before = sorted(path for path in store.rglob("*") if path.is_file())
+
+    # The signature of a version that lacks it is looked for at the source, and in check mode it is not.
+    for path in served.values():
+        (Path(path) / "model.sig").unlink()
+    predicted = run(site, ROLE, "--check", variables={**policy, "lora_adapters": good})
+    assert [one["changed"] for one in predicted[STAGE]["results"]] == [False, False, True]
+    assert len(server.log) == asked
+    again = run(site, ROLE, variables={**policy, "lora_adapters": good})
+    assert [one["signature"]["verified"] for one in again[STAGE]["results"]] == [True] * 3
+    assert (Path(served["node"]) / "model.sig").exists()
+    before, asked = sorted(path for path in store.rglob("*") if path.is_file()), len(server.log)
 
     # What is known to be revoked is not downloaded.
     digest = done[STAGE]["results"][0]["digest"]

@@ -102,7 +102,7 @@ class StagingAction(ActionBase):
                 return found
             if self._task.check_mode and is_download:
                 # Nothing is downloaded only to say what would happen.
-                return {**self._run_module(task_vars, **in_store, trust=[]), "changed": True, "staged": False}
+                return self._run_module(task_vars, **in_store, trust=[]) if missing else found
         try:
             source, read = read_artifact(options["name"], options["src"], options, finder(self), self._loader)
         except VllmError as error:
