@@ -22,7 +22,18 @@ import nox
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from tools import environments as made
 from tools.environments import BETWEEN, BUILD, ENDS, MATRIX, NEWEST, OLDEST_HOST, PROJECT, core, newest
-from tools.session_steps import COLLECTIONS, INSTALLED, TREE, installed, measure_coverage, pytest, run, tree
+from tools.session_steps import (
+    COLLECTIONS,
+    INSTALLED,
+    TREE,
+    from_debian,
+    installed,
+    measure_coverage,
+    promtool,
+    pytest,
+    run,
+    tree,
+)
 
 antsibull_nox.load_antsibull_nox_toml()
 # Their environments are shared: tools/environments.py makes them.
@@ -35,8 +46,9 @@ BUSY = ["busy"]
 # Files of tests/integration whose subject is a server's behaviour, or this project's own tools.
 ABOUT_SERVERS = ("test_swap", "test_hostile_answers", "test_refusing", "test_certificates", "test_fleet")
 ABOUT_SERVERS += ("test_rust", "test_server_info", "test_smoke", "test_plans", "test_bench", "test_demo", "test_readme")
-# Tests of memory, and a role that another test runs too: modules run as processes in test_results and test_secrets.
-ALIKE_ON_ALL = ("little_memory", "WithKeyAsModule")
+# Tests of memory, and what another test runs too: modules run as processes in test_results and test_secrets, and playbooks of a
+# site in test_sites_on_their_own.
+ALIKE_ON_ALL = ("little_memory", "WithKeyAsModule", "test_agent")
 
 # The newest release of vLLM. It has no build for the CPU, and is put together as tests/real_vllm/README.md says.
 NEWEST_VLLM = "0.33.0"
@@ -126,12 +138,15 @@ def mutations(session: nox.Session) -> None:
 def documentation(session: nox.Session) -> None:
     """Run the examples of the guides and of the plugins' documentation; check the links of the site."""
     docs(session)
-    pytest(session, made.larger_tools(), "--timeout", "300", "-n", "auto", "tests/documentation", **installed(session))
+    options = ("--timeout", "300", "-n", "auto", "tests/documentation")
+    pytest(session, made.larger_tools(), *options, **installed(session), **promtool())
 
 
 @check
 def molecule(session: nox.Session) -> None:
-    """Run the roles' molecule scenarios on the stand-in, without containers."""
+    """Run the roles' molecule scenarios on the stand-in, without containers (as root, installs systemd from Debian)."""
+    from_debian(session, ["systemd-analyze"], ["systemd"])
+    made.carried_wheels()
     installed(session)
     run(session, made.larger_tools(), "molecule", "test", "--all", *session.posargs, ANSIBLE_COLLECTIONS_PATH=INSTALLED)
 
@@ -145,9 +160,7 @@ def eda(session: nox.Session) -> None:
 @check
 def browser(session: nox.Session) -> None:
     """Open the report and the chat example in headless Chromium (as root, installs it from Debian)."""
-    if not (shutil.which("chromium") and shutil.which("chromedriver")):
-        session.run("apt-get", "update", "-qq")
-        session.run("apt-get", "install", "-y", "-qq", "chromium", "chromium-driver", silent=True)
+    from_debian(session, ["chromium", "chromedriver"], ["chromium", "chromium-driver"])
     pytest(session, made.larger_tools(), "tests/browser", **installed(session))
 
 
@@ -155,12 +168,7 @@ def browser(session: nox.Session) -> None:
 def guard(session: nox.Session) -> None:
     """Run the guard on a real nginx, and the gateway's example with LiteLLM (as root, installs nginx from Debian)."""
     made.gateway()
-    if not shutil.which("nginx", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin"])) and os.geteuid() == 0:
-        session.run("apt-get", "update", "-qq")
-        # The tests start nginx themselves, so the package does not need to.
-        not_started = {"RUNLEVEL": "1", "DEBIAN_FRONTEND": "noninteractive"}
-        install = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", "nginx")
-        session.run(*install, env=not_started, silent=True)
+    from_debian(session, ["nginx"], ["nginx"])
     # Two processes: the gateway's test takes as long as all others.
     options = ("--timeout", "600", "-n", "2")
     pytest(session, newest(), *options, "tests/guard", **installed(session))
@@ -169,11 +177,7 @@ def guard(session: nox.Session) -> None:
 @check
 def sources(session: nox.Session) -> None:
     """Download artifacts from a real registry and a real nginx (as root, installs them from Debian)."""
-    if not (shutil.which("docker-registry") and shutil.which("nginx")) and shutil.which("apt-get") and not os.geteuid():
-        # Without packages at hand, the tests tell that they are skipped.
-        install = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", "docker-registry", "nginx-light")
-        for command in (("apt-get", "update", "-qq"), install):
-            session.run(*command, silent=True, success_codes=range(256))
+    from_debian(session, ["docker-registry", "nginx"], ["docker-registry", "nginx"])
     pytest(session, made.examples(), "--timeout", "300", "tests/sources", **installed(session))
 
 

@@ -44,6 +44,17 @@ def larger_tools() -> Path:
     return environment(".build/venv-tools", ANY_PYTHON, "-r", "requirements-tools.txt")
 
 
+def carried_wheels() -> Path:
+    """Return a directory with the wheels that an agent is installed from, after fetching them if they are not there."""
+    wheels = BUILD / "wheels"
+    if not wheels.exists():
+        part = wheels.with_suffix(".part")
+        pip = larger_tools() / "bin" / "pip"
+        subprocess.run([pip, "download", "--quiet", "--dest", part, "ansible-core", "requests", "pip"], check=True)
+        part.rename(wheels)
+    return wheels
+
+
 def core(name: str) -> Path:
     """Return the environment with one of the versions above, and what runs the tests."""
     if name == NEWEST:

@@ -9,6 +9,8 @@ import filecmp
 import json
 import os
 import shutil
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -81,3 +83,33 @@ def installed(session: nox.Session) -> dict[str, str]:
             run(session, newest(), *install, ANSIBLE_COLLECTIONS_PATH=INSTALLED)
             shutil.copy2(tarball, copy)
     return {"SOVEREIGN_VLLM_COLLECTIONS_PATH": str(INSTALLED)}
+
+
+def from_debian(session: nox.Session, programs: Sequence[str], packages: Sequence[str]) -> None:
+    """Install packages, as root, unless their programs are there. Otherwise the tests that need them tell why they are skipped.
+
+    No package starts a service: the tests start the programs themselves.
+    """
+    path = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
+    if all(shutil.which(program, path=path) for program in programs) or os.geteuid() or not shutil.which("apt-get"):
+        return
+    environment = {"RUNLEVEL": "1", "DEBIAN_FRONTEND": "noninteractive"}
+    # Several sessions run at a time, and apt-get does not wait for another.
+    with (BUILD / ".apt.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for command in (("update",), ("install", "-y", "--no-install-recommends", *packages)):
+            session.run("apt-get", "-qq", *command, env=environment, silent=True, success_codes=range(256))
+
+
+def promtool() -> dict[str, str]:
+    """Get Prometheus' promtool from Debian's package, without installing the package, since that starts a server. Returns the
+    variable that names its directory; without the package, the test that needs promtool is skipped."""
+    where = BUILD / "prometheus"
+    if not shutil.which("promtool") and not (where / "usr/bin/promtool").exists() and shutil.which("apt-get"):
+        where.mkdir(parents=True, exist_ok=True)
+        for command in (["apt-get", "update", "-qq"], ["apt-get", "download", "-qq", "prometheus"]):
+            subprocess.run(command, cwd=where, check=False)
+        for package in where.glob("*.deb"):
+            subprocess.run(["dpkg-deb", "-x", package, where], check=True)
+            package.unlink()
+    return {"PROMTOOL_PATH": str(where / "usr/bin")}

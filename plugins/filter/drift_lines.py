@@ -42,7 +42,7 @@ _value:
 from collections.abc import Mapping
 
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.drift_report import lines
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import lines
 
 
 class FilterModule:

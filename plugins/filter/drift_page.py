@@ -9,8 +9,10 @@ name: drift_page
 short_description: Show a drift report as one HTML page
 version_added: 1.0.0
 description:
-  - Makes a page from the report of P(sovereign.vllm.drift_report#filter). The page needs no other file and no network. It
-    can be read on a phone and in print. Without scripts, only the filter of its rows is missing.
+  - Makes a page from the report of P(sovereign.vllm.drift_report#filter). The page needs no other file and no network.
+  - It begins with the sites that are not in sync, each with the reason and with what a converge would do. The table of all sites by
+    adapters is folded.
+  - It can be read on a phone, in print, and with a screen reader. Without scripts, filter and sorting are missing, and times are in UTC.
 positional: title
 options:
   _input:
@@ -42,7 +44,7 @@ _value:
 from collections.abc import Mapping
 
 from ansible.utils.unsafe_proxy import wrap_var
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.drift_report import page
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.page import page
 
 
 class FilterModule:

@@ -91,9 +91,10 @@ _value:
       type: str
       sample: "2026-11-23T18:50:00Z"
     source:
-      description: V(live) if the sites were asked for this report, V(inventory) if the state in the inventory was compared.
+      description: V(live) if the sites were asked for this report, V(inventory) if the state in the inventory was compared, V(results)
+        if no site was asked, and only results that were carried back are reported.
       type: str
-      choices: [live, inventory]
+      choices: [live, inventory, results]
     summary:
       description: Number of sites, in all and by verdict. C(waived) is the number of sites that count as another verdict, since differences are
         waived.
@@ -108,6 +109,14 @@ _value:
       type: list
       elements: str
       sample: [edge2]
+    history:
+      description:
+        - Null, unless the role P(sovereign.vllm.drift_report#role) makes the report and C(drift_report_history) is set.
+        - C(previous_run) is the time of the last run before this one, or null. C(trend) is the number of sites by verdict in the last runs,
+          each with its time C(at).
+        - C(changes) has the sites that have changed since the last run about them, each with the verdicts C(before) and C(after), and with the
+          differences that have C(appeared) and that are C(gone), as adapter and drift.
+      type: dict
     failure:
       description:
         - Reason why the audit has failed, or an empty string. The audit fails if a site has one of the verdicts in O(fail_on).
@@ -160,8 +169,17 @@ _value:
           description: The error of a site that was not compared, with C(code), C(http_status), C(detail), C(hint) and C(retryable), or null. C(code)
             is V(task_failed) if Ansible itself failed the task.
           type: dict
+        as_of:
+          description: Time of the audit, if its result was carried back from a site that no network reaches. Otherwise null.
+          type: str
+        bundle:
+          description: Serial of the bundle of such a result, or null.
+          type: int
         last_seen:
           description: Time of the state in the inventory, or null if there is none. If C(source) is V(inventory), the verdict is about this time.
+          type: str
+        since:
+          description: Time since which the site has its verdict, or null if RV(_value.history) is null.
           type: str
         adapters:
           description:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 #: No usable HTTP answer: these make a host UNREACHABLE, and never mean that anything is absent.
 UNREACHABLE_CODES = frozenset(("unreachable", "timeout", "tls", "dns"))
 _RETRYABLE_CODES = frozenset(
-    ("unreachable", "timeout", "dns", "throttled", "server_error", "not_converged", "download_failed")
+    ("unreachable", "timeout", "dns", "throttled", "server_error", "not_converged", "site_busy", "download_failed")
 )
 _DETAIL_LIMIT = 2048
 #: What to do about an answer that is none of vLLM's, and about none at all.

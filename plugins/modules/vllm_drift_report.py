@@ -13,7 +13,8 @@ description:
   - The role P(sovereign.vllm.drift_report#role) writes its files with this module. Other playbooks should use the role, since this
     module can change with any release.
   - The module has no options. It reads the variables of the role, and the variables of the hosts in the report.
-  - The module runs on the controller and contacts no host. It also writes the files in check mode, since audit jobs run in check mode.
+  - The module runs on the controller and contacts no host. It also writes the files and the history of the audits in check mode, since
+    audit jobs run in check mode.
 extends_documentation_fragment:
   - sovereign.vllm._attributes
 attributes:

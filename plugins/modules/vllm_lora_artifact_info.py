@@ -25,8 +25,8 @@ description:
     them.
   - If a file is a symbolic link into the same directory, the module reads the file that the link leads to. In a snapshot
     of a Hugging Face cache it also follows links into C(blobs) of that cache. Other links are a problem.
-  - The module runs on the host of the files and needs only Python, and for O(trust) the library C(cryptography). It never imports the adapter, never reads the tensor
-    data into memory, and never opens pipes, sockets or devices.
+  - The module runs on the host of the files. It needs only Python, and for O(trust) the library C(cryptography). It never imports
+    the adapter, never reads the tensor data into memory, and never opens pipes, sockets or devices.
   - If the artifact is bad or missing, the task succeeds with RV(valid=false) and RV(problems). It fails only if an option
     makes no sense.
 notes:

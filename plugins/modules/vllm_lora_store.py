@@ -97,7 +97,7 @@ error:
     retryable: false
 """
 
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import LoraStore
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.removal import LoraStore
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.operation import run_module
 
 

@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.stand_in import Fault
+from tests.support.sealed import allow, new_key, write_bundle
 from tests.support.signing import key_text
 from tests.support.site import Site
 
@@ -34,10 +38,40 @@ def _overwrite_and_load_again(site: Site) -> None:
     site.server.load("sql", site.artifact("sql", "second"))
 
 
+def _carry(site: Site, node: str = "edge1", **declared: object) -> None:
+    """Bring a bundle to the site, for one server with this adapter."""
+    directory = site.artifacts / "site"
+    directory.mkdir(parents=True)
+    variables = {"vllm_base_url": site.watched.url, "vllm_retries": 0, "ansible_connection": "local"}
+    variables |= {"lora_store": str(site.artifacts / "store"), "lora_adapters": [declared] if declared else []}
+    variables["ansible_python_interpreter"] = "{{ ansible_playbook_python }}"
+    key = new_key(site.artifacts / "key")
+    allow(directory / "allowed_signers", "headquarters", key)
+    write_bundle(site.artifacts / "disk", key, variables, node=node)
+
+
+def _carry_and_change(site: Site) -> None:
+    _carry(site)
+    (site.artifacts / "disk" / "bundle-edge1-7" / "note.txt").touch()
+
+
+def _carry_again(site: Site) -> None:
+    _carry(site)
+    ledger = {"format": 1, "node": "edge1", "applied": 7, "started": None}
+    (site.artifacts / "site" / "ledger.json").write_text(json.dumps(ledger))
+
+
+def _carry_while_busy(site: Site) -> None:
+    _carry(site)
+    lock = os.open(site.artifacts / "site" / "lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)  # to the end of this process
+
+
 @dataclass(frozen=True)
 class Failure:
     """settings: of the StandIn; fault: of its answers; options: of vllm_lora_adapters, which declares SQL by default, or
-    if `stages` of vllm_lora_artifact, if `asks` of vllm_smoke_test, if `guards` of vllm_guard; prepare: changes the site before; without_requests: for the Python of the host."""
+    if `stages` of vllm_lora_artifact, if `asks` of vllm_smoke_test, if `guards` of vllm_guard, if `applies` of
+    vllm_apply_bundle; prepare: changes the site before; without_requests: for the Python of the host."""
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     fault: Fault | None = None
@@ -45,10 +79,18 @@ class Failure:
     stages: bool = False
     asks: bool = False
     guards: bool = False
+    applies: bool = False
     prepare: Callable[[Site], object] | None = None
     without_requests: bool = False
 
 
+APPLIED = {
+    "bundle": "{{ artifacts }}/disk/bundle-edge1-7",
+    "directory": "{{ artifacts }}/site",
+    "node": "edge1",
+    "result_key": "{{ artifacts }}/key",
+}
+_OTHER = {**APPLIED, "bundle": "{{ artifacts }}/disk/bundle-edge2-7"}
 FAILURES = {
     "unreachable": Failure(fault=Fault(*_LIST, "die"), options={"retries": 1}),
     "timeout": Failure(fault=Fault(*_LIST, "silence"), options={"timeout": 1}),
@@ -104,4 +146,11 @@ FAILURES = {
     ),
     "stale_prefix_cache": Failure(prepare=_overwrite_and_load_again, asks=True, options={**_SQL, "fingerprint": True}),
     "not_converged": Failure(fault=Fault(*_LOAD, "ignored")),
+    "bundle_damaged": Failure(applies=True, options=APPLIED, prepare=_carry_and_change),
+    "bundle_of_other_node": Failure(applies=True, options=_OTHER, prepare=lambda site: _carry(site, "edge2")),
+    "bundle_superseded": Failure(applies=True, options=APPLIED, prepare=_carry_again),
+    "bundle_taken_back": Failure(
+        applies=True, options=APPLIED, prepare=lambda site: _carry(site, name="sql", path=f"{site.artifacts}/sq1")
+    ),
+    "site_busy": Failure(applies=True, options=APPLIED, prepare=_carry_while_busy),
 }

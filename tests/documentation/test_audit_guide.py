@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,16 @@ def test_what_is_shown(examples: Path, tmp_path: Path) -> None:
         assert "+  - name: second" in shell(guide.take("ansible-playbook -i sites.vllm.yml site.yml"), tmp_path)
         shell(guide.take("ansible-playbook -i sites.vllm.yml sovereign.vllm.drift_audit"), tmp_path)
         assert _verdict(tmp_path) == ("drifted", "missing")
+        assert _sites(tmp_path)[0]["since"] is None
+        remembered = guide.take("ansible-playbook -i sites.vllm.yml sovereign.vllm.drift_audit")
+        told = shell(f"{remembered.strip()} -e drift_report_textfile=vllm.prom".replace("/var/lib/", ""), tmp_path)
+        assert f"edge1 (vLLM 0.32.0): drifted since {_sites(tmp_path)[0]['since']}: second is not served" in told
+        alerts, metrics = guide.take("sovereign_vllm_"), (tmp_path / "vllm.prom").read_text()
+        for name in re.findall(r"sovereign_vllm_\w+", alerts):
+            assert f"# TYPE {name} gauge" in metrics
+        # All metrics but that of findings are there, and only those that the guide lists.
+        listed = set(re.findall(r"``(sovereign_vllm_\w+)", guide.text))
+        assert listed == {*re.findall(r"^# TYPE (\w+)", metrics, re.MULTILINE), "sovereign_vllm_site_finding"}
 
         guide.write("audit.yml", tmp_path)
         assert "Drifted: second" in shell("ansible-playbook -i sites.vllm.yml audit.yml", tmp_path, rc=2)

@@ -26,7 +26,7 @@ CONVERGE = """
 - name: converge
   sovereign.vllm.vllm_lora_adapters:
   args: "{{ options }}"
-  when: not (stages or asks or guards)
+  when: not (stages or asks or guards or applies)
 - name: stage
   sovereign.vllm.vllm_lora_artifact:
   args: "{{ options }}"
@@ -39,6 +39,10 @@ CONVERGE = """
   sovereign.vllm.vllm_guard:
   args: "{{ options }}"
   when: guards
+- name: apply
+  sovereign.vllm.vllm_apply_bundle:
+  args: "{{ options }}"
+  when: applies
 """
 
 
@@ -69,7 +73,13 @@ def test_the_sentences_shown_are_the_ones_printed(new_site: NewSite, examples: P
             result.status == "unreachable",
             result["error"]["retryable"],
         )
-        for code, result in {**run.of("converge"), **run.of("stage"), **run.of("ask"), **run.of("guard")}.items()
+        for code, result in {
+            **run.of("converge"),
+            **run.of("stage"),
+            **run.of("ask"),
+            **run.of("guard"),
+            **run.of("apply"),
+        }.items()
     }
     assert printed == {
         code: (code, sentence, "Ansible's UNREACHABLE" in explained, "May pass by itself" in explained)
@@ -95,12 +105,19 @@ def _failing(failure: Failure, new_site: NewSite, examples: Path, without_reques
     if "static" in settings:
         settings["static"] = {name: examples / example for name, example in settings["static"].items()}
     options = {"retries": 0, "adapters": [SQL]}
-    if failure.stages or failure.asks or failure.guards:
+    if failure.stages or failure.asks or failure.guards or failure.applies:
         del options["adapters"]
-    if failure.stages or failure.guards:
+    if failure.stages or failure.guards or failure.applies:
         del options["retries"]
     options.update(failure.options)
-    host = {**IN_WORKER, "options": options, "stages": failure.stages, "asks": failure.asks, "guards": failure.guards}
+    host = {
+        **IN_WORKER,
+        "options": options,
+        "stages": failure.stages,
+        "asks": failure.asks,
+        "guards": failure.guards,
+        "applies": failure.applies,
+    }
     if failure.without_requests:
         host["ansible_python_interpreter"] = str(without_requests)
     site = new_site(host=host, **settings)

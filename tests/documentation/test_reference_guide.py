@@ -23,7 +23,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 PLAYBOOKS = {file.stem: file for file in (PROJECT / "playbooks").glob("*.yml")}
 OPTIONS = {**SERVER_OPTIONS, "load_timeout": CONVERGE_OPTIONS["load_timeout"]}
 #: Prefixes of the variables of users.
-VARIABLE = re.compile(r"\b(?:lora|drift_report|drift_audit|adopt|declaration)_[a-z_]+\b")
+VARIABLE = re.compile(r"\b(?:lora|drift_report|drift_audit|adopt|declaration|bundle|agent)_[a-z_]+\b")
 #: The names that actions look up in Python.
 READ_BY_ACTIONS = {
     name
@@ -99,6 +99,7 @@ def test_observation() -> None:
         ("Declaration: ``lora_*``", "lora"),
         ("Report: ``drift_report_*``", "drift_report"),
         ("Guard: ``guard_*``", "guard"),
+        ("Agent: ``agent_*``", "agent"),
     ],
 )
 def test_variables_of_roles(title: str, role: str) -> None:

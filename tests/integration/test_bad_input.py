@@ -22,6 +22,7 @@ BAD = {
     "unknown base model": (ADAPTER, {**SQL, "base_model": "huge"}, "base_model", "the node serves 'tiny'"),
     "no time": (ADAPTER, {**SQL, "timeout": 0}, "timeout", "more than 0"),
     "no time to load": (ADAPTER, {**SQL, "load_timeout": -1}, "load_timeout", "more than 0"),
+    "no time to drain": (ADAPTER, {**SQL, "drain_timeout": "nan"}, "drain_timeout", "seconds up to 86400"),
     "negative retries": (ADAPTER, {**SQL, "retries": -1}, "retries", "negative"),
     "key of two lines": (ADAPTER, {**SQL, "api_key": "hunter2\nx"}, "api_key", "no HTTP header can carry"),
     "duplicates": (ADAPTERS, {"adapters": [SQL, {"name": "tickets", "state": "absent"}, SQL]}, "adapters", "'sql'"),

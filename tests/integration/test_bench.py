@@ -25,9 +25,11 @@ def test_a_quick_run_takes_all_figures(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
-    swap, fleet, audit, discovery = (
-        json.loads((tmp_path / f"{name}.json").read_text()) for name in ("swap", "fleet", "audit", "discovery")
+    swap, fleet, audit, bundle, discovery = (
+        json.loads((tmp_path / f"{name}.json").read_text())
+        for name in ("swap", "fleet", "audit", "bundle", "discovery")
     )
+    assert all(bundle["seconds"][name] for name in ("plain", "bundle", "apply"))
     assert swap["refused"]["gaps"] == 0
     assert swap["refused"]["codes"] == ["artifact_rejected"]
     assert swap["in_flight"]["on_old_weights"] == len(swap["in_flight"]["gaps"]) > 0

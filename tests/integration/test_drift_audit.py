@@ -47,9 +47,11 @@ def test_every_site_gets_its_verdict(fleet: Fleet, source: str) -> None:
     assert served["sql"] == ({"path": second, "parent": "tiny"}, first)
     assert served[HOSTILE[1]] == ({"path": first, "parent": "tiny"}, None)
     assert drifted["version"] == "0.32.0"
-    for shown in (html.unescape(fleet.page()), run.stdout):
-        assert f"is served from {second}, and is declared at {first}" in shown
-        assert f"is served from {first}, and is not declared" in shown
+    assert f"is served from {second}, and is declared at {first}" in run.stdout
+    assert f"is served from {first}, and is not declared" in run.stdout
+    # The page shows what a converge would do.
+    assert f"is served from another path: <code>{second}</code> → <code>{first}</code>" in fleet.page()
+    assert re.search(r"are not declared\s* → unload", fleet.page())
     assert "edge2 (vLLM 0.32.0): drifted: sql is served from" in run.stdout
     unreachable = next(site for site in report["sites"] if site["name"] == "edge3")
     assert "refused" in unreachable["reason"]
@@ -67,7 +69,7 @@ def test_every_site_gets_its_verdict(fleet: Fleet, source: str) -> None:
         assert in_sync["reason"] in html.unescape(fleet.page())
         assert "3 sites, audited" in fleet.page()
     else:
-        assert f"seen <time>{in_sync['last_seen']}</time>" in fleet.page()
+        assert f'seen <time datetime="{in_sync["last_seen"]}">' in fleet.page()
         assert "3 sites, as the inventory saw them" in fleet.page()
         assert "skipping: [" not in run.stdout, "a site that is not asked costs no task"
     # What AWX keeps of the job.
@@ -198,7 +200,8 @@ def test_what_one_site_has_of_its_own_is_no_matter_of_the_others(fleet: Fleet, e
     # They are named where people look.
     for shown in (html.unescape(fleet.page()), run.stdout):
         assert first.rstrip(".") in shown and second.rstrip(".") in shown
-        assert f"is served from {examples / 'first'}, and is not declared" in shown
+    assert f"is served from {examples / 'first'}, and is not declared" in run.stdout
+    assert f"</b> is not declared: <code>{examples / 'first'}</code> → no change" in fleet.page()
     assert "edge1 (vLLM 0.32.0): undeclared: extra is served from" in run.stdout
     assert re.search(r'"drift_report_undeclared": \[\s*"edge1"\s*\]', run.stdout)
 

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 
 from tests.eda.source import helper_of_source
@@ -20,6 +23,8 @@ from tests.support.playbook import Run, run_playbook
 from .states import STATES, UNRESOLVABLE, States, running_states
 
 pytestmark = pytest.mark.timeout(600)
+PROJECT = Path(__file__).parents[2]
+SCHEMA = json.loads((PROJECT / "roles" / "drift_report" / "files" / "drift.schema.json").read_text(encoding="utf-8"))
 SITES = ["-i", "hosts.json", "-i", "sites.vllm.yml"]
 UNREACHABLE = {"unreachable", "timeout", "dns", "tls"}
 # What the role does before it serves, and what tells that it cannot.
@@ -71,13 +76,44 @@ def states(tmp_path_factory: pytest.TempPathFactory, examples: Path) -> Iterator
 
 
 def audit(states: States, source: str = "live") -> dict[str, dict[str, Any]]:
-    """The sites of the report."""
-    shell(
-        f"ansible-playbook {' '.join(SITES)} sovereign.vllm.drift_audit -e drift_audit_source={source}",
-        states.directory,
+    """The sites of the report, which is as its schema says."""
+    forms = (
+        f"-e drift_audit_source={source} -e drift_report_formats=html,json,csv,junit -e drift_report_history=history"
     )
+    files = "-e drift_report_textfile=vllm.prom -e drift_report_markdown=drift.md"
+    # As audits of AWX run, in check mode, which is a run like any other for the history.
+    playbook = "sovereign.vllm.drift_audit --check"
+    shell(f"ansible-playbook {' '.join(SITES)} {playbook} {forms} {files}", states.directory)
     report = json.loads((states.directory / "drift_report" / "drift.json").read_text())
+    jsonschema.validate(report, SCHEMA, cls=jsonschema.Draft202012Validator)
     return {site["name"]: site for site in report["sites"]}
+
+
+def check_forms(states: States, first: dict[str, dict[str, Any]], second: dict[str, dict[str, Any]]) -> None:
+    """All forms of the report tell the verdict on each site, and the second run remembers the first one."""
+    directory = states.directory / "drift_report"
+    history = json.loads((directory / "drift.json").read_text())["history"]
+    lines = [json.loads(line) for line in (states.directory / "history").read_text().splitlines()]
+    assert [line["site"] for line in lines] == [*first, *second]
+    assert {name: site["since"] for name, site in first.items()} == dict.fromkeys(first, lines[0]["at"])
+    assert history["previous_run"] == lines[0]["at"]
+    assert history["changes"] == []
+    assert {run["drifted"] for run in history["trend"]} == {
+        sum(state.verdict == "drifted" for state in STATES.values())
+    }
+
+    with (directory / "drift.csv").open(newline="") as file:
+        rows = {row["site"]: row["verdict"] for row in csv.DictReader(file)}
+    cases = {
+        case.get("name"): [one.get("type") for one in case]
+        for case in ElementTree.parse(directory / "drift.xml").getroot()[0]
+    }
+    summary, metrics = ((states.directory / name).read_text() for name in ("drift.md", "vllm.prom"))
+    for name, state in STATES.items():
+        assert rows[name] == state.verdict
+        assert cases[name] == ([] if state.verdict in ("in_sync", "undeclared") else [state.verdict])
+        assert f'sovereign_vllm_site_verdict{{site="{name}",verdict="{state.verdict}"}} 1\n' in metrics
+        assert (f"| `{name}` |" in summary) == (state.verdict != "in_sync")
 
 
 def converge(states: States, *more: str, rc: int = 2) -> str:
@@ -144,6 +180,7 @@ def test_all_paths_give_one_verdict(states: States) -> None:
     for source, sites in reports.items():
         told[source] = {name: (site["verdict"], entries(site)) for name, site in sites.items()}
     assert not states.writes()
+    check_forms(states, reports["live"], reports["inventory"])
     told["events"] = told_by_events(states)
 
     for name, state in STATES.items():

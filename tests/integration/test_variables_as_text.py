@@ -46,6 +46,7 @@ GIVEN: dict[str, dict[str, tuple[str, Any]]] = {
         "versioned_names": ("false", False),
         "switch_tasks": ("/srv/switch.yml", "/srv/switch.yml"),
         "grace_period": ("0", 0),
+        "drain_timeout": ("0", 0),
         "boot_file": ("/etc/lora.env", "/etc/lora.env"),
         "boot_variable": ("ARGS", "ARGS"),
         "boot_unit": ("vllm.service", "vllm.service"),

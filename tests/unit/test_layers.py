@@ -37,7 +37,8 @@ CONTROLLER_BELOW = {
     "_host": set(),
     "_inventory": {"_host"},
     "_declaration": {"_host"},
-    "_report": {"_host", "_inventory", "_declaration"},
+    "_site": {"_host", "_inventory", "_declaration"},
+    "_report": {"_host", "_inventory", "_declaration", "_site"},
     "_rollout": {"_host"},
     "_export": {"_host", "_declaration", "_report"},
 }

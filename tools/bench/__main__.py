@@ -16,7 +16,7 @@ from typing import Any
 from tests.real_vllm import RealServer
 from tests.stand_in import StandIn, write_examples
 from tests.support.server import Server
-from tools.bench import audit, discovery, fleet, swap
+from tools.bench import audit, bundle, discovery, fleet, swap
 from tools.bench.chart import bar_chart
 from tools.bench.machine import machine
 from tools.bench.machine import show as show_machine
@@ -80,7 +80,22 @@ def bench_audit(quick: bool, output: Path) -> dict[str, Any]:
     return figures
 
 
-PARTS = {"swap": bench_swap, "fleet": bench_fleet, "audit": bench_audit, "discovery": bench_discovery}
+def bench_bundle(quick: bool, output: Path) -> dict[str, Any]:
+    if quick:
+        figures = bundle.bench(adapters=1, size=1_000_000, rounds=1, tiny=False)
+    else:
+        figures = bundle.bench(adapters=20, size=200_000_000, rounds=3)
+    print(bundle.show(figures), flush=True)
+    return figures
+
+
+PARTS = {
+    "swap": bench_swap,
+    "fleet": bench_fleet,
+    "audit": bench_audit,
+    "bundle": bench_bundle,
+    "discovery": bench_discovery,
+}
 
 
 def main() -> None:

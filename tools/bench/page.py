@@ -11,13 +11,14 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from tools.bench import audit, discovery, fleet, swap
+from tools.bench import audit, bundle, discovery, fleet, swap
 from tools.bench.machine import show as show_machine
 
 GUIDE = Path(__file__).parents[2] / "docs" / "docsite" / "rst" / "performance_guide.rst"
 PARTS = {
     "fleet": ("Cost of a fleet on the controller", fleet.show),
     "audit": ("Cost of an audit of a fleet", audit.show),
+    "bundle": ("Cost of a bundle for a site on its own", bundle.show),
     "discovery": ("Cost of discovery in a fleet with dead sites", discovery.show),
     "swap": ("Cost of a change of path on the server", swap.show),
 }

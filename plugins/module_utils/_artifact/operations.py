@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from .._adapters.source import SOURCE_OPTIONS, check_source, is_remote, pin_of
 from .._adapters.staged import folder_of, path_of
 from .._adapters.values import checked_digest
-from .._errors import failure, invalid_option, quoted
+from .._errors import failure, quoted
 from .._operations.operation import Operation
 from .checks import CHECKS, refuse_revoked, refused, require_digest, untrusted_warnings, valid_download, valid_source
 from .files import ArtifactError
@@ -20,10 +20,7 @@ from .inspection import inspect_artifact
 from .source import download
 from .stage import confirm_staged, is_staged, make_home, stage
 from .store import (
-    locked,
     remember_checksum,
-    removable_versions,
-    remove_version,
     staged_digest,
     store_error,
     version_directory,
@@ -127,7 +124,7 @@ class LoraArtifact(FileOperation):
             "path": target,
             "server_path": path_of(options["server_store"] or options["store"], name, digest),
             "signature": found.get("signature"),
-            "diff": _diff(before, sorted({*before, target}) if staged or check_mode else before),
+            "diff": diff_of_versions(before, sorted({*before, target}) if staged or check_mode else before),
             **untrusted_warnings(name, found),
         }
 
@@ -169,36 +166,6 @@ class LoraArtifact(FileOperation):
         return bool([path for path in _everything_in(top) if self.set_attributes(path)])
 
 
-class LoraStore(FileOperation):
-    """Remove old versions from the store."""
-
-    options: ClassVar = {
-        "store": {"type": "path", "required": True},
-        "names": {"type": "list", "elements": "str", "required": True},
-        "roots": {"type": "list", "elements": "str", "required": True},
-        "keep": {"type": "int", "default": 2},
-    }
-
-    def run(self, options: Mapping, check_mode: bool) -> dict:
-        """Run ``vllm_lora_store``.
-
-        :raises VllmError: if an option makes no sense, or a version cannot be removed.
-        """
-        if options["keep"] < 0:
-            raise invalid_option("keep", f"is {options['keep']}", "give 0 or more")
-        before: list[str] = []
-        removed: list[str] = []
-        for name in options["names"]:
-            home = os.path.join(options["store"], folder_of(name))
-            present = versions(home)
-            before += [os.path.join(home, version) for version in present]
-            if present:
-                to_remove = _remove_versions(home, options["keep"], options["roots"], check_mode)
-                removed += [os.path.join(home, version) for version in to_remove]
-        kept = [path for path in before if path not in removed]
-        return {"changed": bool(removed), "removed": removed, "kept": kept, "diff": _diff(before, kept)}
-
-
 def _digest_in(option: str, options: Mapping) -> str | None:
     return None if options[option] is None else checked_digest(option, options[option])
 
@@ -219,22 +186,13 @@ def _is_staged_and_valid(options: Mapping, target: str, digest: str, check_mode:
     return staged, found
 
 
-def _remove_versions(home: str, keep: int, roots: Iterable[str], check_mode: bool) -> list[str]:
-    if check_mode:
-        return removable_versions(home, keep, roots)
-    with locked(home, "removed"):
-        to_remove = removable_versions(home, keep, roots)
-        for version in to_remove:
-            remove_version(home, version)
-        return to_remove
-
-
 def _everything_in(top: str) -> Iterator[str]:
     for folder, _folders, files in os.walk(top):
         yield folder
         yield from (os.path.join(folder, name) for name in files)
 
 
-def _diff(before: list[str], after: list[str]) -> dict:
+def diff_of_versions(before: list[str], after: list[str]) -> dict:
+    """Return the diff of the versions in a store."""
     titles = {"before_header": "versions in the store before", "after_header": "versions in the store after"}
     return {**titles, "before": "".join(f"{one}\n" for one in before), "after": "".join(f"{one}\n" for one in after)}

@@ -100,7 +100,8 @@ def _carry_out(entry: Entry, client: Client, reload_strategy: str, drain: Drain 
         except VllmError as error:
             # What is revoked goes, also if its successor cannot be loaded.
             if entry.drift == "revoked" and not error.is_unreachable:
-                unload(client, entry.name)
+                with also_report([error]):
+                    unload(client, entry.name)
             raise
 
 
@@ -168,7 +169,8 @@ class Converged:
 
     @property
     def changed(self) -> bool:
-        """As planned; False if nothing was written for a reason; after a failure, True if anything was changed all the same. ``tidied``: rehearsals of killed runs are gone."""
+        """As planned; after a failure, True if anything was changed all the same. ``tidied``: rehearsals of killed runs are gone.
+        With a refusal, nothing was written."""
         if self.refusal:
             return False
         if self.failures:
@@ -220,10 +222,9 @@ def converge(
         raise plan_changed(decided)
     refusal = _refusal(decided)
     if refusal:
-        warnings = decided.server or (refusal.message,)
-        if check_mode:
-            return Converged(decided, planned(decided), warnings=warnings, version=version)
-        return Converged(decided, served(decided, observed), version=version, refusal=refusal)
+        warnings, now = decided.server or (refusal.message,), served(decided, observed)
+        told = {"warnings": warnings} if check_mode else {"refusal": refusal}
+        return Converged(decided, now, version=version, **told)
     if not decided.changed:
         return Converged(decided, planned(decided), version=version)
     version = version if asks_version else client.version()

@@ -38,13 +38,14 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings impo
 
 #: The variable that declares the adapters of a host.
 DECLARATION = "lora_adapters"
-_PREFIX = "lora_"
+#: Each variable of the role has this prefix.
+PREFIX = "lora_"
 _CHECKS = ModuleArgumentSpecValidator(CHECKS)
 _UNKNOWN_HINT = "audit the site live, or declare the digest of the adapter"
 
 
 # Read before Ansible forks a worker for each host.
-_OPTIONS = specification(DataLoader().load_from_file, "lora")
+OPTIONS = specification(DataLoader().load_from_file, "lora")
 
 
 def settings_of(
@@ -61,8 +62,8 @@ def settings_of(
     :param declaration: the variable with the declared adapters.
     :raises VllmError: ``invalid_request``, with a message that names the variable.
     """
-    specs, sources = {**_OPTIONS, **(options or {})}, {"adapters": [declaration]}
-    reader = SettingsReader(specs, _PREFIX, sources, declaration="adapters")
+    specs, sources = {**OPTIONS, **(options or {})}, {"adapters": [declaration]}
+    reader = SettingsReader(specs, PREFIX, sources, declaration="adapters")
     return reader.settings(variables, render)
 
 
@@ -92,14 +93,7 @@ class ControllersArtifacts:
         :param settings: of the role.
         :raises VllmError: the reason why it cannot be served.
         """
-        checks = {name: settings.get(name) for name in CHECKS if name in settings}
-        checks.update(checksum=adapter.get("checksum"), base_model=adapter.get("trained_for"))
-        checks["trust"] = trust_with_keys(TRUST, settings.get("trust"), self.find)
-        validation = _CHECKS.validate({name: value for name, value in checks.items() if value is not None})
-        if validation.errors.errors:
-            raise refused(str(validation.errors[0]), "correct this variable of the role")
-        options = {**validation.validated_parameters, "decrypt": True, "digest": adapter.get("digest")}
-        options.update({name: settings.get(name, spec.get("default")) for name, spec in SOURCE_OPTIONS.items()})
+        options = checks_of(adapter, settings, self.find)
         key = json.dumps([adapter["name"], adapter["src"], options], sort_keys=True)
         if key not in self._found:
             self._found[key] = self._read(adapter, options)
@@ -114,6 +108,23 @@ class ControllersArtifacts:
             return source, found["digest"]
         except VllmError as error:
             return error
+
+
+def checks_of(adapter: Mapping, settings: Mapping, find: Callable[[str], str | None]) -> dict:
+    """Return the options with which an artifact of the controller is read.
+
+    :param settings: of the role.
+    :param find: returns the path that a source or a key means, or None if nothing is there.
+    :raises VllmError: ``invalid_request`` if one cannot be used.
+    """
+    checks = {name: settings.get(name) for name in CHECKS if name in settings}
+    checks.update(checksum=adapter.get("checksum"), base_model=adapter.get("trained_for"))
+    checks["trust"] = trust_with_keys(TRUST, settings.get("trust"), find)
+    validation = _CHECKS.validate({name: value for name, value in checks.items() if value is not None})
+    if validation.errors.errors:
+        raise refused(str(validation.errors[0]), "correct this variable of the role")
+    sources = {name: settings.get(name, spec.get("default")) for name, spec in SOURCE_OPTIONS.items()}
+    return {**validation.validated_parameters, "decrypt": True, "digest": adapter.get("digest"), **sources}
 
 
 @functools.lru_cache(maxsize=8)

@@ -47,7 +47,7 @@ def write_file(file: Path, text: str, check_mode: bool) -> dict:
         before = file.read_text(encoding="utf-8", errors="backslashreplace") if file.exists() else None
         if before != text and not check_mode:
             file.parent.mkdir(parents=True, exist_ok=True)
-            _replace(file, text, _MODE if before is None else file.stat().st_mode & 0o7777)
+            replace_file(file, text, _MODE if before is None else file.stat().st_mode & 0o7777)
     except OSError as error:
         raise _not_written(file, error) from None
     diff = {"before_header": str(file), "after_header": str(file), "before": before or "", "after": text}
@@ -69,10 +69,14 @@ def remove_file(file: Path, check_mode: bool) -> dict:
     return {"changed": before is not None, "diff": diff}
 
 
-def _replace(file: Path, text: str, mode: int) -> None:
+def replace_file(file: Path, text: str, mode: int) -> None:
+    """Give the file this text and mode, at once. A half character of a server, which UTF-8 cannot write, is escaped.
+
+    :raises OSError: if the file cannot be written. Then it is as before.
+    """
     descriptor, beside = tempfile.mkstemp(prefix=f".{file.name[:100]}.", dir=file.parent)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(text)
             os.fchmod(stream.fileno(), mode)
             stream.flush()

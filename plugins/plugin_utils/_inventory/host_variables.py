@@ -20,11 +20,9 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._inventory.discover
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._inventory.sites import Site
 
 try:
-    from ansible.template import trust_as_template as _trusted
+    from ansible.template import trust_as_template
 except ImportError:  # before ansible-core 2.19, text without a mark is trusted
-
-    def _trusted(value: str) -> str:
-        return value
+    trust_as_template = str  # type: ignore[assignment]
 
 
 _NEVER_SEEN: dict = {
@@ -86,7 +84,7 @@ def as_data(value: Any) -> Any:
         return [as_data(item) for item in value]
     if not isinstance(value, str):
         return value
-    return wrap_var(value) if _OF_TEMPLATES.search(value) else _trusted(value)
+    return wrap_var(value) if _OF_TEMPLATES.search(value) else trust_as_template(value)
 
 
 def observed_from(url: str | None, base_models: Any, adapters: Any) -> Observed:

@@ -1,30 +1,21 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Turn the results of an audit into one report of the fleet: as data, as lines of text, as an HTML page."""
+"""Turn the results of an audit into one report of the fleet, as data."""
 
 from __future__ import annotations
 
 import collections
 import difflib
-import functools
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
 
-import jinja2
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import VERDICTS, verdict_of
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.results import leftover_sentence
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, printable
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import JUDGED, QUIET, counted
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.waivers import Waiver
 
-_JUDGED = ("drifted", "undeclared", "in_sync")
-_TEMPLATE = Path(__file__).with_name("drift_report.html.j2")
-_WORDS = {
-    "in_sync": "in sync",
-    "failed": "not audited",
-    "not_declared": "not declared",
-}
 # A name that is at least this similar counts as a misspelling.
 _MISSPELT = 0.88
 _ERROR_KEYS = ("code", "http_status", "detail", "hint", "retryable")
@@ -42,9 +33,11 @@ def report(
 
     :param sites: each site has its ``name``, the ``result`` of its audit, its ``variables`` of the inventory, and
         ``server``, the result of ``vllm_server_info``. The result comes from the module in check mode, from the filter
-        ``lora_drift``, or from :func:`not_declared`. It is None if the audit has not reached the site.
+        ``lora_drift``, or from :func:`not_declared`. It is None if the audit has not reached the site. ``as_of`` is the time
+        of a result that was carried back, as ISO 8601, and ``bundle`` the serial of its bundle.
     :param generated_at: the time of the report, as ISO 8601.
-    :param source: ``live`` if the sites were asked for this report, ``inventory`` if the state in the inventory was compared.
+    :param source: ``live`` if the sites were asked for this report, ``inventory`` if the state in the inventory was compared,
+        ``results`` if only results that were carried back are reported.
     :param awaited: names of sites that the audit reaches later. They are not in the report.
     :param fail_on: verdicts that fail the audit once all sites are audited.
     :param waivers: those that are in force. Without the waived differences, a site counts as ``counts_as``.
@@ -52,7 +45,7 @@ def report(
     rows = [_site(site, waivers) for site in sites]
     names: collections.Counter[str] = collections.Counter()
     for row in rows:
-        names.update({cell["name"]: cell["verdict"] not in _QUIET for cell in row["adapters"]})
+        names.update({cell["name"]: cell["verdict"] not in QUIET for cell in row["adapters"]})
     summary = {
         "sites": len(rows),
         **{verdict: sum(row["verdict"] == verdict for row in rows) for verdict in VERDICTS},
@@ -65,6 +58,8 @@ def report(
         "source": source,
         "summary": summary,
         "awaited": sorted(awaited),
+        # What earlier runs tell. See history.py.
+        "history": None,
         "failure": failure,
         "failing": sorted(row["name"] for row in fails) if failure else [],
         # Adapters that have drifted at most sites come first.
@@ -99,29 +94,22 @@ def failed_over_variable(variable: str, result: object) -> bool:
     )
 
 
-def _counted(summary: Mapping) -> str:
-    waived = f" ({summary['waived']} with waived differences)" if summary["waived"] else ""
-    shown = ("in_sync", "undeclared", "drifted", "unreachable", "failed", "not_declared")
-    counts = ", ".join(f"{summary[verdict]} {_WORDS.get(verdict, verdict)}" for verdict in shown)
-    return f"{summary['sites']} sites{waived}: {counts}"
-
-
 def _failure(summary: Mapping, fails: Sequence[Mapping]) -> str:
     """Return why the audit counts as a failure, or an empty string.
 
     A fleet that is unreachable as a whole was audited, since offline is a finding. A fleet without declarations was not.
     """
-    judged = sum(summary[verdict] for verdict in _JUDGED)
+    judged = sum(summary[verdict] for verdict in JUDGED)
     if not judged and (summary["unreachable"] < summary["sites"] or not summary["sites"]):
-        return f"No site was audited. {_counted(summary)}."
-    return f"{_counted(summary)}." if fails else ""
+        return f"No site was audited. {counted(summary)}."
+    return f"{counted(summary)}." if fails else ""
 
 
 def _site(site: Mapping, waivers: Sequence[Waiver]) -> dict:
     result, variables = site["result"] or {}, site["variables"]
     server = result.get("server_info") or site["server"] or {}
     verdict = _verdict(result)
-    audited = verdict in _JUDGED
+    audited = verdict in JUDGED
     mine = [waiver for waiver in waivers if fnmatchcase(site["name"], waiver.site)]
     cells = [_cell(entry, site["name"], mine) for entry in result.get("adapters") or []] if audited else []
     differs = list(result.get("server") or []) if audited else []
@@ -141,6 +129,10 @@ def _site(site: Mapping, waivers: Sequence[Waiver]) -> dict:
         "reason": _leftovers(result) if audited else _reason(result),
         "error": None if audited else _error(result, verdict),
         "last_seen": variables.get("vllm_observed_at"),
+        # The time of an audit whose result was carried back from the site.
+        "as_of": site.get("as_of"),
+        "bundle": site.get("bundle"),
+        "since": None,
         "adapters": cells,
         "notes": list(result.get("notes") or []) if audited else [],
         "findings": list(result.get("findings") or server.get("findings") or []),
@@ -190,7 +182,6 @@ _CELLS = {
     "weights": "drifted",
     "revoked": "revoked",
 }
-_QUIET = ("in_sync", "excluded")
 
 
 def _cell(entry: Mapping, site: str, waivers: Sequence[Waiver]) -> dict:
@@ -201,7 +192,7 @@ def _cell(entry: Mapping, site: str, waivers: Sequence[Waiver]) -> dict:
         verdict = "excluded" if entry.get("excluded") else "undeclared"
     difference = "undeclared" if verdict == "undeclared" else drift
     # The requirements of the server are one difference of the site. Nobody waives what is revoked.
-    is_waivable = verdict not in _QUIET and drift not in ("server", "revoked")
+    is_waivable = verdict not in QUIET and drift not in ("server", "revoked")
     return {
         "name": entry["name"],
         "verdict": verdict,
@@ -223,71 +214,6 @@ def _waiver_of(site: str, adapter: str, drift: str, waivers: Sequence[Waiver]) -
 def _counts_as(verdict: str, cells: Sequence[Mapping], server_differs: bool) -> str:
     """Return the verdict without the waived differences."""
     left = {cell["verdict"] for cell in cells if not cell["waiver"] and cell["drift"] != "server"}
-    if verdict == "drifted" and (server_differs or left - {*_QUIET, "undeclared"}):
+    if verdict == "drifted" and (server_differs or left - {*QUIET, "undeclared"}):
         return "drifted"
     return "undeclared" if "undeclared" in left else "in_sync"
-
-
-def lines(fleet: Mapping) -> list[str]:
-    """Return the report as lines of text: one for the fleet, and one for each site that is not in sync."""
-    return [f"{_counted(fleet['summary'])}.", *(line(site) for site in fleet["sites"] if site["verdict"] != "in_sync")]
-
-
-def line(site: Mapping) -> str:
-    """Return what the report has of one site, as a line of text."""
-    version = f" (vLLM {site['version']})" if site["version"] else ""
-    details = site["reason"]
-    if site["verdict"] in _JUDGED:
-        server = [f"{sentence.rstrip('.')}{_waived(site['waiver'])}" for sentence in site["server"]]
-        shown = [cell for cell in site["adapters"] if cell["verdict"] not in _QUIET and cell["drift"] != "server"]
-        cells = [f"{cell['name']} {_difference(cell)}{_waived(cell['waiver'])}" for cell in shown]
-        details = "; ".join([*server, *cells])
-    counts = f" (counts as {_WORDS.get(site['counts_as'], site['counts_as'])})" if site["waived"] else ""
-    return printable(f"{site['name']}{version}: {site['verdict']}{counts}: {details}")
-
-
-def _waived(waiver: Mapping | None) -> str:
-    if not waiver:
-        return ""
-    by = f" by {waiver['by']}" if waiver["by"] else ""
-    return f" (waived{by} until {waiver['until']}: {waiver['reason']})"
-
-
-def _difference(cell: Mapping) -> str:
-    served = cell["served"] or {"path": "an unknown path", "parent": "an unknown one"}
-    if cell["drift"] == "missing":
-        return f"is not served, and is declared at {cell['path']}"
-    if cell["drift"] == "path":
-        return f"is served from {served['path']}, and is declared at {cell['path']}"
-    if cell["drift"] == "base_model":
-        return f"is served for the base model {served['parent']}, and is declared for {cell['parent']}"
-    if cell["drift"] == "weights":
-        return f"is served from {served['path']}, with other weights than the fingerprint that was recorded"
-    if cell["drift"] == "revoked":
-        return f"is served from {served['path']}, which is revoked" if cell["served"] else "is declared, and is revoked"
-    if cell["drift"] == "server":
-        return "was not compared, since the server is another one than required"
-    return f"is served from {served['path']}, and is not declared"
-
-
-@functools.lru_cache(maxsize=1)
-def _template() -> jinja2.Template:
-    # Names of sites, servers and models are untrusted text.
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
-
-
-def page(fleet: Mapping, title: str) -> str:
-    """Return the report as one HTML page that needs no other file."""
-    rows = [dict(row, cells={cell["name"]: cell for cell in row["adapters"]}) for row in fleet["sites"]]
-    return _template().render(
-        title=title,
-        fleet=fleet,
-        rows=rows,
-        verdicts=VERDICTS,
-        judged=_JUDGED,
-        difference=_difference,
-        waived=_waived,
-    )

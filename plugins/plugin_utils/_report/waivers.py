@@ -28,8 +28,10 @@ WAIVERS: dict = {
         "by": {"type": "str"},
     },
 }
-#: The differences that can be waived. ``undeclared`` is an adapter that is served, not declared and no drift.
-WAIVABLE = (*(drift for drift in DRIFTS[1:] if drift != "revoked"), "undeclared")
+#: The differences that the report tells apart. ``undeclared`` is an adapter that is served, not declared and no drift.
+DIFFERENCES = (*DRIFTS[1:], "undeclared")
+#: Those that somebody can accept for a time.
+WAIVABLE = tuple(one for one in DIFFERENCES if one != "revoked")
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,10 @@ def bundle(**parts: object) -> Callable[[Path], Path]:
     return lambda adapter: sign(adapter, KEY, bundle=parts)
 
 
+def certificates(*listed: object) -> Callable[[Path], Path]:
+    return bundle(verificationMaterial={"x509CertificateChain": {"certificates": list(listed)}})
+
+
 def rewritten(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], Path]:
     """Alters a good bundle after it was signed."""
 
@@ -103,8 +107,8 @@ def then(change: Callable[[Path], object]) -> Callable[[Path], Path]:
     return changed
 
 
-def chain(*certificates: x509.Certificate, key: ec.EllipticCurvePrivateKey = KEY) -> Callable[[Path], Path]:
-    return lambda adapter: sign(adapter, key, list(certificates))
+def chain(*signers: x509.Certificate, key: ec.EllipticCurvePrivateKey = KEY) -> Callable[[Path], Path]:
+    return lambda adapter: sign(adapter, key, list(signers))
 
 
 def issued(**options: Any) -> x509.Certificate:
@@ -136,6 +140,7 @@ def unsigned_link(adapter: Path) -> None:
 
 BY_KEY, BY_ROOT = trust(KEY), trust(ROOT)
 LIMITED = certificate("limited", OTHER, (BETWEEN, BETWEEN_KEY), usage="authority")
+UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b"0")
 NAMES = x509.NameConstraints([x509.DNSName("acme.example")], None)
 #: What is wrong → the policy, how the adapter is signed, and words of the problem.
 BAD: dict[str, tuple[list[dict], Callable[[Path], Path], str]] = {
@@ -204,11 +209,11 @@ BAD: dict[str, tuple[list[dict], Callable[[Path], Path], str]] = {
     "certificate without usage": (BY_ROOT, chain(issued(usage="none")), "whose key usage does not permit it"),
     "issued by a signer": (BY_ROOT, chain(certificate("fake", OTHER, (issued(), KEY)), issued(), key=OTHER), "is not a certificate authority"),
     "too long a chain": (BY_ROOT, chain(certificate("deep", KEY, (LIMITED, OTHER)), LIMITED, BETWEEN), "a longer certificate chain than"),
-    "unknown critical extension": (BY_ROOT, chain(issued(more=[(x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b"0"), True)])), "has the extension 1.2.3"),
+    "unknown critical extension": (BY_ROOT, chain(issued(more=[(UNKNOWN, True)])), "has the extension 1.2.3"),
     "limits on names": (trust(certificate("root", ROOT_KEY, usage="authority", more=[(NAMES, False)])), chain(issued()), "that is not supported"),
     "certificate of another key": (BY_ROOT, chain(issued(), key=OTHER), "does not match its own content"),
-    "damaged certificate": (BY_ROOT, bundle(verificationMaterial={"x509CertificateChain": {"certificates": [{"rawBytes": "AAAA"}]}}), "has a damaged certificate"),
-    "no certificates": (BY_ROOT, bundle(verificationMaterial={"x509CertificateChain": {"certificates": []}}), "from 1 to 8 certificates"),
+    "damaged certificate": (BY_ROOT, certificates({"rawBytes": "AAAA"}), "has a damaged certificate"),
+    "no certificates": (BY_ROOT, certificates(), "from 1 to 8 certificates"),
     "many certificates": (BY_ROOT, chain(*9 * [issued()]), "from 1 to 8 certificates"),
     "another base model": (trust(KEY, base_models=["acme/large"]), sign_by_key, "names the base model 'tiny', and item 1 of trust allows 'acme/large'"),
     "no model card": (trust(KEY, licences=["mit"]), sign_by_key, "does not cover a model card README.md"),

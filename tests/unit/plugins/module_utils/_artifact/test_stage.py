@@ -18,7 +18,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.staged im
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact import stage as staging
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.digest import directory_digest
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import ArtifactError
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import LoraStore
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.removal import LoraStore
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.store import version_directory
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 

@@ -1,0 +1,11 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.environment import EnvironmentAction
+
+
+class ActionModule(EnvironmentAction):
+    pass

@@ -1,0 +1,91 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Signatures by ssh-keygen: operators have such keys, and nothing depends on the clock of the site."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, printable, quoted
+
+BUNDLE = "sovereign.vllm.bundle"
+RESULT = "sovereign.vllm.result"
+_MOST_SECONDS = 60
+
+
+def sign(content: bytes, key: Path, namespace: str, variable: str) -> bytes:
+    """Return the signature of the content.
+
+    :param key: file with a private key without passphrase, or with a public key whose private key the SSH agent has.
+    :param variable: names the key in messages.
+    :raises VllmError: ``invalid_request`` if the key cannot sign.
+    """
+    done = _run(["-Y", "sign", "-f", str(key), "-n", namespace], content)
+    if done.returncode or not done.stdout:
+        said = printable(done.stderr.decode(errors="replace").strip()).rstrip(".")
+        raise refused(
+            f"{variable} {quoted(key)} cannot sign ({said})",
+            "give the file of a private key without passphrase, or the file of a public key whose private key the SSH agent has",
+        )
+    return done.stdout
+
+
+def require_signer(
+    content: bytes, signature: bytes, allowed_signers: Path, namespace: str, what: str, name: str | None = None
+) -> str:
+    """Return the name under which ``allowed_signers`` has the signer of the content.
+
+    :param what: names the content in messages.
+    :param name: the only name that counts. Without it, every signer in the file counts.
+    :raises VllmError: ``untrusted`` if nobody in the file has signed exactly this content, for this namespace.
+    """
+    if not allowed_signers.is_file():
+        raise VllmError(
+            "untrusted",
+            f"there is no file {quoted(allowed_signers)} with the keys that may sign {what}",
+            "write it, one line a key, as ssh-keygen(1) describes for allowed signers",
+        )
+    with tempfile.NamedTemporaryFile(suffix=".sig") as file:
+        file.write(signature)
+        file.flush()
+        names = [name] if name else _names(file.name, allowed_signers)
+        for one in names:
+            done = _run(
+                ["-Y", "verify", "-f", str(allowed_signers), "-I", one, "-n", namespace, "-s", file.name], content
+            )
+            if not done.returncode:
+                return one
+    whose = f"{quoted(name)} in {quoted(allowed_signers)}" if name else f"a signer in {quoted(allowed_signers)}"
+    raise VllmError(
+        "untrusted",
+        f"the signature of {what} is not one of {whose} for the namespace {namespace}",
+        "find out who made it; if its maker is to be trusted, add the public key to that file",
+    )
+
+
+def _names(signature: str, allowed_signers: Path) -> Sequence[str]:
+    done = _run(["-Y", "find-principals", "-s", signature, "-f", str(allowed_signers)], b"")
+    lines = done.stdout.decode(errors="replace").splitlines() if not done.returncode else []
+    return [name for line in lines for name in line.split(",") if name]
+
+
+def _run(arguments: Sequence[str], content: bytes) -> subprocess.CompletedProcess[bytes]:
+    try:
+        # In a session of its own it has no terminal to ask for a passphrase.
+        return subprocess.run(
+            ["ssh-keygen", *arguments],
+            input=content,
+            capture_output=True,
+            env={**os.environ, "SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"},
+            start_new_session=True,
+            timeout=_MOST_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise refused(f"ssh-keygen cannot be run ({error})", "install OpenSSH 8.2 or later on this machine") from None
