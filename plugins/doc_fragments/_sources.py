@@ -18,7 +18,7 @@ options:
     type: dict
     default: {}
   source_credentials:
-    description: Logins for hosts that O(src) is downloaded from. Each goes to its host alone.
+    description: Logins for hosts that O(src) is downloaded from. Each goes only to its host.
     type: list
     elements: dict
     default: []

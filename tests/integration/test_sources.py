@@ -15,6 +15,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.digest im
 from tests.support.archives import WEIGHTS, files_of, gzipped
 from tests.support.artifact_server import ArtifactServer, Response, sha256
 from tests.support.playbook import Run
+from tests.support.signing import new_key, pem, sign
 from tests.support.site import Site
 
 from .conftest import NewSite
@@ -99,3 +100,48 @@ def test_addresses(site: Site, server: ArtifactServer, examples: Path) -> None:
         assert result["error"]["code"] == "artifact_invalid"
         assert "the source has other bytes" in result["msg"]
     assert site.server.served() == served
+
+
+def test_what_is_downloaded_is_verified(site: Site, server: ArtifactServer) -> None:
+    key = new_key()
+    signed = files_of(sign(Path(site.artifact("sql")), key))
+    packed = gzipped(signed)
+    server.files["/sql.tar.gz"] = Response(packed)
+    web = {"src": f"{server.url}/sql.tar.gz", "checksum": sha256(packed)}
+    oci = {"src": server.push(server.files_as_layers(signed))}
+    good = [{"name": "web", **web}, {"name": "oci", **oci}, {"name": "node", **oci, "remote_src": True}]
+    policy = {"lora_trust": [{"keys": [pem(key)]}]}
+    done = run(site, ROLE, variables={**policy, "lora_adapters": good})
+    assert [one["signature"]["verified"] for one in done[STAGE]["results"]] == [True] * 3
+    served, asked = site.server.served(), len(server.log)
+    assert sorted(served) == ["node", "oci", "web"]
+    assert all((Path(path) / "model.sig").read_bytes() == signed["model.sig"] for path in served.values())
+    store = site.artifacts / "store"
+
+    # The signature of a version that lacks it is looked for at the source, and in check mode it is not.
+    for path in served.values():
+        (Path(path) / "model.sig").unlink()
+    predicted = run(site, ROLE, "--check", variables={**policy, "lora_adapters": good})
+    assert [one["changed"] for one in predicted[STAGE]["results"]] == [False, False, True]
+    assert len(server.log) == asked
+    again = run(site, ROLE, variables={**policy, "lora_adapters": good})
+    assert [one["signature"]["verified"] for one in again[STAGE]["results"]] == [True] * 3
+    assert (Path(served["node"]) / "model.sig").exists()
+    before, asked = sorted(path for path in store.rglob("*") if path.is_file()), len(server.log)
+
+    # What is known to be revoked is not downloaded.
+    digest = done[STAGE]["results"][0]["digest"]
+    revoked = run(site, ROLE, rc=2, variables={**policy, "lora_adapters": good, "lora_revoked": [digest]})
+    assert [one["error"]["code"] for one in revoked[STAGE]["results"]] == ["revoked"] * 3
+    assert len(server.log) == asked
+
+    changed = {**signed, "adapter_config.json": signed["adapter_config.json"] + b"\n"}
+    bare = {name: content for name, content in signed.items() if name != "model.sig"}
+    server.files["/changed.tar.gz"] = Response(gzipped(changed))
+    tampered = {"src": f"{server.url}/changed.tar.gz", "checksum": sha256(gzipped(changed))}
+    unsigned = {"src": server.push(server.files_as_layers({**bare, "vocab.json": b"{}"}))}
+    bad = [{"name": "web", **tampered}, {"name": "oci", **unsigned}, {"name": "node", **tampered, "remote_src": True}]
+    refused = run(site, ROLE, rc=2, variables={**policy, "lora_adapters": bad})
+    assert [one["error"]["code"] for one in refused[STAGE]["results"]] == ["untrusted"] * 3
+    assert "the file was changed after it was signed" in refused[STAGE]["results"][0]["msg"]
+    assert (site.server.served(), sorted(path for path in store.rglob("*") if path.is_file())) == (served, before)

@@ -18,15 +18,14 @@ from collections.abc import Callable, Iterator
 from typing import IO, NamedTuple, NoReturn, cast
 
 from .files import (
-    CARD,
     CONFIG,
     MAX_ENTRIES,
     PICKLES,
-    SIGNATURE,
     WEIGHTS,
     ArtifactError,
     Listing,
     chunks,
+    evidence_in,
     names_that_vllm_reads,
     shown,
 )
@@ -179,7 +178,7 @@ def vllm_files(members: Iterator[Member], max_size: int | None) -> dict[bytes, M
 
 
 def listing_of(path: str, files: dict[bytes, Member]) -> Listing:
-    """Return a listing of those files that vLLM reads.
+    """Return a listing of those files that vLLM reads, with their signature.
 
     :param path: names the archive in sentences.
     """
@@ -192,7 +191,7 @@ def listing_of(path: str, files: dict[bytes, Member]) -> Listing:
 
     # In the order of the archive, because a compressed archive is read in its own order.
     sizes = {name: member.size for name, member in files.items() if name in read}
-    evidence = {name: files[name].size for name in (SIGNATURE, CARD) if name in files and SIGNATURE in files}
+    evidence = {name: files[name].size for name in evidence_in(files)}
     return Listing(sizes, {}, set(files).difference(read), open_member, evidence)
 
 

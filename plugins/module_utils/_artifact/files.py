@@ -158,6 +158,11 @@ def names_that_vllm_reads(present: Collection[bytes]) -> list[bytes]:
     return [name for name in (CONFIG, *TOKENIZER) if name in present] + weights[:1]
 
 
+def evidence_in(present: Collection[bytes]) -> list[bytes]:
+    """Return the signature and the model card among the files in an adapter's directory, nothing if it is not signed."""
+    return [name for name in (SIGNATURE, CARD) if name in present] if SIGNATURE in present else []
+
+
 def list_files(path: str) -> Listing:
     """Return the files of a directory that vLLM reads.
 

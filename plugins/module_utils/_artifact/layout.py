@@ -16,11 +16,11 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import IO, Any, NamedTuple
 
 from .archive import Member, archive_members, explain_damage, listing_of, vllm_files
-from .files import CARD, EMBEDDINGS, SIGNATURE, ArtifactError, Listing, names_that_vllm_reads, refuse_deep, shown
+from .files import EMBEDDINGS, ArtifactError, Listing, evidence_in, names_that_vllm_reads, refuse_deep, shown
 
 LAYOUT, INDEX = "oci-layout", "index.json"
 #: Bytes of a manifest, as registries limit it.
@@ -107,15 +107,25 @@ def layers_of(content: bytes) -> list[Layer]:
     layers = [_descriptor(one, "a layer") for one in _list_in(found, "layers")]
     if len(layers) > _MAX_LAYERS:
         raise ArtifactError(f"The manifest has more than {_MAX_LAYERS} layers: push only the adapter.")
-    return [layer for layer in map(_layer, layers) if layer]
+    # The signature and its model card are documents to ModelPack.
+    documents = evidence_in([_file_name(layer) for layer in layers])
+    return [layer for layer in (_layer(one, documents) for one in layers) if layer]
 
 
-def _layer(descriptor: Mapping) -> Layer | None:
+def _named(descriptor: Mapping) -> str | None:
+    annotations = _annotations(descriptor)
+    return next((annotations[one] for one in _NAMES if isinstance(annotations.get(one), str)), None)
+
+
+def _file_name(descriptor: Mapping) -> bytes:
+    return os.path.basename(_named(descriptor) or "").encode("utf-8", "surrogatepass")
+
+
+def _layer(descriptor: Mapping, documents: Collection[bytes]) -> Layer | None:
     kind = descriptor.get("mediaType")
     kind = kind if isinstance(kind, str) else ""
-    annotations = _annotations(descriptor)
-    name = next((annotations[one] for one in _NAMES if isinstance(annotations.get(one), str)), None)
-    if kind.startswith(_NOT_WEIGHTS):
+    annotations, name = _annotations(descriptor), _named(descriptor)
+    if kind.startswith(_NOT_WEIGHTS) and _file_name(descriptor) not in documents:
         return None
     form = _TAR.search(kind)
     is_tar = form is not None
@@ -165,8 +175,8 @@ def wanted_layers(layout: str, layers: list[Layer], max_size: int | None) -> lis
         files = vllm_files(_members(layout, layers, opened), max_size)
     if not files:
         raise ArtifactError("The manifest names no file of an adapter: use another artifact.")
-    evidence = (SIGNATURE, CARD) if SIGNATURE in files else ()
-    read = {files[name].name for name in (*names_that_vllm_reads(files), *EMBEDDINGS, *evidence) if name in files}
+    wanted = (*names_that_vllm_reads(files), *EMBEDDINGS, *evidence_in(files))
+    read = {files[name].name for name in wanted if name in files}
     return [layer for layer in layers if layer.name in read]
 
 

@@ -6,15 +6,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from .._adapters.revocation import revoked_digests
-from .._adapters.source import SOURCE_OPTIONS, check_source, is_remote, pin_of, remote_source
+from .._adapters.source import SOURCE_OPTIONS, check_source, is_remote, pin_of
 from .._adapters.staged import folder_of, path_of
 from .._adapters.values import checked_digest
-from .._errors import VllmError, failure, invalid_option, printable, quoted
+from .._errors import failure, quoted
 from .._operations.operation import Operation
+from .checks import CHECKS, refuse_revoked, refused, require_digest, untrusted_warnings, valid_download, valid_source
 from .files import ArtifactError
 from .inspection import inspect_artifact
 from .source import download
@@ -26,17 +26,7 @@ from .store import (
     version_directory,
     versions,
 )
-from .trust import TRUST_OPTIONS
 
-#: The requirements on an artifact. The controller checks an artifact that lies there.
-CHECKS: dict = {
-    "checksum": {"type": "str"},
-    "max_size": {"type": "bytes", "default": "16G"},
-    "max_rank": {"type": "int"},
-    "base_model": {"type": "str"},
-    "allow_pickle": {"type": "bool", "default": False},
-    **TRUST_OPTIONS,
-}
 ONE_SOURCE = [("src", "digest")]
 
 
@@ -96,33 +86,33 @@ class LoraArtifact(FileOperation):
         check_source(name, src, bool(wanted or checksum))
         pin = pin_of(src, checksum)
         given = wanted or pin
+        in_store = staged_digest(options["store"], name, given) if given else None
+        # Before a file is read or downloaded.
+        refuse_revoked(name, (wanted, pin, in_store), options["revoked"])
+        present = in_store if in_store and (src is None or self._is_trusted(options, in_store)) else None
         home = os.path.join(options["store"], folder_of(name))
         before = [os.path.join(home, one) for one in versions(home)]
-        refuse_revoked(name, (wanted, checksum), options["revoked"])
-        present = staged_digest(options["store"], name, given) if given else None
-        if present and src is not None:
-            present = self._if_trusted(options, present)
-        if given and not present and is_remote(src) and not check_mode:
-            found, changed = self._download(options, home, wanted, given)
-            digest = found["digest"]
-            target, staged = version_directory(options["store"], name, digest), True
+        # What is verified at the source needs no second verification in the store.
+        source: dict = {}
+        if src is not None and not present:
+            if not is_remote(src):
+                source = valid_source(options)
+            elif not check_mode:
+                source = self._download(options, home, wanted, given or "")
+        # An address is not read only to say what would happen. Until it is, what pins it stands for the digest.
+        digest = present or source.get("digest") or in_store or given or ""
+        if src is not None and not is_remote(src):
+            require_digest(name, src, digest, wanted)
+        target, found = version_directory(options["store"], name, digest), source
+        if is_remote(src) and not present:
+            staged, changed = bool(source), source.get("is_new", True)
+        elif present or src is None or check_mode:
+            checks = {**options, "trust": None} if source else options
+            staged, in_place = _is_staged_and_valid(checks, target, digest, check_mode)
+            changed, found = check_mode and not staged, source or in_place
         else:
-            # An address is not read only to say what would happen. Until it is, what pins it stands for the digest.
-            is_read = not (present or (given and (src is None or is_remote(src))))
-            # What is verified at the source needs no second verification in the store.
-            found = _valid_source(options) if is_read else {}
-            digest = present or found.get("digest") or given or ""
-            refuse_revoked(name, (digest,), options["revoked"])
-            if src is not None and not is_remote(src):
-                require_digest(name, src, digest, wanted)
-            target = version_directory(options["store"], name, digest)
-            if present or src is None or check_mode:
-                checks = {**options, "trust": None} if found else options
-                staged, in_store = _is_staged_and_valid(checks, target, digest, check_mode)
-                changed, found = check_mode and not staged, found or in_store
-            else:
-                changed = stage(src, target, digest, self._finish, options["max_size"])
-                staged = True
+            changed = stage(src, target, digest, self._finish, options["max_size"])
+            staged = True
         if staged:
             changed = self._finish(target) or changed
             if pin and pin != digest and not check_mode:
@@ -138,116 +128,42 @@ class LoraArtifact(FileOperation):
             **untrusted_warnings(name, found),
         }
 
-    def _download(self, options: Mapping, home: str, wanted: str | None, given: str) -> tuple[dict, bool]:
-        """Download and stage an artifact; return what was found in it, and whether it was written."""
-        name, store = options["name"], options["store"]
-        make_home(home, self._finish)
-
-        def present() -> tuple[dict, bool] | None:
-            digest = staged_digest(store, name, given)
-            return ({"digest": digest}, False) if digest and self._if_trusted(options, digest) else None
-
-        def use(path: str) -> tuple[dict, bool]:
-            found = inspected_download(options, path, wanted)
-            target = version_directory(store, name, found["digest"])
-            return found, stage(path, target, found["digest"], self._finish, options["max_size"])
-
-        return download(name, options["src"], options, home, present, use, os.environ)
-
-    def _if_trusted(self, options: Mapping, digest: str) -> str | None:
-        """Return the digest of a version in the store, or None if its signature is not there: it may be at the source."""
+    def _is_trusted(self, options: Mapping, digest: str) -> bool:
+        """Return whether a version in the store has a signature that is trusted, if it needs one. The source may have one."""
+        if not options["trust"]:
+            return True
         target = version_directory(options["store"], options["name"], digest)
         try:
             _is_staged_and_valid(options, target, digest, True)
         except ArtifactError as error:
             if error.code != "untrusted":
                 raise
-            return None
-        return digest
+            return False
+        return True
+
+    def _download(self, options: Mapping, home: str, wanted: str | None, given: str) -> dict:
+        """Download and stage an artifact; return what was found in it, and as ``is_new`` whether it was written."""
+        name, store = options["name"], options["store"]
+        make_home(home, self._finish)
+
+        def present() -> dict | None:
+            digest = staged_digest(store, name, given)
+            if not digest or not self._is_trusted(options, digest):
+                return None
+            _staged, found = _is_staged_and_valid(options, version_directory(store, name, digest), digest, False)
+            return {**found, "is_new": False}
+
+        def use(path: str) -> dict:
+            found = valid_download(options, path, wanted)
+            target = version_directory(store, name, found["digest"])
+            is_new = stage(path, target, found["digest"], self._finish, options["max_size"])
+            return {**found, "is_new": is_new}
+
+        return download(name, options["src"], options, home, present, use, os.environ)
 
     def _finish(self, top: str) -> bool:
         """Set owner and mode of a directory and of everything in it; return whether that changes anything."""
         return bool([path for path in _everything_in(top) if self.set_attributes(path)])
-
-
-def refused(verb: str, path: str, problems: Iterable[str], code: str | None = None) -> ArtifactError:
-    """Return the error for an artifact that has problems.
-
-    :param verb: a verb phrase that ends before the path, such as ``stage adapter 'sql' from``.
-    :param code: of the error.
-    """
-    return ArtifactError(f"Could not {verb} {quoted(path)}: {' '.join(problems)}", code or "artifact_invalid")
-
-
-def refuse_revoked(name: str, digests: Iterable[str | None], revoked: object) -> None:
-    """Raise ArtifactError if one of the digests of an artifact is revoked, before its files are read."""
-    for digest in {one for one in digests if one} & revoked_digests("revoked", revoked):
-        sentence = f"Could not stage adapter {quoted(name)}: the digest {digest} is revoked, so use another version."
-        raise ArtifactError(sentence, "revoked")
-
-
-def untrusted_warnings(which: str, found: Mapping) -> dict:
-    """Return the warning for an artifact that is accepted although its signature proves nothing."""
-    signature = found.get("signature") or {}
-    if not signature.get("problem") or signature["mode"] == "enforce":
-        return {}
-    return {
-        "warnings": [f"{printable(which)} is not trusted, and the mode of its policy is warn: {signature['problem']}"]
-    }
-
-
-def _existing(path: str) -> str | None:
-    return path if os.path.lexists(path) else None
-
-
-def checked_source(name: str, src: str, find: Callable[[str], str | None] = _existing) -> str:
-    """Return the path of an artifact.
-
-    :param find: returns the path that an option means, or None if nothing is there.
-    :raises VllmError: ``invalid_request``, or ``artifact_not_found`` if nothing is there.
-    """
-    if not src or "\0" in src:
-        raise invalid_option("src", f"of adapter {quoted(name)} is not a path", "give a directory or an archive")
-    found = find(src)
-    if found is None:
-        hint = "copy it there, or give a checksum that the store has, which needs no source"
-        problem = f"there is no directory or archive {quoted(src)}"
-        raise VllmError("artifact_not_found", problem, hint, f"stage adapter {quoted(name)}")
-    return found
-
-
-def digest_of_valid(name: str, source: str, found: Mapping) -> str:
-    """Return the digest of an artifact that has no problems.
-
-    :param found: the result of ``inspect_artifact()``.
-    :raises ArtifactError: the problems.
-    """
-    if not found["valid"]:
-        raise refused(f"stage adapter {quoted(name)} from", source, found["problems"], found["code"])
-    return found["digest"]
-
-
-def inspected_download(options: Mapping, path: str, wanted: str | None) -> dict:
-    """Return what was found in a downloaded artifact that has no problems, such as its ``digest``.
-
-    :param options: ``name``, ``src``, and those in :data:`CHECKS`.
-    :param path: of the archive or layout that was downloaded.
-    :param wanted: the digest that it must have; None for any.
-    :raises ArtifactError: the problems.
-    """
-    source = remote_source(options["src"]).shown
-    found = inspect_artifact(path, **{name: options[name] for name in (*CHECKS, "name")})
-    if found["digest"]:
-        require_digest(options["name"], source, found["digest"], wanted)
-    digest_of_valid(options["name"], source, found)
-    return found
-
-
-def require_digest(name: str, source: str, found: str, wanted: str | None) -> None:
-    """Raise ArtifactError if the artifact has another digest than the wanted one. None is any."""
-    if wanted and found != wanted:
-        problem = f"The digest is {found}, not {wanted}: use the files that have this digest, or correct the digest."
-        raise refused(f"stage adapter {quoted(name)} from", source, [problem])
 
 
 def _digest_in(option: str, options: Mapping) -> str | None:
@@ -268,14 +184,6 @@ def _is_staged_and_valid(options: Mapping, target: str, digest: str, check_mode:
     if found.get("problems"):
         raise refused(f"use adapter {quoted(options['name'])} from", target, found["problems"], found["code"])
     return staged, found
-
-
-def _valid_source(options: Mapping) -> dict:
-    """Return what was found in an artifact that has no problems."""
-    source = checked_source(options["name"], options["src"])
-    found = inspect_artifact(source, **{name: options[name] for name in (*CHECKS, "name")})
-    digest_of_valid(options["name"], source, found)
-    return found
 
 
 def _everything_in(top: str) -> Iterator[str]:

@@ -104,7 +104,7 @@ def download(
 
 
 # Codes that another mirror can do better.
-_OF_A_SOURCE = ("download_failed", "unauthorized", "forbidden", "artifact_not_found", "artifact_invalid")
+_OF_A_SOURCE = ("download_failed", "unauthorized", "forbidden", "artifact_not_found", "artifact_invalid", "untrusted")
 
 
 @contextlib.contextmanager

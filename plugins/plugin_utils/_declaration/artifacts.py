@@ -18,13 +18,13 @@ from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import b_HEADER, is_encrypted
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.source import is_remote
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import ArtifactError
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import inspect_artifact, open_artifact
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import (
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.checks import (
     CHECKS,
     checked_source,
     digest_of_valid,
 )
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import ArtifactError
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import inspect_artifact, open_artifact
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.downloads import downloaded
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.known_digests import remember_digest
@@ -51,7 +51,7 @@ def read_artifact(
     if is_remote(src):
         # What was downloaded has been compared with the checksum.
         source = downloaded(name, src, options)
-        found = _inspected(source, {**options, "checksum": None, "name": name})
+        found = _inspected(source, {**options, "name": name, "checksum": None})
         digest_of_valid(name, source, found)
         return source, found
     source = checked_source(name, src, find)

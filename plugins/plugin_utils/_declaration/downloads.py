@@ -14,9 +14,8 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.source im
     pin_of,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import checked_digest
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.digest import directory_digest
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import ArtifactError
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import inspected_download
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.checks import refuse_revoked, valid_download
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import inspect_artifact
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.source import download
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.stage import make_home, stage
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import printable
@@ -39,27 +38,30 @@ def downloaded(name: str, src: str, options: Mapping) -> str:
 
     :param name: of the adapter.
     :param src: the address, ``https://...`` or ``oci://...``.
-    :param options: ``digest``, ``CHECKS`` and ``SOURCE_OPTIONS``, all of them. An artifact that does not meet these is refused.
-    :raises VllmError: if it cannot be downloaded or used. No folder is left then.
+    :param options: ``digest``, ``CHECKS`` and ``SOURCE_OPTIONS``, all of them, the policy of trust with the text of its keys. An
+        artifact that does not meet these is refused.
+    :raises VllmError: if it cannot be downloaded or used. No new folder is left then.
     """
     wanted, checksum = (
         None if options[key] is None else checked_digest(key, options[key]) for key in ("digest", "checksum")
     )
     check_source(name, src, bool(wanted or checksum))
     pin = pin_of(src, checksum)
+    refuse_revoked(name, (wanted, pin, known_digest(pin) if pin else None), options["revoked"])
 
     def present() -> str | None:
         # Another address can have a signature beside the same files.
         digest = (known_digest(pin) or pin) if pin else wanted
         folder = _folder(str(digest))
-        if _has(folder, str(digest)):
-            return folder
-        # Nothing is served from here.
-        shutil.rmtree(folder, ignore_errors=True)
-        return None
+        found = inspect_artifact(folder, trust=options["trust"], name=name)
+        if found["digest"] != digest:
+            # Nothing is served from here.
+            shutil.rmtree(folder, ignore_errors=True)
+            return None
+        return None if found["code"] == "untrusted" else folder
 
     def use(path: str) -> str:
-        digest = inspected_download({**options, "name": name, "src": src}, path, wanted)["digest"]
+        digest = valid_download({**options, "name": name, "src": src}, path, wanted)["digest"]
         folder = _folder(digest)
         stage(path, folder, digest, _keep, options["max_size"])
         return folder
@@ -83,13 +85,6 @@ def downloaded(name: str, src: str, options: Mapping) -> str:
 
 def _folder(digest: str) -> str:
     return os.path.join(ARTIFACTS, digest.partition(":")[2])
-
-
-def _has(folder: str, digest: str) -> bool:
-    try:
-        return directory_digest(folder) == digest
-    except ArtifactError:
-        return False
 
 
 def _keep(_path: str) -> bool:

@@ -22,7 +22,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declarati
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.source import SOURCE_OPTIONS, is_remote, pin_of
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.staged import at_paths, superseded
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import CHECKS
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.checks import CHECKS
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.artifacts import read_artifact
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.known_digests import (
@@ -104,8 +104,8 @@ class ControllersArtifacts:
 
     def _read(self, adapter: Mapping, options: Mapping) -> tuple[str, str] | VllmError:
         try:
-            path, found = read_artifact(adapter["name"], adapter["src"], options, self.find, self.loader)
-            return path, found["digest"]
+            source, found = read_artifact(adapter["name"], adapter["src"], options, self.find, self.loader)
+            return source, found["digest"]
         except VllmError as error:
             return error
 

@@ -15,13 +15,13 @@ from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.source import check_source, is_remote, pin_of
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import checked_digest
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import open_artifact
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import (
-    ONE_SOURCE,
-    LoraArtifact,
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.checks import (
+    refuse_revoked,
     require_digest,
     untrusted_warnings,
 )
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import open_artifact
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import ONE_SOURCE, LoraArtifact
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure, quoted
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.artifacts import read_artifact, run_file
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.known_digests import (
@@ -48,9 +48,9 @@ class StagingAction(ActionBase):
             if validation.errors.errors:
                 raise option_error(self._task, validation.errors[0])
             options = validation.validated_parameters
-            check_source(options["name"], options["src"], bool(options["digest"] or options["checksum"]))
             if options["trust"]:
                 options["trust"] = trust_with_keys("trust", options["trust"], finder(self))
+            _check(options)
             staged = self._stage if options["src"] is not None and not options["remote_src"] else self._ask
             environment: dict = {}
             self._compute_environment_string(environment)
@@ -94,12 +94,15 @@ class StagingAction(ActionBase):
         missing: dict = {}
         if given:
             # A version in the store needs no source, which may be on a disk that is no longer there.
-            found = self._run_module(task_vars, src=None, checksum=None, digest=given, trust=options["trust"])
+            in_store = {"src": None, "checksum": None, "digest": given}
+            found = self._run_module(task_vars, **in_store, trust=options["trust"])
             if _cannot_verify(found):
                 missing = found
-            # Nothing is downloaded only to say what would happen.
-            elif found.get("failed") or found.get("staged") or (is_download and self._task.check_mode):
+            elif found.get("failed") or found.get("staged"):
                 return found
+            if self._task.check_mode and is_download:
+                # Nothing is downloaded only to say what would happen.
+                return self._run_module(task_vars, **in_store, trust=[]) if missing else found
         try:
             source, read = read_artifact(options["name"], options["src"], options, finder(self), self._loader)
         except VllmError as error:
@@ -113,8 +116,8 @@ class StagingAction(ActionBase):
         if found.get("staged") is False and not self._task.check_mode:
             sent = self._send(_packed(source, digest))
             # A download is sent as its files, whose digest is not the checksum of the archive.
-            compared = (None if is_download else checksum) or digest
-            found = self._run_module(task_vars, src=sent, checksum=compared, trust=[])
+            pinned = (None if is_download else checksum) or digest
+            found = self._run_module(task_vars, src=sent, checksum=pinned, trust=[])
             if is_download and found.get("staged"):
                 # It finds the version, and remembers what pins the address.
                 self._run_module(task_vars, digest=digest, trust=[])
@@ -138,6 +141,17 @@ class StagingAction(ActionBase):
             hint = "check that ansible_remote_tmp of the node has room for it"
             raise VllmError("store_error", str(error), hint, f"send the artifact to {remote}") from None
         return remote
+
+
+def _check(options: Mapping) -> None:
+    """Refuse an address that cannot be used, and what is revoked, before a byte is read, sent or downloaded.
+
+    :raises VllmError: ``invalid_request``, ``revoked``.
+    """
+    name, src, digest, checksum = (options[option] for option in ("name", "src", "digest", "checksum"))
+    check_source(name, src, bool(digest or checksum))
+    pins = [one.lower() for one in (digest, pin_of(src, checksum)) if one]
+    refuse_revoked(name, [*pins, *map(known_digest, pins)], options["revoked"])
 
 
 def _cannot_verify(found: Mapping) -> bool:

@@ -16,7 +16,7 @@ from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import verdict_of
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.source import is_remote, pin_of
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import CHECKS
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.checks import CHECKS
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import CompleteError, VllmError, failure
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_lora_adapters import LoraAdapters
 from ansible_collections.sovereign.vllm.plugins.module_utils._operations.vllm_server_info import ServerInfo

@@ -21,6 +21,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolu
 
 from tests.support.archives import files_of
 from tests.support.artifact_server import ArtifactServer
+from tests.support.signing import new_key, pem, sign
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 CHECKSUM = "sha256:" + "c" * 64
@@ -132,3 +133,34 @@ def test_an_address_that_nobody_knows_is_not_downloaded(tmp_path: Path) -> None:
     assert path_of(tmp_path, source, unasked) == "/srv/lora/sql/0123456789ab"
     with pytest.raises(VllmError, match="neither digest nor checksum"):
         read_adapters("lora_adapters", [{"name": "sql", "src": source["src"]}])
+
+
+def test_what_the_controller_keeps_of_an_address_is_verified_too(tmp_path: Path, examples: Path) -> None:
+    key = new_key()
+    bare = files_of(examples / "first")
+    signed = files_of(sign(shutil.copytree(examples / "first", tmp_path / "signed"), key))
+    digest = directory_digest(str(examples / "first"))
+    trusting: dict = {"trust": [{"keys": [pem(key)]}]}
+
+    def local(src: str, **settings: object) -> str:
+        artifacts_below.cache_clear()
+        (adapter,) = read_adapters("lora_adapters", [{"name": "sql", "src": src}])
+        return artifacts_below(str(tmp_path)).local(adapter, {"source_plain_http": [server.host], **settings})[0]
+
+    def refused(src: str, **settings: object) -> str:
+        with pytest.raises(VllmError) as error:
+            local(src, **settings)
+        return error.value.code
+
+    with ArtifactServer() as server:
+        one, other = (server.push(server.files_as_layers(files)) for files in (bare, signed))
+        assert refused(one, **trusting) == "untrusted"
+        assert not list((tmp_path / "home").rglob("adapter_config.json"))
+        folder = Path(local(one))
+        assert refused(one, **trusting) == "untrusted"
+        assert (local(other, **trusting), files_of(folder)) == (str(folder), signed)
+        asked = len(server.log)
+        assert local(other, **trusting) == str(folder)
+        for revoked in (digest, other.partition("@")[2]):
+            assert refused(other, **trusting, revoked=[revoked]) == "revoked"
+        assert len(server.log) == asked
