@@ -15,7 +15,7 @@ description:
     are answered 404.
   - The role P(sovereign.vllm.guard#role) runs this module. An option that the task does not set comes from the host variable of the
     same name with the prefix C(guard_), such as C(guard_user_keys).
-  - The keys are in a file of their own, which only its owner may read. They are in no result, no diff and no message.
+  - The keys are in another file, which only its owner may read. They are in no result, no diff and no message.
   - nginx tests the new configuration before it uses it. If the test fails, or if the guard does not answer with the new
     configuration, the module puts the old one back. If a run is killed, the next run repairs its files.
   - The module does not install nginx. nginx must read C(*.conf) in O(directory) at the level C(http), as Debian's does.
