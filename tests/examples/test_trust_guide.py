@@ -11,6 +11,7 @@ import textwrap
 from pathlib import Path
 
 import yaml
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.digest import directory_digest
 
 from tests.stand_in import StandIn
 from tests.support.guide import Guide, shell
@@ -58,9 +59,7 @@ def test_what_is_shown(examples: Path, tmp_path: Path) -> None:
         assert "'README.md': the file was changed" in shell(run, tmp_path, 2, path)
         assert Server(server.url).served() == served
 
-        digest = next((tmp_path / "store" / "sql").glob("[0-9a-f]*")).name
-        (revoked,) = yaml.safe_load((variables / "revoked.yml").read_text())["lora_revoked"]
-        banned = revoked.replace(revoked[7:19], digest)
-        given = json.dumps({"lora_revoked": [banned], "lora_adapters": []})
+        assert yaml.safe_load((variables / "revoked.yml").read_text())["lora_revoked"]
+        given = json.dumps({"lora_revoked": [directory_digest(str(adapter))], "lora_adapters": []})
         assert "is revoked: use another version" in shell(f"{run} -e '{given}'", tmp_path, 2, path)
         assert Server(server.url).served() == {}
