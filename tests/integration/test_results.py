@@ -109,6 +109,7 @@ EXPECTED: dict[str, tuple[str, dict[str, Any]]] = {
             "runtime_lora": True,
             "lora": {"enabled": True, "max_loras": None, "running": [], "waiting": []},
             "auth_required": False,
+            "guarded": False,
             "findings": [
                 {
                     "id": "no_key",
