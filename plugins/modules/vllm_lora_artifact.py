@@ -22,12 +22,15 @@ description:
     if the archive holds several adapters.
   - A staged version needs no source. If the store has the version that O(digest) or O(checksum) names, the module does not
     read O(src), and O(src) may be gone. It checks that version with the options about the artifact, such as O(max_rank).
+  - With O(trust), the module stages only an artifact that is trusted. Its signature and C(README.md) are staged beside it, so that a version
+    in the store can be verified again.
   - An artifact can be downloaded from a web server or from a registry, see O(src). The module downloads it if the store does not
     have it. A killed download leaves its beginning beside the versions, and the next run for the same version continues it. No
     part of it is a version until all of its bytes are compared.
   - Check mode downloads nothing.
   - The module does not load the adapter. Give RV(server_path) to M(sovereign.vllm.vllm_lora_adapters).
 extends_documentation_fragment:
+  - sovereign.vllm._trust
   - ansible.builtin.files
   - sovereign.vllm._sources
   - sovereign.vllm._attributes
@@ -107,42 +110,6 @@ options:
       pickle beside C(adapter_model.safetensors) is always accepted, because vLLM does not open it. It is not copied.
     type: bool
     default: false
-  trust:
-    description:
-      - The artifacts that may be staged, a list of entries. The first entry with O(name) counts. If there are entries, and none has
-        the name, the artifact is refused. Without entries, any artifact is accepted.
-      - The signature must be in the file C(model.sig) beside C(adapter_config.json), as the tool C(model_signing) writes it, see
-        R(the guide to trust,ansible_collections.sovereign.vllm.docsite.trust_guide). It is staged as well, and so is C(README.md), so
-        that a version in the store can be verified again.
-      - An artifact of the controller is verified on the controller. With O(remote_src=true), or if the store has the version, the
-        node verifies it and needs the Python library C(cryptography).
-    type: list
-    elements: dict
-    suboptions:
-      names:
-        description: Names of adapters, as globs. By default, the entry is for all.
-        type: list
-        elements: str
-      keys:
-        description:
-          - The trusted signers. Each is a public key of the curves P-256, P-384 or P-521, or a certificate of a signer or an
-            authority, in PEM format, as text or as the path of a file on the controller.
-          - Required unless O(trust[].mode=warn).
-        type: list
-        elements: str
-      mode:
-        description: V(enforce), the default, refuses other artifacts with the code V(untrusted). V(warn) warns and accepts them.
-        type: str
-        choices: [enforce, warn]
-      base_models:
-        description: Base models that the artifact may be trained for, compared as O(base_model). By default, any.
-        type: list
-        elements: str
-      licences:
-        description: Licences that the model card C(README.md) may name in its front matter. The signature must cover the card.
-          By default, any.
-        type: list
-        elements: str
   revoked:
     description: Digests of artifacts that are never staged, V(sha256:) and 64 hexadecimal digits.
     type: list

@@ -33,6 +33,7 @@ notes:
   - The checks follow vLLM 0.32.0. Older releases refuse less, and serve some of these artifacts wrongly.
   - The module does not see the base model, so it cannot check whether that has the modules that the adapter changes.
 extends_documentation_fragment:
+  - sovereign.vllm._trust
   - sovereign.vllm._attributes
   - sovereign.vllm._attributes.info
 options:
@@ -77,42 +78,8 @@ options:
     type: bool
     default: false
   name:
-    description: Name of the adapter, for the entries of O(trust).
+    description: Name of the adapter, for the entries of O(trust). Required with O(trust).
     type: str
-  trust:
-    description:
-      - The artifacts that are trusted, a list of entries. The first entry with O(name) counts. If there are entries, and none has the
-        name, the artifact is not trusted. Requires O(name).
-      - The signature must be in the file C(model.sig) beside C(adapter_config.json), as the tool C(model_signing) writes it, see
-        R(the guide to trust,ansible_collections.sovereign.vllm.docsite.trust_guide).
-      - The host of the files verifies it, and needs the Python library C(cryptography).
-    type: list
-    elements: dict
-    suboptions:
-      names:
-        description: Names of adapters, as globs. By default, the entry is for all.
-        type: list
-        elements: str
-      keys:
-        description:
-          - The trusted signers. Each is a public key of the curves P-256, P-384 or P-521, or a certificate of a signer or an
-            authority, in PEM format, as text or as the path of a file on the controller.
-          - Required unless O(trust[].mode=warn).
-        type: list
-        elements: str
-      mode:
-        description: V(enforce), the default, refuses other artifacts with the code V(untrusted). V(warn) warns and accepts them.
-        type: str
-        choices: [enforce, warn]
-      base_models:
-        description: Base models that the artifact may be trained for, compared as O(base_model). By default, any.
-        type: list
-        elements: str
-      licences:
-        description: Licences that the model card C(README.md) may name in its front matter. The signature must cover the card.
-          By default, any.
-        type: list
-        elements: str
   revoked:
     description: Digests that the files must not have, V(sha256:) and 64 hexadecimal digits.
     type: list

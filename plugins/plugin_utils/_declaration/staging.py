@@ -9,7 +9,6 @@ import os
 import tarfile
 from collections.abc import Mapping
 
-from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.basic import FILE_COMMON_ARGUMENTS
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.plugins.action import ActionBase
@@ -29,7 +28,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.known_
     remember_digest,
 )
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.trust import trust_with_keys
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import finder
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import finder, sent
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.progress import speaking
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import environment_set, option_error, plain
 
@@ -114,10 +113,10 @@ class StagingAction(ActionBase):
         # It was verified here, so the node needs neither the keys nor the library.
         found = self._run_module(task_vars, src=None, digest=digest, trust=[])
         if found.get("staged") is False and not self._task.check_mode:
-            sent = self._send(_packed(source, digest))
+            there = sent(self, _packed(source, digest), "the artifact")
             # A download is sent as its files, whose digest is not the checksum of the archive.
             pinned = (None if is_download else checksum) or digest
-            found = self._run_module(task_vars, src=sent, checksum=pinned, trust=[])
+            found = self._run_module(task_vars, src=there, checksum=pinned, trust=[])
             if is_download and found.get("staged"):
                 # It finds the version, and remembers what pins the address.
                 self._run_module(task_vars, digest=digest, trust=[])
@@ -127,20 +126,6 @@ class StagingAction(ActionBase):
     def _run_module(self, task_vars: dict | None, **args: object) -> dict:
         given = {name: value for name, value in {**self._task.args, **args}.items() if value is not None}
         return self._execute_module(module_args=given, task_vars=task_vars)
-
-    def _send(self, file: str) -> str:
-        if not self._connection._shell.tmpdir:
-            self._make_tmp_path()
-        remote = self._connection._shell.join_path(self._connection._shell.tmpdir, os.path.basename(file))
-        try:
-            self._transfer_file(file, remote)
-            self._fixup_perms2((self._connection._shell.tmpdir, remote))
-        except AnsibleConnectionFailure:
-            raise  # Ansible reports it as UNREACHABLE.
-        except AnsibleError as error:
-            hint = "check that ansible_remote_tmp of the node has room for it"
-            raise VllmError("store_error", str(error), hint, f"send the artifact to {remote}") from None
-        return remote
 
 
 def _check(options: Mapping) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find files of the controller, and write text files there, whatever the connection of the host: whole or not at all."""
+"""Find files of the controller, send them to a host, and write text files, whatever the connection of the host: whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import is_template, refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
 
@@ -32,6 +32,27 @@ def finder(action: ActionBase) -> Callable[[str], str | None]:
             return None
 
     return find
+
+
+def sent(action: ActionBase, file: str, what: str) -> str:
+    """Send a file to the host of the action, into its temporary directory. Return the path there.
+
+    :param what: names the content in sentences.
+    :raises VllmError: ``store_error`` if the host cannot take it.
+    """
+    shell = action._connection._shell
+    if not shell.tmpdir:
+        action._make_tmp_path()
+    remote = shell.join_path(shell.tmpdir, os.path.basename(file))
+    try:
+        action._transfer_file(file, remote)
+        action._fixup_perms2((shell.tmpdir, remote))
+    except AnsibleConnectionFailure:
+        raise  # Ansible reports it as UNREACHABLE.
+    except AnsibleError as error:
+        hint = "check that ansible_remote_tmp of the node has room for it"
+        raise VllmError("store_error", str(error), hint, f"send {what} to {remote}") from None
+    return remote
 
 
 def write_file(file: Path, text: str, check_mode: bool) -> dict:

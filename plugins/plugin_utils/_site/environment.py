@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.environment import PACKAGES
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure, quoted
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.artifacts import run_file
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import sent
 
 _STAMP_DIGITS = 12
 _CHUNK = 1 << 20  # bytes
@@ -58,25 +58,11 @@ class EnvironmentAction(ActionBase):
         found = self._module(task_vars, **args, stamp=stamp)
         if found.get("failed") or found.get("ready") or self._task.check_mode:
             return found
-        return self._module(task_vars, **args, stamp=stamp, archive=self._send(archive))
+        return self._module(task_vars, **args, stamp=stamp, archive=sent(self, archive, "the wheels"))
 
     def _module(self, task_vars: dict | None, **args: object) -> dict:
         given = {name: value for name, value in args.items() if value is not None}
         return self._execute_module("sovereign.vllm.vllm_agent_environment", given, task_vars=task_vars)
-
-    def _send(self, file: str) -> str:
-        if not self._connection._shell.tmpdir:
-            self._make_tmp_path()
-        remote = self._connection._shell.join_path(self._connection._shell.tmpdir, os.path.basename(file))
-        try:
-            self._transfer_file(file, remote)
-            self._fixup_perms2((self._connection._shell.tmpdir, remote))
-        except AnsibleConnectionFailure:
-            raise  # Ansible reports it as UNREACHABLE.
-        except AnsibleError as error:
-            hint = "check that ansible_remote_tmp of the node has room for it"
-            raise VllmError("store_error", str(error), hint, f"send the wheels to {remote}") from None
-        return remote
 
 
 def carried_files(wheels: str, collection: str) -> list[Path]:
