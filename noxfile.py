@@ -46,9 +46,9 @@ BUSY = ["busy"]
 # Files of tests/integration whose subject is a server's behaviour, or this project's own tools.
 ABOUT_SERVERS = ("test_swap", "test_hostile_answers", "test_refusing", "test_certificates", "test_fleet")
 ABOUT_SERVERS += ("test_rust", "test_server_info", "test_smoke", "test_plans", "test_bench", "test_demo", "test_readme")
-# Tests of memory, and what another test runs too: modules run as processes in test_results and test_secrets, and playbooks of a
-# site in test_sites_on_their_own.
-ALIKE_ON_ALL = ("little_memory", "WithKeyAsModule", "test_agent")
+# Tests of memory, of sentences about mistakes in an inventory file, and what another test runs too: modules run as processes in
+# test_results and test_secrets, and playbooks of a site in test_sites_on_their_own.
+ALIKE_ON_ALL = ("little_memory", "test_mistakes", "WithKeyAsModule", "test_agent")
 
 # The newest release of vLLM. It has no build for the CPU, and is put together as tests/real_vllm/README.md says.
 NEWEST_VLLM = "0.33.0"

@@ -101,6 +101,7 @@ def test_no_answer_at_all_can_stop_the_watch(status, answer):
         options,
         declared.Pruning(prune=True),
         declared.Requirements(),
+        declared.Revoked(),
         {},
     )
     body = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else json.dumps(answer)

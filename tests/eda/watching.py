@@ -16,7 +16,7 @@ from tests.support.asking import eventually
 
 from .source import load_source
 
-PATIENCE = 30  # seconds; a last resort
+PATIENCE = 60  # seconds; a last resort
 INTERVAL = 0.3  # seconds, between two observations of one endpoint
 
 

@@ -83,7 +83,7 @@ def audit(states: States, source: str = "live") -> dict[str, dict[str, Any]]:
     files = "-e drift_report_textfile=vllm.prom -e drift_report_markdown=drift.md"
     # As audits of AWX run, in check mode, which is a run like any other for the history.
     playbook = "sovereign.vllm.drift_audit --check"
-    shell(f"ansible-playbook {' '.join(SITES)} {playbook} {forms} {files}", states.directory)
+    shell(f"ansible-playbook {' '.join(SITES)} {playbook} {forms} {files}", states.directory, seconds=300)
     report = json.loads((states.directory / "drift_report" / "drift.json").read_text())
     jsonschema.validate(report, SCHEMA, cls=jsonschema.Draft202012Validator)
     return {site["name"]: site for site in report["sites"]}
@@ -119,7 +119,7 @@ def check_forms(states: States, first: dict[str, dict[str, Any]], second: dict[s
 def converge(states: States, *more: str, rc: int = 2) -> str:
     """Run the playbook on all sites at once. Some fail, since not all can be healed."""
     command = f"ansible-playbook {' '.join(SITES)} sovereign.vllm.converge -e lora_serial=100% -e lora_max_fail_percentage=100"
-    return shell(" ".join([command, *more]), states.directory, rc=rc)
+    return shell(" ".join([command, *more]), states.directory, rc=rc, seconds=300)
 
 
 def told_by_tasks(states: States) -> dict[str, dict[str, tuple[str, Entries]]]:

@@ -79,7 +79,8 @@ def test_an_artifact_without_a_trusted_signature_never_reaches_the_server(new_si
         "scratch-1": False,
     }
     assert results["tool"]["signature"]["signer"] == "O=Acme,CN=Release 2026"
-    assert "scratch-1 is not trusted" in " ".join(results["scratch-1"]["warnings"])
+    # Older releases of ansible-core print the warnings of a loop, and leave them out of its results.
+    assert "scratch-1 is not trusted" in " ".join(run.output.split())
 
     # The store has the version, so neither the source nor its signature is needed on the controller.
     digest = results["sql"]["digest"]
