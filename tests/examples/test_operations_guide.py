@@ -30,11 +30,14 @@ def test_the_commands_shown(tmp_path: Path, examples: Path) -> None:
     files = dict.fromkeys((f"# {name}: " for name in FILES), "above")
     with Guide("operations_guide", NOT_RUN | files) as guide:
         commands = "".join(guide.take("ansible-") for _block in range(6)).splitlines()
+        drain = guide.take("# group_vars/vllm.yml, for requests")
         cache = guide.take("cache: true").replace("/var/cache/ansible-vllm", str(tmp_path / "seen"))
     graph, host, audit, look, converge, one, reachable, waves, prune = commands
     with ExitStack() as servers:
         fleet = Fleet(tmp_path / "project", examples, servers)
         sites = tmp_path / "project" / "inventory" / "sites.vllm.yml"
+        with (sites.parent / "group_vars" / "vllm.yml").open("a") as variables:
+            variables.write(drain)
         sites.write_text(json.dumps(yaml.safe_load(sites.read_text()) | yaml.safe_load(cache)))
 
         def run(command: str, rc: int = 0) -> str:
