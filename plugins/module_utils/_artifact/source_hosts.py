@@ -45,6 +45,8 @@ class Hosts:
         return f"http{'' if is_plain(host, self._plain_http) else 's'}://{host}/v2/{source.repository}/"
 
     # The pylint of ansible-test does not see that the outer context ends the inner one.
+    # That of older releases does not know this check.
+    # pylint: disable=unknown-option-value
     # pylint: disable=contextmanager-generator-missing-cleanup
 
     @contextlib.contextmanager
