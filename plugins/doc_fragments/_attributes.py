@@ -46,6 +46,16 @@ attributes:
     support: full
 """
 
+    # For the modules whose work is done on the controller. Named before the meaning of the attributes, since the first value counts.
+    CONTROLLER = r"""
+options: {}
+attributes:
+  async:
+    support: none
+  platform:
+    details: The module runs on the controller.
+"""
+
     # For the modules that take the connection options.
     ACTIONGROUP = r"""
 options: {}

@@ -18,13 +18,9 @@ description:
   - Fails if the file C(host_vars/<host>.yml) exists. Ansible would ignore it beside the directory C(host_vars/<host>).
   - The module runs on the controller and contacts no host.
 extends_documentation_fragment:
+  - sovereign.vllm._attributes.controller
   - sovereign.vllm._attributes
   - sovereign.vllm._attributes.write
-attributes:
-  async:
-    support: none
-  platform:
-    details: The module runs on the controller.
 options:
   observed:
     description: Result of M(sovereign.vllm.vllm_base_model_info). The module fails if that task did not see the server.

@@ -16,13 +16,9 @@ description:
     of the host. Returns the paths that the agent writes to, and the declaration of all these hosts as an inventory for the node.
   - The module runs on the controller and contacts no host.
 extends_documentation_fragment:
+  - sovereign.vllm._attributes.controller
   - sovereign.vllm._attributes
   - sovereign.vllm._attributes.info
-attributes:
-  async:
-    support: none
-  platform:
-    details: The module runs on the controller.
 options:
   settings:
     description: The settings of the role, as M(sovereign.vllm.vllm_role_settings) returns them.

@@ -19,16 +19,13 @@ description:
   - In check mode, the module only verifies the bundle.
   - The module needs no network and no other machine.
 extends_documentation_fragment:
+  - sovereign.vllm._attributes.controller
   - sovereign.vllm._attributes
 attributes:
   check_mode:
     support: full
   diff_mode:
     support: none
-  async:
-    support: none
-  platform:
-    details: The module runs on the controller.
 options:
   bundle:
     description: Directory of the bundle.

@@ -16,16 +16,13 @@ description:
   - If a node cannot get a bundle, the module fails after the bundles of the other nodes are written.
   - The module runs on the controller and contacts no host.
 extends_documentation_fragment:
+  - sovereign.vllm._attributes.controller
   - sovereign.vllm._attributes
 attributes:
   check_mode:
     support: full
   diff_mode:
     support: none
-  async:
-    support: none
-  platform:
-    details: The module runs on the controller.
 options:
   directory:
     description: Directory for the bundles.

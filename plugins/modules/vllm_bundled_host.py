@@ -16,6 +16,7 @@ description:
   - Fails if a variable holds a key or names a file of headquarters that the site does not have.
   - The module runs on the controller and contacts no host.
 extends_documentation_fragment:
+  - sovereign.vllm._attributes.controller
   - sovereign.vllm._attributes
 attributes:
   check_mode:
@@ -23,10 +24,6 @@ attributes:
     details: The module never changes anything.
   diff_mode:
     support: none
-  async:
-    support: none
-  platform:
-    details: The module runs on the controller.
 author:
   - sovereign.vllm contributors (@sovereign-vllm)
 """

@@ -15,13 +15,9 @@ description:
   - Writes the whole file at once, so that the event source never reads a part of it. Equal endpoints give an equal file.
   - The module runs on the controller and contacts no host.
 extends_documentation_fragment:
+  - sovereign.vllm._attributes.controller
   - sovereign.vllm._attributes
   - sovereign.vllm._attributes.write
-attributes:
-  async:
-    support: none
-  platform:
-    details: The module runs on the controller.
 options:
   file:
     description: Path of the file. It is JSON if its name ends in C(.json), otherwise YAML.

@@ -18,13 +18,9 @@ description:
     C(vllm_api_key_env) is right.
   - The module asks no server. It asks the node only for the digest of an artifact that the controller does not know.
 extends_documentation_fragment:
+  - sovereign.vllm._attributes.controller
   - sovereign.vllm._attributes
   - sovereign.vllm._attributes.info
-attributes:
-  async:
-    support: none
-  platform:
-    details: The module runs on the controller.
 options: {}
 author:
   - sovereign.vllm contributors (@sovereign-vllm)

@@ -16,6 +16,7 @@ description:
   - The module runs on the controller and contacts no host. It also writes the files and the history of the audits in check mode, since
     audit jobs run in check mode.
 extends_documentation_fragment:
+  - sovereign.vllm._attributes.controller
   - sovereign.vllm._attributes
 attributes:
   check_mode:
@@ -23,10 +24,6 @@ attributes:
     details: The files are always written.
   diff_mode:
     support: none
-  async:
-    support: none
-  platform:
-    details: The module runs on the controller.
 seealso:
   - plugin: sovereign.vllm.drift_report
     plugin_type: filter

@@ -19,13 +19,9 @@ description:
   - With O(restore), the file gets exactly these fingerprints. Without O(taken) and O(restore), the module only reads.
   - The module runs on the controller and contacts no host.
 extends_documentation_fragment:
+  - sovereign.vllm._attributes.controller
   - sovereign.vllm._attributes
   - sovereign.vllm._attributes.write
-attributes:
-  async:
-    support: none
-  platform:
-    details: The module runs on the controller.
 options:
   directory:
     description: Directory on the controller, relative to where the playbook is started. A missing directory is created.

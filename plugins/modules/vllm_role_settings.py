@@ -18,13 +18,9 @@ description:
   - Empty text counts as not set, unless the option takes any text.
   - The module runs on the controller and contacts no host.
 extends_documentation_fragment:
+  - sovereign.vllm._attributes.controller
   - sovereign.vllm._attributes
   - sovereign.vllm._attributes.info
-attributes:
-  async:
-    support: none
-  platform:
-    details: The module runs on the controller.
 options:
   role:
     description: Name of a role of this collection. The module reads the options of this role.
