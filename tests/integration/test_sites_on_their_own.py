@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,16 +13,4 @@ from tests.support import alone
 
 @pytest.mark.timeout(1200)
 def test_the_story() -> None:
-    if not alone.is_possible():
-        pytest.skip("This machine allows no user namespaces.")
-    story = Path(__file__).with_name("sites_story.py")
-    pytest_alone = alone.command(sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", str(story))
-    told = subprocess.run(
-        pytest_alone,
-        cwd=Path(__file__).parents[2],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert told.returncode == 0, told.stdout + told.stderr
+    alone.run_story(Path(__file__).with_name("sites_story.py"))

@@ -14,6 +14,9 @@ import socket
 import struct
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
 
@@ -26,6 +29,21 @@ def is_possible() -> bool:
 def command(*arguments: str) -> list[str]:
     """The command that runs these arguments alone."""
     return ["unshare", "-rn", sys.executable, "-m", "tests.support.alone", *arguments]
+
+
+def run_story(file: Path) -> None:
+    """Run the tests of a file without any other machine, or skip the test that asks for it."""
+    if not is_possible():
+        pytest.skip("This machine allows no user namespaces.")
+    told = subprocess.run(
+        command(sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", str(file)),
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
 
 
 def is_alone() -> bool:
