@@ -16,7 +16,7 @@ from .._errors import VllmError, also_report, failure, invalid_option, quoted, r
 from .._http.client import Client
 from .._http.generator import Generator
 from .._vllm.effect import distance, has_effect
-from .._vllm.fingerprint import STALE_PREFIX_CACHE, Fingerprint, Origin, read_fingerprint
+from .._vllm.fingerprint import ATTEMPTS, STALE_PREFIX_CACHE, TOLERANCE, Fingerprint, Origin, read_fingerprint
 from .._vllm.generation import NO_COMPLETIONS, Reading
 from .._vllm.releases import BLOCK_SIZE_OF_A_CPU, mixes_up_models
 from .operation import SERVER_OPTIONS, ServerOperation
@@ -31,8 +31,6 @@ DEFAULT_PROMPTS = (
 )
 # A limit for the cost: all prompts go out with each reading.
 _MOST_PROMPTS = 64
-# Noise can exceed the tolerance once; the closest of so many fingerprints counts.
-_ATTEMPTS = 3
 _NO_EFFECT_HINT = (
     "see that its tensors are named after layers of the base model, that lora_alpha and lora_B are not 0, and that one of "
     "prompts is a request that it was trained for"
@@ -49,7 +47,7 @@ class SmokeTest(ServerOperation):
         "fingerprint": {"type": "bool", "default": False},
         "expect": {"type": "dict"},
         "expect_if": {"type": "str", "choices": ["always", "same_origin"], "default": "always"},
-        "tolerance": {"type": "float", "default": 0.1},
+        "tolerance": {"type": "float", "default": TOLERANCE},
         "warn_of": {"type": "list", "elements": "str", "choices": [NO_COMPLETIONS, STALE_PREFIX_CACHE], "default": []},
         "prompts": {"type": "list", "elements": "str", "default": list(DEFAULT_PROMPTS)},
     }
@@ -220,7 +218,7 @@ class Examination:
         if expected and self._only_same_origin and not expected.origin.is_same_as(origin):
             expected = None
         problem: VllmError | None = None
-        for _attempt in range(_ATTEMPTS):
+        for _attempt in range(ATTEMPTS):
             taken = self._fingerprint(model, expected.prompts if expected else self._prompts, origin)
             problem = self._problem(model, taken, expected)
             if problem is None:

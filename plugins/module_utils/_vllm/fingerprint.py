@@ -13,6 +13,10 @@ from .effect import distance
 from .generation import Reading, reading_of
 
 STALE_PREFIX_CACHE = "stale_prefix_cache"
+#: How far two fingerprints of the same weights may be apart, in nats, if nobody says otherwise.
+TOLERANCE = 0.1
+#: Noise can exceed the tolerance once; the closest of so many fingerprints counts.
+ATTEMPTS = 3
 _ORIGIN = ("path", "base_model", "root", "version")
 
 

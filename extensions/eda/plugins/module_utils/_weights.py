@@ -18,7 +18,13 @@ from sovereign_vllm.plugins.module_utils._adapters.staged import folder_of
 from sovereign_vllm.plugins.module_utils._errors import VllmError, printable, quoted
 from sovereign_vllm.plugins.module_utils._vllm.answers import VERSION_ROUTE, read_version
 from sovereign_vllm.plugins.module_utils._vllm.effect import distance
-from sovereign_vllm.plugins.module_utils._vllm.fingerprint import Fingerprint, Origin, read_fingerprint
+from sovereign_vllm.plugins.module_utils._vllm.fingerprint import (
+    ATTEMPTS,
+    TOLERANCE,
+    Fingerprint,
+    Origin,
+    read_fingerprint,
+)
 from sovereign_vllm.plugins.module_utils._vllm.generation import (
     COMPLETIONS_ROUTE,
     completion,
@@ -30,10 +36,6 @@ from ._declaration_file import DeclaredEndpoint
 from ._model_lists import ModelLists
 
 _LOGGER = logging.getLogger("sovereign.vllm.drift")
-# Nats, as in vllm_smoke_test.
-_TOLERANCE = 0.1
-# Noise can exceed the tolerance once.
-_ATTEMPTS = 3
 
 
 class WatchedWeights:
@@ -89,7 +91,7 @@ class WatchedWeights:
 
     async def _differs(self, target: DeclaredEndpoint, name: str, expected: Fingerprint) -> bool:
         """Return whether no measurement is as expected. A server without log-probabilities tells nothing."""
-        for _attempt in range(_ATTEMPTS):
+        for _attempt in range(ATTEMPTS):
             # A salt keeps the answer free of the prefix cache.
             payload = completion(name, expected.prompts, secrets.token_hex(8))
             attempt = f"ask {quoted(name)} for log-probabilities"
@@ -97,7 +99,7 @@ class WatchedWeights:
             if answer.status != 200:
                 raise generation_error(answer, attempt)
             reading = read_completion(answer, len(expected.prompts))
-            if reading is None or distance(reading, expected.fresh) <= _TOLERANCE:
+            if reading is None or distance(reading, expected.fresh) <= TOLERANCE:
                 return False
         return True
 
