@@ -50,7 +50,7 @@ def read_artifact(
     """
     if is_remote(src):
         # What was downloaded has been compared with the checksum.
-        source = downloaded(name, src, options)
+        source = downloaded(name, src, options, _inspected)
         found = _inspected(source, {**options, "name": name, "checksum": None})
         digest_of_valid(name, source, found)
         return source, found

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.source import (
     check_source,
     pin_of,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import checked_digest
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.checks import refuse_revoked, valid_download
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import inspect_artifact
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.checks import (
+    CHECKS,
+    refuse_revoked,
+    valid_download,
+)
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.source import download
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.stage import make_home, stage
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import printable
@@ -31,7 +34,7 @@ ARTIFACTS = os.path.join(HOME, "artifacts")
 _MEGABYTE = 10**6
 
 
-def downloaded(name: str, src: str, options: Mapping) -> str:
+def downloaded(name: str, src: str, options: Mapping, inspected: Callable[[str, Mapping], dict]) -> str:
     """Return the folder on the controller that holds the artifact of an address. It is downloaded if it is not there.
 
     Whoever changes the environment of a task, such as its proxies, does so before this is called.
@@ -40,6 +43,7 @@ def downloaded(name: str, src: str, options: Mapping) -> str:
     :param src: the address, ``https://...`` or ``oci://...``.
     :param options: ``digest``, ``CHECKS`` and ``SOURCE_OPTIONS``, all of them, the policy of trust with the text of its keys. An
         artifact that does not meet these is refused.
+    :param inspected: as ``inspect_artifact()`` with these options, and reads the same folder only once for all hosts of a run.
     :raises VllmError: if it cannot be downloaded or used. No new folder is left then.
     """
     wanted, checksum = (
@@ -53,7 +57,9 @@ def downloaded(name: str, src: str, options: Mapping) -> str:
         # Another address can have a signature beside the same files.
         digest = (known_digest(pin) or pin) if pin else wanted
         folder = _folder(str(digest))
-        found = inspect_artifact(folder, trust=options["trust"], name=name)
+        if not os.path.isdir(folder):
+            return None
+        found = inspected(folder, {**dict.fromkeys(CHECKS), "trust": options["trust"], "name": name})
         if found["digest"] != digest:
             # Nothing is served from here.
             shutil.rmtree(folder, ignore_errors=True)
