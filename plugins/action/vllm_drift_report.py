@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.clock import utc
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.controller_action import ControllerAction
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import SettingsReader, specification
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.report_files import write_report
@@ -15,5 +15,5 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.report_file
 class ActionModule(ControllerAction):
     def work(self, given: Mapping, variables: dict) -> dict:
         reader = SettingsReader(specification(self._loader.load_from_file, "drift_report"), "drift_report_")
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        now = utc()
         return write_report(variables, reader.settings(variables, self._templar.template), now)

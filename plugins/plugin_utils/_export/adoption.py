@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models im
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, printable, quoted
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolution import DECLARATION
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.clock import utc
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection import connection_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import Unsafe, as_yaml, write_file
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain
@@ -226,7 +226,7 @@ def _adopted(site: str, shown: Mapping, did: str) -> str:
 
 
 def _text(site: str, base_url: object, adoption: Adoption) -> str:
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    now = utc()
     comments = [
         f"The adapters that the server of {site}{f' at {base_url}' if base_url else ''} served at {now}.",
         "Written by the playbook sovereign.vllm.adopt, which does not replace it unless adopt_overwrite is true.",

@@ -16,6 +16,7 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.models import BaseModel, Card, Observed
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.clock import utc
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._inventory.discovery import Answered, ask_all
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._inventory.sites import Site
 
@@ -56,7 +57,7 @@ def host_variables(
             "vllm_base_models": [base_model.as_dict() for base_model in found.observed.base_models],
             "vllm_served_adapters": [adapter.as_dict() for adapter in found.observed.adapters_of_users],
             "vllm_server_version": found.version,
-            "vllm_observed_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
+            "vllm_observed_at": utc(now),
             "vllm_stale": False,
         }
     variables = {"vllm_base_url": base_url, "vllm_reachable": error is None, "vllm_error": error, **seen}

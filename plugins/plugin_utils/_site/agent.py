@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, printable
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.clock import utc
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.last_run import (
     read_last,
     sentence,
@@ -57,7 +58,7 @@ class Agent:
         :param keep: how many results to keep.
         :raises VllmError: if the site cannot be read or the result cannot be written.
         """
-        started_at, end = _now(), self.monotonic() + wait
+        started_at, end = utc(), self.monotonic() + wait
         absent: list[str] = []
         for pause in _pauses():
             try:
@@ -96,7 +97,7 @@ class Agent:
         ok = bool(sites) and all(site.is_good for site in sites.values())
         result = {
             "started_at": started_at,
-            "ended_at": _now(),
+            "ended_at": utc(),
             "serial": serial,
             "ok": ok,
             "message": message,
@@ -120,10 +121,6 @@ def _pauses() -> Iterator[float]:
     while True:
         yield pause
         pause = min(pause * 2, _LONGEST_PAUSE)
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def credentials_in(directory: str | None) -> dict[str, str]:

@@ -13,13 +13,13 @@ import platform
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible.release import __version__ as ansible_version
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.clock import utc
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.layout import (
     FORMAT,
     Layout,
@@ -62,7 +62,7 @@ def write_result(layout: Layout, bundle: Sealed, content: Mapping[str, Any], key
         "fingerprints": _fingerprints(layout.fingerprints),
     }
     text = json.dumps(document, indent=1).encode() + b"\n"
-    made_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    made_at = utc()
     header = {"kind": "result", "node": bundle.node, "serial": bundle.serial, "made_at": made_at, "hosts": bundle.hosts}
     with store_errors(layout.results):
         layout.results.mkdir(parents=True, exist_ok=True)
