@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import time
@@ -24,6 +25,9 @@ try:
     from ansible.template import trust_as_template
 except ImportError:  # before ansible-core 2.19, text without a mark is trusted
     trust_as_template = str  # type: ignore[assignment]
+
+# To mark a text takes several times as long as to look it up, and the sites of a fleet serve the same names and paths.
+_trusted = functools.lru_cache(maxsize=10_000)(trust_as_template)
 
 
 _NEVER_SEEN: dict = {
@@ -76,8 +80,8 @@ _OF_TEMPLATES = re.compile("[{}%#]")
 def as_data(value: Any) -> Any:
     """Return variables of a host, marked so that Ansible does not evaluate text from servers as a template.
 
-    Text that cannot be part of one is not marked: that would take as long as to ask the server, and whoever stores an exported
-    inventory, as AWX does, would show marks in place of text.
+    Text that cannot be part of one counts as trusted. So whoever stores an exported inventory, as AWX does, shows no marks in place
+    of text.
     """
     if isinstance(value, dict):
         return {name: as_data(item) for name, item in value.items()}
@@ -85,7 +89,7 @@ def as_data(value: Any) -> Any:
         return [as_data(item) for item in value]
     if not isinstance(value, str):
         return value
-    return wrap_var(value) if _OF_TEMPLATES.search(value) else trust_as_template(value)
+    return wrap_var(value) if _OF_TEMPLATES.search(value) else _trusted(value)
 
 
 def observed_from(url: str | None, base_models: Any, adapters: Any) -> Observed:
