@@ -11,7 +11,6 @@ computed from the carried files.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import shutil
@@ -23,6 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from .._errors import VllmError, invalid_option, printable, quoted
+from .node_lock import node_lock
 from .operations import FileOperation
 from .store import store_errors
 
@@ -142,19 +142,9 @@ def _require_python(python: str) -> None:
 
 @contextlib.contextmanager
 def _locked(directory: str) -> Iterator[None]:
-    """Hold the lock of the node, so that no run of the agent loses the environment that it runs in.
-
-    :raises VllmError: ``site_busy`` if a run of the agent or of the playbook ``apply_bundle`` holds it.
-    """
+    """Hold the lock of the node, so that no run of the agent loses the environment that it runs in."""
     os.makedirs(directory, exist_ok=True)
-    file = os.path.join(directory, "lock")
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    with open(descriptor, "rb"):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            problem = f"another run of the agent or of apply_bundle holds {file}"
-            raise VllmError("site_busy", problem, "wait until it has ended, and try again") from None
+    with node_lock(os.path.join(directory, "lock")):
         yield
 
 

@@ -90,15 +90,16 @@ def remove_file(file: Path, check_mode: bool) -> dict:
     return {"changed": before is not None, "diff": diff}
 
 
-def replace_file(file: Path, text: str, mode: int) -> None:
-    """Give the file this text and mode, at once. A half character of a server, which UTF-8 cannot write, is escaped.
+def replace_file(file: Path, content: str | bytes, mode: int, prefix: str = "") -> None:
+    """Give the file this content and mode, at once. A half character of a server, which UTF-8 cannot write, is escaped.
 
+    :param prefix: begins the name of the new file until it replaces the old one. By default it is made of the name.
     :raises OSError: if the file cannot be written. Then it is as before.
     """
-    descriptor, beside = tempfile.mkstemp(prefix=f".{file.name[:100]}.", dir=file.parent)
+    descriptor, beside = tempfile.mkstemp(prefix=prefix or f".{file.name[:100]}.", dir=file.parent)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:
-            stream.write(text)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace"))
             os.fchmod(stream.fileno(), mode)
             stream.flush()
             os.fsync(stream.fileno())

@@ -19,16 +19,16 @@ Below ``agent_directory``, by default ``/var/lib/sovereign_vllm``:
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.node_lock import node_lock
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host import files
 
 FORMAT = 1
 DEFAULT_DIRECTORY = "/var/lib/sovereign_vllm"
@@ -82,17 +82,12 @@ def site_lock(layout: Layout) -> Iterator[int]:
 
     :raises VllmError: ``site_busy`` if another run holds it, ``store_error`` if the directory cannot be used.
     """
-    try:
-        descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        hint = "set agent_directory to the directory of this site, and run as a user who may write there"
-        raise VllmError("store_error", f"{layout.lock} cannot be opened ({error.strerror})", hint) from None
-    with open(descriptor, "rb"):
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            problem = f"another run of the agent or of apply_bundle holds {layout.lock}"
-            raise VllmError("site_busy", problem, "wait until it has ended, and try again") from None
+            descriptor = held.enter_context(node_lock(str(layout.lock)))
+        except OSError as error:
+            hint = "set agent_directory to the directory of this site, and run as a user who may write there"
+            raise VllmError("store_error", f"{layout.lock} cannot be opened ({error.strerror})", hint) from None
         yield descriptor
 
 
@@ -192,17 +187,7 @@ def replace_file(file: Path, content: bytes, mode: int = 0o644) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         for part in file.parent.glob(f"{_PART}*"):
             part.unlink()  # of a run that was killed
-        descriptor, beside = tempfile.mkstemp(prefix=_PART, dir=file.parent)
-        try:
-            with open(descriptor, "wb") as stream:
-                stream.write(content)
-                os.fchmod(descriptor, mode)
-                stream.flush()
-                os.fsync(descriptor)
-            os.replace(beside, file)
-        except BaseException:
-            os.unlink(beside)
-            raise
+        files.replace_file(file, content, mode, _PART)
         sync_directory(file.parent)
     except OSError as error:
         hint = "check that the disk has room, and that the user of this run may write there"
