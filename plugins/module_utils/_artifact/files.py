@@ -110,6 +110,9 @@ SIGNATURE = b"model.sig"
 CARD = b"README.md"
 """The model card, which names the licence."""
 
+EVIDENCE = (SIGNATURE, CARD)
+"""The files that go with an artifact and are no part of its digest."""
+
 _CHUNK = 1 << 20  # bytes
 
 
@@ -160,7 +163,7 @@ def names_that_vllm_reads(present: Collection[bytes]) -> list[bytes]:
 
 def evidence_in(present: Collection[bytes]) -> list[bytes]:
     """Return the signature and the model card among the files in an adapter's directory, nothing if it is not signed."""
-    return [name for name in (SIGNATURE, CARD) if name in present] if SIGNATURE in present else []
+    return [name for name in EVIDENCE if name in present] if SIGNATURE in present else []
 
 
 def list_files(path: str) -> Listing:
@@ -231,7 +234,7 @@ def _add(listing: Listing, root: bytes, name: bytes) -> None:
 
 
 def _add_evidence(listing: Listing, root: bytes) -> None:
-    for name in (SIGNATURE, CARD):
+    for name in EVIDENCE:
         path = os.path.join(root, name)
         if os.path.isfile(path) and not _link_problem(root, name):
             listing.evidence[name] = os.stat(path).st_size

@@ -39,7 +39,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.sealed import
     directory_name,
     open_sealed,
 )
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.signing import RESULT, sign
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.signing import sign
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.staging import (
     Declaration,
     Staging,
@@ -65,7 +65,7 @@ def apply_bundle(given: Mapping, check_mode: bool) -> dict:
         ledger = read_ledger(layout)
         bundle = _accepted(place, layout, ledger, given["node"])
         declaration = read_declaration(bundle)
-        sign(b"", key, RESULT, KEY)  # before anything changes
+        sign(b"", key, "result", KEY)  # before anything changes
         if check_mode:
             _compare(bundle)
             return {"changed": True, **_shown(bundle, "checked"), "msg": f"{place.name} can be applied."}

@@ -22,12 +22,12 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.digest im
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import ArtifactError, chunks
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.inspection import open_artifact
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.clock import utc
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import as_yaml
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.declared import read_carried
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.layout import INVENTORY, sync_directory
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.sealed import (
     CHUNK,
-    EVIDENCE,
     directory_name,
     open_file,
     parsed_name,
@@ -111,7 +111,7 @@ class Bundle:
             for path, file in extras.files().items():
                 with open_file(file) as stream:
                     self.files[path] = copy_hashed(iter(lambda: stream.read(CHUNK), b""), beside / path)
-            header = {"kind": "bundle", "node": self.node, "serial": self.serial, "made_at": _now()}
+            header = {"kind": "bundle", "node": self.node, "serial": self.serial, "made_at": utc()}
             seal(beside, {**header, "hosts": sorted(digests)}, self.files, extras.key, KEY)
             for folder, _folders, _files in os.walk(beside):
                 sync_directory(Path(folder))
@@ -151,8 +151,7 @@ class Bundle:
         hashes = {}
         with open_artifact(source) as listing:
             listing.require_files()
-            evidence = [name for name in listing.evidence if name in EVIDENCE]
-            for name in (*listing.files, *evidence):
+            for name in (*listing.files, *listing.evidence):
                 path = f"{folder}/{name.decode('ascii')}"
                 with listing.open(name) as stream:
                     self.files[path] = copy_hashed(chunks(stream), beside / path)
@@ -212,10 +211,6 @@ def _write(descriptor: int, piece: bytes) -> None:
     left = memoryview(piece)
     while left:
         left = left[os.write(descriptor, left) :]
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def next_serial(node: str, directory: Path, known: Iterable[int]) -> int:

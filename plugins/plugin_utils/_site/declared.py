@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import is_staged
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.source import pin_of
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.source import is_remote, pin_of
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import (
     read_option,
     refuse_templates,
@@ -164,11 +164,11 @@ def _connection(name: str, variables: Mapping, render: Callable[[object], Any]) 
 
 def _is_carried(adapter: Mapping) -> bool:
     # Headquarters downloads for a node without a network.
-    return is_staged(adapter) and (not adapter.get("remote_src") or "://" in adapter.get("src", ""))
+    return is_staged(adapter) and (not adapter.get("remote_src") or is_remote(adapter.get("src")))
 
 
 def _carried(adapter: Mapping) -> dict:
-    """Return the adapter for the site. :func:`with_digests` adds the digest."""
+    """Return the adapter for the site. The inventory of the site adds the digest."""
     if is_staged(adapter) and not _is_carried(adapter):
         return dict(adapter)
     return {option: value for option, value in adapter.items() if option not in _SOURCE}

@@ -33,8 +33,6 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.signing impor
 MANIFEST = "manifest.json"
 SIGNATURE = f"{MANIFEST}.sig"
 CHUNK = 1 << 20  # bytes
-#: Files that go with an artifact and are no part of its digest: its signature, and the model card that names the licence.
-EVIDENCE = (b"model.sig", b"README.md")
 _MOST_BYTES = 1 << 24
 _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _NAME = re.compile(r"(bundle|result)-([A-Za-z0-9][A-Za-z0-9._-]{0,99})-([0-9]{1,18})")
@@ -184,7 +182,7 @@ def seal(directory: Path, header: Mapping, files: Mapping[str, tuple[str, int]],
     """
     listed = {path: {"sha256": digest, "size": size} for path, (digest, size) in sorted(files.items())}
     content = json.dumps({"format": FORMAT, **header, "files": listed}, indent=1).encode() + b"\n"
-    signature = sign(content, key, f"sovereign.vllm.{header['kind']}", variable)
+    signature = sign(content, key, header["kind"], variable)
     replace_file(directory / MANIFEST, content)
     replace_file(directory / SIGNATURE, signature)
 
@@ -202,9 +200,7 @@ def open_sealed(directory: Path, kind: str, allowed_signers: Path, signer: str |
             raise damaged(directory, f"its name is not {kind}-<node>-<serial>")
         signer = named[1]
     content, signature = (_small(directory, name) for name in (MANIFEST, SIGNATURE))
-    found = require_signer(
-        content, signature, allowed_signers, f"sovereign.vllm.{kind}", f"the {kind} {quoted(directory)}", signer
-    )
+    found = require_signer(content, signature, allowed_signers, kind, f"the {kind} {quoted(directory)}", signer)
     try:
         return _sealed(directory, found, kind, content)
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):

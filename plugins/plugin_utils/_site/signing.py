@@ -14,19 +14,20 @@ from pathlib import Path
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, printable, quoted
 
-BUNDLE = "sovereign.vllm.bundle"
-RESULT = "sovereign.vllm.result"
+# Bundles and results have namespaces of their own, so that the signature of one kind never counts for the other.
+_NAMESPACE = "sovereign.vllm.{}"
 _MOST_SECONDS = 60
 
 
-def sign(content: bytes, key: Path, namespace: str, variable: str) -> bytes:
+def sign(content: bytes, key: Path, kind: str, variable: str) -> bytes:
     """Return the signature of the content.
 
+    :param kind: ``bundle`` or ``result``.
     :param key: file with a private key without passphrase, or with a public key whose private key the SSH agent has.
     :param variable: names the key in messages.
     :raises VllmError: ``invalid_request`` if the key cannot sign.
     """
-    done = _run(["-Y", "sign", "-f", str(key), "-n", namespace], content)
+    done = _run(["-Y", "sign", "-f", str(key), "-n", _NAMESPACE.format(kind)], content)
     if done.returncode or not done.stdout:
         said = printable(done.stderr.decode(errors="replace").strip()).rstrip(".")
         raise refused(
@@ -37,13 +38,14 @@ def sign(content: bytes, key: Path, namespace: str, variable: str) -> bytes:
 
 
 def require_signer(
-    content: bytes, signature: bytes, allowed_signers: Path, namespace: str, what: str, name: str | None = None
+    content: bytes, signature: bytes, allowed_signers: Path, kind: str, what: str, name: str | None = None
 ) -> str:
     """Return the name under which ``allowed_signers`` has the signer of the content.
 
+    :param kind: ``bundle`` or ``result``.
     :param what: names the content in messages.
     :param name: the only name that counts. Without it, every signer in the file counts.
-    :raises VllmError: ``untrusted`` if nobody in the file has signed exactly this content, for this namespace.
+    :raises VllmError: ``untrusted`` if nobody in the file has signed exactly this content, as one of this kind.
     """
     if not allowed_signers.is_file():
         raise VllmError(
@@ -51,6 +53,7 @@ def require_signer(
             f"there is no file {quoted(allowed_signers)} with the keys that may sign {what}",
             "write it, one line a key, as ssh-keygen(1) describes for allowed signers",
         )
+    namespace = _NAMESPACE.format(kind)
     with tempfile.NamedTemporaryFile(suffix=".sig") as file:
         file.write(signature)
         file.flush()

@@ -20,7 +20,7 @@ from pathlib import Path
 import yaml
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import checked_digest
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.digest import digest_of
-from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import names_that_vllm_reads
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.files import EVIDENCE, names_that_vllm_reads
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.store import (
     UNFINISHED,
     locked,
@@ -31,7 +31,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._errors import Vllm
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.bundling import DECLARED, copy_hashed
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.layout import Layout, sync_directory
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.result_files import put_in_place, store_errors
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.sealed import EVIDENCE, Sealed
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.sealed import Sealed
 
 _FOLDERS = ("artifacts", "collections", "wheels", "site")
 

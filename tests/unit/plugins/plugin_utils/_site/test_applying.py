@@ -166,7 +166,7 @@ def _with_header(make_bundle: Callable, made: dict, header: dict, keys: SimpleNa
         manifest = {**json.loads((bundle / "manifest.json").read_text()), **header}
         content = json.dumps(manifest).encode()
         (bundle / "manifest.json").write_bytes(content)
-        (bundle / "manifest.json.sig").write_bytes(sign(content, keys.headquarters, "sovereign.vllm.bundle", "key"))
+        (bundle / "manifest.json.sig").write_bytes(sign(content, keys.headquarters, "bundle", "key"))
     return bundle
 
 
