@@ -7,7 +7,10 @@ nox would make one for each session, and here most of them are equal.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -27,10 +30,20 @@ OLDEST_HOST = "2.13-py3.8"
 ANY_PYTHON = ""
 
 
+@contextlib.contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Wait until no other session is inside with the same name: sessions run side by side and share what they make."""
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / f".{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def environment(name: str, pythons: str, *pip_arguments: str) -> Path:
     """Return a directory of the project that is a virtual environment, after making it if it is not there as wanted."""
     command = ["tools/make_environment.sh", name, pythons, *pip_arguments]
-    subprocess.run(command, cwd=PROJECT, check=True)
+    with alone(Path(name).name):
+        subprocess.run(command, cwd=PROJECT, check=True)
     return PROJECT / name
 
 
@@ -47,11 +60,12 @@ def larger_tools() -> Path:
 def carried_wheels() -> Path:
     """Return a directory with the wheels that an agent is installed from, after fetching them if they are not there."""
     wheels = BUILD / "wheels"
-    if not wheels.exists():
-        part = wheels.with_suffix(".part")
-        pip = larger_tools() / "bin" / "pip"
-        subprocess.run([pip, "download", "--quiet", "--dest", part, "ansible-core", "requests", "pip"], check=True)
-        part.rename(wheels)
+    with alone("wheels"):
+        if not wheels.exists():
+            part = wheels.with_suffix(".part")
+            pip = larger_tools() / "bin" / "pip"
+            subprocess.run([pip, "download", "--quiet", "--dest", part, "ansible-core", "requests", "pip"], check=True)
+            part.rename(wheels)
     return wheels
 
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import filecmp
 import json
 import os
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import nox
 
-from tools.environments import BUILD, newest
+from tools.environments import BUILD, alone, newest
 
 COLLECTIONS = BUILD / "collections"
 TREE = COLLECTIONS / "ansible_collections/sovereign/vllm"
@@ -62,16 +61,16 @@ def measure_coverage(session: nox.Session) -> None:
 
 def tree(session: nox.Session, destination: Path = TREE) -> None:
     """Copy the project to a path as ansible-test wants it."""
-    run(session, newest(), "python", "tools/copy_collection.py", destination)
+    where = newest()
+    with alone("tree"):
+        run(session, where, "python", "tools/copy_collection.py", destination)
 
 
 def installed(session: nox.Session) -> dict[str, str]:
     """Build the tarball and install it, unless the same one is. Returns the variable that makes the tests use what users
     get."""
-    BUILD.mkdir(exist_ok=True)
     # A session that runs beside this one may be using what is installed.
-    with (BUILD / "installed.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone("installed"):
         tree(session)
         run(session, newest(), "python", "tools/build_tarball.py", TREE, BUILD / "dist")
         (tarball,) = (BUILD / "dist").glob("*.tar.gz")
@@ -94,9 +93,8 @@ def from_debian(session: nox.Session, programs: Sequence[str], packages: Sequenc
     if all(shutil.which(program, path=path) for program in programs) or os.geteuid() or not shutil.which("apt-get"):
         return
     environment = {"RUNLEVEL": "1", "DEBIAN_FRONTEND": "noninteractive"}
-    # Several sessions run at a time, and apt-get does not wait for another.
-    with (BUILD / ".apt.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    # apt-get does not wait for another.
+    with alone("debian"):
         for command in (("update",), ("install", "-y", "--no-install-recommends", *packages)):
             session.run("apt-get", "-qq", *command, env=environment, silent=True, success_codes=range(256))
 
