@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.operations import LoraArtifact
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.staging import StagingAction
 
 
 class ActionModule(StagingAction):
-    pass
+    operation = LoraArtifact()

@@ -19,7 +19,7 @@ options:
     elements: dict
     required: true
   staged:
-    description: Results of M(sovereign.vllm.vllm_lora_artifact) in a loop over the adapters. Other results are ignored.
+    description: The staged artifacts, as RV(sovereign.vllm.vllm_lora_artifacts#module:artifacts).
     type: list
     elements: dict
     required: true
@@ -42,7 +42,7 @@ author:
 EXAMPLES = r"""
 - name: Show the declaration
   ansible.builtin.debug:
-    var: adapters | sovereign.vllm.lora_declaration(staged.results, served.adapters)
+    var: adapters | sovereign.vllm.lora_declaration(staged.artifacts, served.adapters)
 """
 
 RETURN = r"""
@@ -87,7 +87,7 @@ def lora_declaration(adapters: list, staged: list, served: list, versioned_names
 
 
 def _declaration(adapters: list, staged: list, served: list, versioned_names: bool) -> dict:
-    artifacts = {_staged_for(result): result for result in staged if "server_path" in result}
+    artifacts = {artifact["name"]: artifact for artifact in staged}
     declared, served_names = [], {}
     for adapter in adapters:
         entry = {option: value for option, value in adapter.items() if option in ADAPTER_OPTIONS}
@@ -106,11 +106,6 @@ def _declaration(adapters: list, staged: list, served: list, versioned_names: bo
         "superseded": [{"name": name, "state": "absent"} for name in old],
         "superseded_globs": [glob.escape(name) for name in old],
     }
-
-
-def _staged_for(result: dict) -> str:
-    """Return the name of the adapter, which is in the variable that ``loop_var`` of the loop names."""
-    return read_adapters("the loop", [result[result.get("ansible_loop_var", "item")]])[0]["name"]
 
 
 def _require_staged(adapter: dict, artifact: dict) -> None:

@@ -31,6 +31,7 @@ description:
   - The module does not load the adapter. Give RV(server_path) to M(sovereign.vllm.vllm_lora_adapters).
 extends_documentation_fragment:
   - sovereign.vllm._trust
+  - sovereign.vllm._staging
   - ansible.builtin.files
   - sovereign.vllm._sources
   - sovereign.vllm._attributes
@@ -64,11 +65,6 @@ options:
         With O(remote_src=true) the node downloads it, and needs the Python library C(requests).
       - A directory can also be an OCI image layout with one such artifact.
     type: path
-  decrypt:
-    description: Whether to decrypt files of O(src) on the controller that C(ansible-vault) has encrypted, as
-      M(ansible.builtin.copy) does. O(checksum) and RV(digest) are then those of the decrypted files.
-    type: bool
-    default: true
   digest:
     description:
       - The digest that the artifact must have, V(sha256:) and 64 hexadecimal digits, as in RV(digest). If the store has this
@@ -80,48 +76,20 @@ options:
     description: Set this if O(src) is already on the node, or if the node downloads it.
     type: bool
     default: false
-  store:
-    description: Directory on the node that holds the adapters. The module creates it if it is missing.
-    type: path
-    required: true
-  server_store:
-    description: Path of the same directory for the server, which differs if the server runs in a container. The default
-      is O(store).
-    type: str
   checksum:
     description:
       - V(sha256:) and 64 hexadecimal digits. If the artifact has another checksum, the module stages nothing.
       - The digest of the files, as in RV(digest), or for an archive the output of C(sha256sum) for it. The file
         C(.checksums.json) in the directory of the adapter keeps the digest for the checksum of an archive.
     type: str
-  max_size:
-    description: The most bytes that the files for vLLM may have together, such as V(2G). In an archive, all members count.
-    type: bytes
-    default: 16G
-  max_rank:
-    description: The largest rank that the server takes, its C(--max-lora-rank).
-    type: int
   base_model:
     description: The model that the adapter must have been trained for, compared as by
       M(sovereign.vllm.vllm_lora_artifact_info).
     type: str
-  allow_pickle:
-    description: Whether to accept weights that vLLM reads by unpickling, which can run code of the author of the file. A
-      pickle beside C(adapter_model.safetensors) is always accepted, because vLLM does not open it. It is not copied.
-    type: bool
-    default: false
-  revoked:
-    description: Digests of artifacts that are never staged, V(sha256:) and 64 hexadecimal digits.
-    type: list
-    elements: str
-    default: []
-  mode:
-    description: Permissions of the files and directories, as in M(ansible.builtin.file). The server must be able to read
-      them.
-    default: u=rwX,go=rX
 notes:
   - Never change or remove a version while a server lists its path. M(sovereign.vllm.vllm_lora_store) removes other versions.
 seealso:
+  - module: sovereign.vllm.vllm_lora_artifacts
   - module: sovereign.vllm.vllm_lora_artifact_info
   - module: sovereign.vllm.vllm_lora_store
   - module: sovereign.vllm.vllm_lora_adapters

@@ -97,4 +97,5 @@ def test_they_run(module: str, tmp_path: Path) -> None:
         "vllm_lora_adapter": {"summaries"},
         "vllm_lora_adapters": {"sql"},
         "vllm_lora_artifact": {"sql", "summaries", "support-de"},
+        "vllm_lora_artifacts": {"sql", "summaries"},
     }.get(module, set(SERVED))

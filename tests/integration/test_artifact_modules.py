@@ -45,14 +45,16 @@ def test_a_version_that_is_staged_needs_no_source(new_site: NewSite) -> None:
     )
     adapters[1]["remote_src"] = True
     run = converge(site, *adapters)
-    digests = {result["digest"] for result in run["Stage the artifacts"]["results"]}
+    digests = {result["digest"] for result in run["Stage the artifacts"]["artifacts"]}
     adapters[2]["checksum"] = digests.pop()
     assert not digests, "one artifact"
     served = site.server.served()
 
     Path(archive).unlink()
     shutil.rmtree(digest)
-    assert changed(converge(site, *adapters)) == []
+    again = converge(site, *adapters, options=["-vvv"])
+    assert changed(again) == []
+    assert again.output.count("/modules/vllm_lora_artifacts.py") == 1, "one process looks for all of them"
     assert changed(converge(site, *adapters, options=["--check", "--diff"])) == []
     assert site.server.served() == served
     site.server.unload("on-node")
@@ -66,7 +68,7 @@ def test_a_version_that_is_staged_needs_no_source(new_site: NewSite) -> None:
     for name in ("on-controller", "on-node"):
         (store(site) / name / INDEX).write_bytes(b'{"sha256:\xff')
     lost = converge(site, *adapters, rc=2)
-    codes = [one.get("error", {}).get("code") for one in lost["Stage the artifacts"]["results"]]
+    codes = [one.get("error", {}).get("code") for one in lost["Stage the artifacts"]["artifacts"]]
     assert codes == ["artifact_not_found", "artifact_not_found", None]
     assert all(len(versions(site, name)) == 1 for name in ("on-controller", "on-node"))
     packed(site, "sql")

@@ -70,14 +70,14 @@ def test_addresses(site: Site, server: ArtifactServer, examples: Path) -> None:
     predicted = run(site, ROLE + AUDIT, "--check")
     assert predicted[COMPARE]["verdict"] == "drifted"
     assert [one["drift"] for one in predicted[COMPARE]["adapters"]] == ["missing"] * 3
-    assert [one["changed"] for one in predicted[STAGE]["results"]] == [True] * 3
+    assert [one["changed"] for one in predicted[STAGE]["artifacts"]] == [True] * 3
     assert (server.log, site.server.served()) == ([], {})
 
     done = run(site, ROLE + AUDIT)
     assert done[COMPARE]["verdict"] == "in_sync"
     assert re.search("controller: downloading adapter 'first' for 0 s, [01] (of 0 )?MB", done.output)
     assert "site: staging adapter 'third' from an address" in done.output
-    assert [one["changed"] for one in done[STAGE]["results"]] == [True] * 3
+    assert [one["changed"] for one in done[STAGE]["artifacts"]] == [True] * 3
     expected = {"first": examples / "first", "second": examples / "second", "third": examples / "second"}
     digests = {name: directory_digest(str(example)) for name, example in expected.items()}
     served = site.server.served()
@@ -87,7 +87,7 @@ def test_addresses(site: Site, server: ArtifactServer, examples: Path) -> None:
     asked = len(server.log)
     again = run(site, ROLE + AUDIT)
     assert again[COMPARE]["verdict"] == "in_sync"
-    assert [one["changed"] for one in again[STAGE]["results"]] == [False] * 3
+    assert [one["changed"] for one in again[STAGE]["artifacts"]] == [False] * 3
     assert len(server.log) == asked
 
     # A registry that answers with other bytes changes nothing.
@@ -96,7 +96,7 @@ def test_addresses(site: Site, server: ArtifactServer, examples: Path) -> None:
     server.files[f"/v2/adapters/sql/blobs/{sha256(weights)}"] = Response(weights[:-1] + b"!")
     declared = [{"name": name, "src": bad, "remote_src": name == "third"} for name in ("first", "third")]
     refused = run(site, ROLE, rc=2, variables={"lora_adapters": json.dumps(declared)})
-    for result in refused[STAGE]["results"]:
+    for result in refused[STAGE]["artifacts"]:
         assert result["error"]["code"] == "artifact_invalid"
         assert "the source has other bytes" in result["msg"]
     assert site.server.served() == served
@@ -112,7 +112,7 @@ def test_what_is_downloaded_is_verified(site: Site, server: ArtifactServer) -> N
     good = [{"name": "web", **web}, {"name": "oci", **oci}, {"name": "node", **oci, "remote_src": True}]
     policy = {"lora_trust": [{"keys": [pem(key)]}]}
     done = run(site, ROLE, variables={**policy, "lora_adapters": good})
-    assert [one["signature"]["verified"] for one in done[STAGE]["results"]] == [True] * 3
+    assert [one["signature"]["verified"] for one in done[STAGE]["artifacts"]] == [True] * 3
     served, asked = site.server.served(), len(server.log)
     assert sorted(served) == ["node", "oci", "web"]
     assert all((Path(path) / "model.sig").read_bytes() == signed["model.sig"] for path in served.values())
@@ -122,17 +122,17 @@ def test_what_is_downloaded_is_verified(site: Site, server: ArtifactServer) -> N
     for path in served.values():
         (Path(path) / "model.sig").unlink()
     predicted = run(site, ROLE, "--check", variables={**policy, "lora_adapters": good})
-    assert [one["changed"] for one in predicted[STAGE]["results"]] == [False, False, True]
+    assert [one["changed"] for one in predicted[STAGE]["artifacts"]] == [False, False, True]
     assert len(server.log) == asked
     again = run(site, ROLE, variables={**policy, "lora_adapters": good})
-    assert [one["signature"]["verified"] for one in again[STAGE]["results"]] == [True] * 3
+    assert [one["signature"]["verified"] for one in again[STAGE]["artifacts"]] == [True] * 3
     assert (Path(served["node"]) / "model.sig").exists()
     before, asked = sorted(path for path in store.rglob("*") if path.is_file()), len(server.log)
 
     # What is known to be revoked is not downloaded.
-    digest = done[STAGE]["results"][0]["digest"]
+    digest = done[STAGE]["artifacts"][0]["digest"]
     revoked = run(site, ROLE, rc=2, variables={**policy, "lora_adapters": good, "lora_revoked": [digest]})
-    assert [one["error"]["code"] for one in revoked[STAGE]["results"]] == ["revoked"] * 3
+    assert [one["error"]["code"] for one in revoked[STAGE]["artifacts"]] == ["revoked"] * 3
     assert len(server.log) == asked
 
     changed = {**signed, "adapter_config.json": signed["adapter_config.json"] + b"\n"}
@@ -142,6 +142,6 @@ def test_what_is_downloaded_is_verified(site: Site, server: ArtifactServer) -> N
     unsigned = {"src": server.push(server.files_as_layers({**bare, "vocab.json": b"{}"}))}
     bad = [{"name": "web", **tampered}, {"name": "oci", **unsigned}, {"name": "node", **tampered, "remote_src": True}]
     refused = run(site, ROLE, rc=2, variables={**policy, "lora_adapters": bad})
-    assert [one["error"]["code"] for one in refused[STAGE]["results"]] == ["untrusted"] * 3
-    assert "the file was changed after it was signed" in refused[STAGE]["results"][0]["msg"]
+    assert [one["error"]["code"] for one in refused[STAGE]["artifacts"]] == ["untrusted"] * 3
+    assert "the file was changed after it was signed" in refused[STAGE]["artifacts"][0]["msg"]
     assert (site.server.served(), sorted(path for path in store.rglob("*") if path.is_file())) == (served, before)

@@ -72,7 +72,7 @@ def test_an_artifact_without_a_trusted_signature_never_reaches_the_server(new_si
     run = converge(site, signed, tool, scratch, lora_trust=policy)
     served, before = site.server.served(), sorted(store(site).rglob("*"))
     assert sorted(served) == ["scratch-1", "sql", "tool"]
-    results = {item["lora_adapter"]["name"]: item for item in run[STAGE]["results"]}
+    results = {item["name"]: item for item in run[STAGE]["artifacts"]}
     assert {name: item["signature"]["verified"] for name, item in results.items()} == {
         "sql": True,
         "tool": True,
@@ -86,7 +86,7 @@ def test_an_artifact_without_a_trusted_signature_never_reaches_the_server(new_si
     digest = results["sql"]["digest"]
     shutil.rmtree(site.artifacts / "sql")
     run = converge(site, {**signed, "digest": digest}, tool, scratch, lora_trust=policy)
-    assert (run[STAGE]["results"][0]["signature"]["verified"], writes(site)) == (True, [])
+    assert (run[STAGE]["artifacts"][0]["signature"]["verified"], writes(site)) == (True, [])
 
     sign(Path(site.artifact("sql", "second")), key)
     config = site.artifacts / "sql" / "adapter_config.json"
@@ -101,10 +101,10 @@ def test_an_artifact_without_a_trusted_signature_never_reaches_the_server(new_si
         {**tool, "src": f"{site.artifacts}/unsigned"},
     ]
     run = converge(site, *bad, rc=2, lora_trust=policy)
-    assert {item["lora_adapter"]["name"]: item["error"]["code"] for item in run[STAGE]["results"]} == {
+    assert {item["name"]: item["error"]["code"] for item in run[STAGE]["artifacts"]} == {
         adapter["name"]: "untrusted" for adapter in bad
     }
-    assert "'adapter_config.json': the file was changed" in run[STAGE]["results"][3]["msg"]
+    assert "'adapter_config.json': the file was changed" in run[STAGE]["artifacts"][3]["msg"]
     assert writes(site) == []
     run = converge(site, {"name": "sql", "path": served["sql"]}, rc=2, lora_trust=policy)
     assert (run[READ].code, site.asked) == ("untrusted", [])
@@ -113,7 +113,7 @@ def test_an_artifact_without_a_trusted_signature_never_reaches_the_server(new_si
     assert (run[READ].code, site.asked) == ("invalid_request", [])
     assert "item 1 of lora_trust names the file 'missing.pub'" in run[READ].msg
     run = converge(site, {"name": "sql", "digest": digest}, rc=2, lora_trust=policy, lora_revoked=[digest])
-    assert (run[STAGE]["results"][0]["error"]["code"], writes(site)) == ("revoked", [])
+    assert (run[STAGE]["artifacts"][0]["error"]["code"], writes(site)) == ("revoked", [])
     assert (site.server.served(), sorted(store(site).rglob("*"))) == (served, before)
 
 

@@ -9,6 +9,8 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
+from .._adapters.declaration import is_staged as is_declared_by_artifact
+from .._adapters.declaration import read_adapters
 from .._adapters.source import SOURCE_OPTIONS, check_source, is_remote, pin_of
 from .._adapters.staged import folder_of, path_of
 from .._adapters.values import checked_digest
@@ -164,6 +166,48 @@ class LoraArtifact(FileOperation):
     def _finish(self, top: str) -> bool:
         """Set owner and mode of a directory and of everything in it; return whether that changes anything."""
         return bool([path for path in _everything_in(top) if self.set_attributes(path)])
+
+
+#: What a declaration says of each artifact → the option of :class:`LoraArtifact` for it.
+OF_EACH = {
+    "name": "name",
+    "src": "src",
+    "digest": "digest",
+    "remote_src": "remote_src",
+    "checksum": "checksum",
+    "trained_for": "base_model",
+}
+
+
+class LoraArtifacts(FileOperation):
+    """Stage the artifacts of several adapters."""
+
+    options: ClassVar = {
+        "adapters": {"type": "list", "elements": "dict", "required": True},
+        **{name: spec for name, spec in LoraArtifact.options.items() if name not in OF_EACH.values()},
+    }
+    rules: ClassVar = {"add_file_common_args": True}
+
+    def run(self, options: Mapping, check_mode: bool) -> dict:
+        """Run ``vllm_lora_artifacts``. Its action makes the result of the task of these results."""
+        one = LoraArtifact()
+        one.set_attributes = self.set_attributes
+        results = [one.result(its, check_mode) for its in options_of_each(options)]
+        return {"changed": any(result["changed"] for result in results), "artifacts": results}
+
+
+def options_of_each(options: Mapping) -> list[dict]:
+    """Return the options of :class:`LoraArtifact` for each adapter that is declared by its artifact.
+
+    :param options: those of :class:`LoraArtifacts`.
+    :raises VllmError: ``invalid_request`` if a declaration cannot be used.
+    """
+    shared = {name: value for name, value in options.items() if name != "adapters"}
+    defaults = {option: LoraArtifact.options[option].get("default") for option in OF_EACH.values()}
+    return [
+        {**shared, **defaults, **{option: adapter[said] for said, option in OF_EACH.items() if said in adapter}}
+        for adapter in filter(is_declared_by_artifact, read_adapters("adapters", options["adapters"]))
+    ]
 
 
 def _digest_in(option: str, options: Mapping) -> str | None:
