@@ -58,4 +58,4 @@ def test_localhost_is_a_host_like_any_other(tmp_path: Path) -> None:
             f"ansible-playbook sovereign.vllm.drift_audit {declared} {limit} -e '{{\"lora_adapters\": []}}'",
             tmp_path,
         )
-        assert "localhost is at" in output or "1 sites: " in output
+        assert "localhost is at" in output or "1 site: " in output

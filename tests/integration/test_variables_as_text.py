@@ -154,7 +154,7 @@ def test_the_role_and_the_report_do_what_text_means(new_site: NewSite, tmp_path:
         tmp_path,
         rc=2,
     )
-    assert "1 sites: 0 in sync, 0 undeclared, 1 drifted" in " ".join(printed.split())
+    assert "1 site: 0 in sync, 0 undeclared, 1 drifted" in " ".join(printed.split())
     (audited,) = json.loads((tmp_path / "drift_report" / "drift.json").read_text())["sites"]
     assert audited["findings"] == [], "findings were not asked for"
     for given, sentence in {

@@ -31,7 +31,8 @@ def counted(summary: Mapping) -> str:
     waived = f" ({summary['waived']} with waived differences)" if summary["waived"] else ""
     shown = ("in_sync", "undeclared", "drifted", "unreachable", "failed", "not_declared")
     counts = ", ".join(f"{summary[verdict]} {word(verdict)}" for verdict in shown)
-    return f"{summary['sites']} sites{waived}: {counts}"
+    sites = "1 site" if summary["sites"] == 1 else f"{summary['sites']} sites"
+    return f"{sites}{waived}: {counts}"
 
 
 def lines(fleet: Mapping) -> list[str]:

@@ -141,4 +141,5 @@ def lines_of(outcome: Mapping[str, Sequence[str]], total: int) -> list[str]:
     """
     counts = ", ".join(f"{len(outcome[name])} {name.replace('_', ' ')}" for name in _LISTS if outcome[name])
     named = [name for name in _LISTS if outcome[name] and name != "unchanged"]
-    return [f"{total} sites: {counts}", *(f"{_WORDS.get(name, name)}: {', '.join(outcome[name])}" for name in named)]
+    sites = "1 site" if total == 1 else f"{total} sites"
+    return [f"{sites}: {counts}", *(f"{_WORDS.get(name, name)}: {', '.join(outcome[name])}" for name in named)]
