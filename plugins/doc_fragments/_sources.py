@@ -12,13 +12,13 @@ class ModuleDocFragment:
 options:
   source_mirrors:
     description:
-      - Prefixes of addresses, each with a list of prefixes to try instead, in order. The longest prefix that fits O(src) counts.
+      - Prefixes of addresses, each with a list of prefixes to try instead, in order. The longest prefix that fits the source counts.
       - If a prefix fits, no other address is asked. To ask the address itself too, put its prefix into the list.
       - Any mirror is safe, because the digest or checksum decides.
     type: dict
     default: {}
   source_credentials:
-    description: Logins for hosts that O(src) is downloaded from. Each goes only to its host.
+    description: Logins for hosts that artifacts are downloaded from. Each goes only to its host.
     type: list
     elements: dict
     default: []
@@ -53,7 +53,7 @@ options:
     description: Certificates of trusted authorities for downloads, as O(sovereign.vllm.vllm_lora_adapters#module:ca_path).
     type: path
   source_validate_certs:
-    description: Whether to verify the certificates of hosts that O(src) is downloaded from.
+    description: Whether to verify the certificates of hosts that artifacts are downloaded from.
     type: bool
     default: true
   source_use_proxy:

@@ -11,8 +11,8 @@ class ModuleDocFragment:
 options:
   trust:
     description:
-      - The artifacts that are trusted, a list of entries. The first entry with O(name) counts. If there are entries, and none has the
-        name, the artifact is not trusted. Without entries, any artifact is.
+      - The artifacts that are trusted, a list of entries. The first entry for the name of the adapter counts. If there are entries,
+        and none is for the name, the artifact is not trusted. Without entries, any artifact is.
       - The signature must be in the file C(model.sig) beside C(adapter_config.json), as the tool C(model_signing) writes it, see
         R(the guide to trust,ansible_collections.sovereign.vllm.docsite.trust_guide).
       - The machine that has the files verifies them, and needs the Python library C(cryptography). This is the controller for
@@ -36,7 +36,8 @@ options:
         type: str
         choices: [enforce, warn]
       base_models:
-        description: Base models that the artifact may be trained for, compared as O(base_model). By default, any.
+        description: Base models that the artifact may be trained for, compared as by M(sovereign.vllm.vllm_lora_artifact_info).
+          By default, any.
         type: list
         elements: str
       licences:

@@ -33,7 +33,7 @@ attributes:
 options:
   adapters:
     description:
-      - The declared adapters, as O(sovereign.vllm.lora#role:lora_adapters). The keys C(src), C(digest), C(remote_src) and C(checksum)
+      - The declared adapters, as O(sovereign.vllm.lora#role:main:lora_adapters). The keys C(src), C(digest), C(remote_src) and C(checksum)
         are those of M(sovereign.vllm.vllm_lora_artifact). C(trained_for) is its O(sovereign.vllm.vllm_lora_artifact#module:base_model).
       - Adapters with C(path) or with C(state=absent) are left out.
     type: list
