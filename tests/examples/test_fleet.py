@@ -8,7 +8,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultSecret
 
-from tests.examples.conftest import EXAMPLES
+from tests.examples.conftest import EXAMPLES, foreign_environment
+from tests.examples.receivers import MailServer, Webhook
 from tests.stand_in import StandIn
-from tests.support.environment import clean_environment
 from tests.support.server import Server
 
 LAYOUT = EXAMPLES / "fleet"
@@ -56,9 +56,9 @@ def _expected(site: str) -> set[str]:
 
 
 class Fleet:
-    """The layout in `directory`, and a server for each site. `servers`: by site."""
+    """The layout in `directory`, and a server for each of the sites. `servers`: by site."""
 
-    def __init__(self, directory: Path, adapters: Path, opened: ExitStack) -> None:
+    def __init__(self, directory: Path, adapters: Path, opened: ExitStack, sites: Sequence[str] = SITES) -> None:
         self.directory, self.keys = directory, _keys()
         store = directory.with_name("srv")
         for path in PATHS.values():
@@ -81,9 +81,9 @@ class Fleet:
                     static=drifted.get(site, self._in_sync(site)),
                 )
             )
-            for site in SITES
+            for site in sites
         }
-        for site in OFFLINE:
+        for site in OFFLINE & set(sites):
             self.servers[site].kill()
         self._check_out(store)
 
@@ -99,17 +99,28 @@ class Fleet:
             f"{region}[01:{count:02}]" for region, count in REGIONS.items()
         ]
         options["endpoints"] = [
-            {"name": site, "base_url": self.servers[site].url, "vars": {"region": site[:-2]}} for site in SITES
+            {"name": site, "base_url": server.url, "vars": {"region": site[:-2]}}
+            for site, server in self.servers.items()
         ]
         source.write_text(json.dumps(options))
         for file in (self.directory / "inventory").glob("*_vars/**/*.yml"):
             file.write_text(file.read_text().replace("/srv/adapters", str(store)))
 
-    def run(self, command: str) -> tuple[int, str]:
-        """Run it in the directory, with the layout's own ansible.cfg. No key may be in its output."""
+    def configure(self, name: str, **settings: object) -> None:
+        """Set variables in a file of the group vllm."""
+        file = self.directory / "inventory" / "group_vars" / "vllm" / f"{name}.yml"
+        given = yaml.safe_load(file.read_text())
+        assert set(settings) <= set(given)
+        file.write_text(json.dumps({**given, **settings}))
+
+    def run(self, command: str, **variables: str) -> tuple[int, str]:
+        """Run it in the directory, with the layout's own ansible.cfg, and variables of the environment.
+
+        No key may be in its output.
+        """
         home = self.directory.with_name("home")
         home.mkdir(exist_ok=True)
-        environment = clean_environment(home) | {"ANSIBLE_CONFIG": str(self.directory / "ansible.cfg")}
+        environment = foreign_environment(home) | {"ANSIBLE_CONFIG": str(self.directory / "ansible.cfg"), **variables}
         ran = subprocess.run(
             ["bash", "-c", command],
             cwd=self.directory,
@@ -126,7 +137,7 @@ class Fleet:
 
     def report(self) -> dict[str, Any]:
         report = json.loads((self.directory / "reports" / "drift.json").read_text())
-        assert {site["name"] for site in report["sites"]} == set(SITES)
+        assert {site["name"] for site in report["sites"]} == set(self.servers)
         return {site["name"]: site["verdict"] for site in report["sites"]}
 
     def written(self) -> set[str]:
@@ -202,3 +213,94 @@ def test_units(tmp_path: Path) -> None:
     command = ["systemd-analyze", "verify", *map(str, tmp_path.glob("vllm-audit.*"))]
     verified = subprocess.run(command, capture_output=True, text=True, check=False)
     assert verified.returncode == 0, verified.stderr
+
+
+@pytest.fixture
+def two_sites(tmp_path: Path, examples: Path) -> Iterator[Fleet]:
+    """One lacks an adapter, and the other one serves an adapter that is not declared, with a name that means something."""
+    with ExitStack() as opened:
+        fleet = Fleet(tmp_path / "fleet", examples, opened, ["north01", "south03"])
+        fleet.servers["south03"].load(RUDE, examples / "second")
+        yield fleet
+
+
+RUDE = "<!channel> {{ 1 // 0 }} [x](http://evil.example)"
+#: The form of a message → its headline, and its text.
+FORMS: dict[str, Callable[[Any], tuple[str, str]]] = {
+    "slack": lambda told: (told["blocks"][0]["text"]["text"], told["blocks"][1]["text"]["text"]),
+    "teams": lambda told: (
+        told["attachments"][0]["content"]["body"][0]["text"],
+        told["attachments"][0]["content"]["body"][1]["inlines"][0]["text"],
+    ),
+    "generic": lambda told: (told["headline"], "\n".join(told["lines"])),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+def test_people_are_told(two_sites: Fleet) -> None:
+    fleet = two_sites
+    (audit,) = _commands("Audit")
+    with Webhook() as webhook, MailServer() as mail:
+        fleet.configure(
+            "notify",
+            notify_mail_to=["Operators <ops@example.org>"],
+            notify_mail_host="127.0.0.1",
+            notify_mail_port=mail.port,
+            notify_mail_username=mail.username,
+        )
+        secrets = {"NOTIFY_WEBHOOK_URL": webhook.url, "NOTIFY_MAIL_PASSWORD": mail.password}
+
+        def run(options: str = "", **variables: str) -> tuple[int, str]:
+            given = {**secrets, **variables}
+            rc, shown = fleet.run(f"{audit} {options}", **given)
+            assert not [name for name, secret in given.items() if secret in shown]
+            assert webhook.path not in shown
+            return rc, shown
+
+        # Two sites need attention. Everything is told, with the page, and then the audit fails.
+        rc, shown = run("-vvv")
+        assert rc == 2, shown
+        assert "Fail on this site" in shown
+        (posted,), (sent,) = webhook.posted, mail.mails
+        assert list(posted) == ["text"]
+        assert (sent["To"], sent["Subject"]) == (
+            "Operators <ops@example.org>",
+            "Adapters of all regions: 2 of 2 sites need attention",
+        )
+        text, page = sent.iter_parts()
+        assert (text.get_content_type(), text.get_content().rstrip()) == ("text/plain", posted["text"].rstrip())
+        assert "| `north01` | drifted |" in posted["text"]
+        assert f"`{RUDE} is served from" in posted["text"]
+        assert page.get_filename() == "drift.html"
+        assert page.get_content().startswith(b"<!doctype html>")
+
+        # Without any change, what needs attention is told again, also in check mode, and in each form.
+        for form, read in FORMS.items():
+            rc, shown = run(f"--check -e notify_webhook_form={form}")
+            assert rc == 2, shown
+            headline, text = read(webhook.posted[-1])
+            assert headline == "2 of 2 sites need attention"
+            assert RUDE in text
+
+        # The other site is removed, and this one is healed: that is a change, and told once.
+        fleet.servers["north01"].load("customs", fleet.declared["customs"])
+        fleet.servers["south03"].unload(RUDE)
+        before = len(webhook.posted)
+        for expected in (1, 1):
+            rc, shown = run()
+            assert rc == 0, shown
+            assert len(webhook.posted) - before == len(mail.mails) - before == expected
+        assert "**No site needs attention.**" in webhook.posted[-1]["text"]
+        assert "Changed since the run of" in webhook.posted[-1]["text"]
+
+        # Nobody can be told. The verdict stays, whichever it is.
+        webhook.status = 404
+        fleet.servers["north01"].unload("customs")
+        rc, shown = run("-vvv", NOTIFY_MAIL_PASSWORD="wr0ng-passw0rd")
+        assert rc == 2, shown
+        assert "please check your username and/or password. Webhook: the status is 404" in " ".join(shown.split())
+        assert "Fail on this site" in shown
+        assert "rescued=1" in shown
+    rc, shown = run("-e '{drift_report_fail_on: []}'", NOTIFY_WEBHOOK_URL=f"{webhook.url} pasted with more")
+    assert rc == 0, shown
+    assert "The task 'Fail if a message was not taken' of drift_report_notify failed" in shown
