@@ -63,7 +63,7 @@ changes:
   type: int
   sample: 1
 page:
-  description: File of the report on the controller: the page, or without V(html) in C(drift_report_formats) another one.
+  description: File of the report on the controller. It is the page, or another file if C(drift_report_formats) has no V(html).
   returned: success
   type: str
   sample: /srv/fleet/drift_report/drift.html

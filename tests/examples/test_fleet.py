@@ -224,6 +224,7 @@ def two_sites(tmp_path: Path, examples: Path) -> Iterator[Fleet]:
         yield fleet
 
 
+SHOWN_WEBHOOK = "https://chat.example.org/hooks/xyz"
 RUDE = "<!channel> {{ 1 // 0 }} [x](http://evil.example)"
 #: The form of a message → its headline, and its text.
 FORMS: dict[str, Callable[[Any], tuple[str, str]]] = {
@@ -239,7 +240,9 @@ FORMS: dict[str, Callable[[Any], tuple[str, str]]] = {
 @pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 def test_people_are_told(two_sites: Fleet) -> None:
     fleet = two_sites
-    (audit,) = _commands("Audit")
+    (tell,) = _commands("Tell people")
+    assert tell.count(SHOWN_WEBHOOK) == 1
+    tell = tell.replace(SHOWN_WEBHOOK, '"$NOTIFY_WEBHOOK_URL"')
     with Webhook() as webhook, MailServer() as mail:
         fleet.configure(
             "notify",
@@ -252,7 +255,7 @@ def test_people_are_told(two_sites: Fleet) -> None:
 
         def run(options: str = "", **variables: str) -> tuple[int, str]:
             given = {**secrets, **variables}
-            rc, shown = fleet.run(f"{audit} {options}", **given)
+            rc, shown = fleet.run(f"{tell} {options}", **given)
             assert not [name for name, secret in given.items() if secret in shown]
             assert webhook.path not in shown
             return rc, shown
