@@ -65,7 +65,9 @@ class MailServer:
             self, "127.0.0.1", 0, authenticator=self._authenticate, auth_required=True, auth_require_tls=False
         )
 
-    def _authenticate(self, _server: object, _session: object, _envelope: object, _mechanism: str, given: object) -> Any:
+    def _authenticate(
+        self, _server: object, _session: object, _envelope: object, _mechanism: str, given: object
+    ) -> Any:
         right = LoginPassword(self.username.encode(), self.password.encode())
         return AuthResult(success=given == right, handled=False)
 

@@ -22,7 +22,9 @@ def _plays(file: Path) -> bool:
 
 
 PLAYBOOKS = [file for file in sorted(EXAMPLES.rglob("*.yml")) if _plays(file)]
-_FOUND = {file: tasks_of(file) for file in (*PLAYBOOKS, EXAMPLES / "aws" / "boxes.yml", EXAMPLES / "fleet" / "notify.yml")}
+_FOUND = {
+    file: tasks_of(file) for file in (*PLAYBOOKS, EXAMPLES / "aws" / "boxes.yml", EXAMPLES / "fleet" / "notify.yml")
+}
 TASKS = {str(file.relative_to(EXAMPLES)): tasks for file, tasks in _FOUND.items() if tasks}
 
 

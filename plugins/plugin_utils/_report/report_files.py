@@ -23,7 +23,12 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.markdown im
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.metrics import metrics
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.page import page
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.tables import as_csv, as_junit
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import headline, line, lines, needing_attention
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import (
+    headline,
+    line,
+    lines,
+    needing_attention,
+)
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.waivers import read_waivers
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.results import read_results
 
