@@ -111,7 +111,7 @@ def test_the_job_fails_on_what_it_is_asked_to(fleet: Fleet, fail_on: list[str], 
     run = fleet.audit(drift_report_fail_on=fail_on, drift_report_notify="notify.yml")
     assert run.returncode == rc, run.stdout + run.stderr
     told = " ".join(run.stdout.split())
-    assert "The task 'Fail to tell somebody else' of drift_report_notify failed" in told
+    assert f"The task 'Fail to tell somebody else' of {fleet.directory}/notify.yml failed" in told
     assert (fleet.directory / "told").read_text() == "2 of 3 sites need attention\n"
     # The site concerned fails, and no other.
     assert ('fatal: [edge3]: FAILED! => {"changed": false, "msg": "edge3: unreachable: ' in told) == (rc == 2)
