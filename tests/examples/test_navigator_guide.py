@@ -30,8 +30,8 @@ def test_the_commands_shown(tmp_path: Path, examples: Path) -> None:
         assert yaml.safe_load(guide.take(f"# {SETTINGS}\n")) == yaml.safe_load((QUICKSTART / SETTINGS).read_text())
         more = guide.take(f"# {SETTINGS}, below execution-environment\n")
         (show,) = guide.take("ansible-navigator settings").splitlines()
-        _, plan, converge, audit = guide.take("cd examples/quickstart\n").splitlines()
-        _, without = guide.take("pip install ansible-navigator ansible-core").splitlines()
+        _enter, plan, converge, audit = guide.take("cd examples/quickstart\n").splitlines()
+        _install, without = guide.take("pip install ansible-navigator ansible-core").splitlines()
         document, graph = guide.take("ansible-navigator doc").splitlines()
         (replay,) = guide.take("ansible-navigator replay").splitlines()
         assert "--ee false" in without
