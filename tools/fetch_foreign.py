@@ -18,7 +18,11 @@ from pathlib import Path
 WANTED = {
     # The last bundle that has awx.awx.
     "ansible==11.13.0": ["ansible_collections/awx/awx/"],
-    "ansible==14.5.0": ["ansible_collections/amazon/aws/", "ansible_collections/kubernetes/core/"],
+    "ansible==14.5.0": [
+        "ansible_collections/amazon/aws/",
+        "ansible_collections/community/general/",
+        "ansible_collections/kubernetes/core/",
+    ],
     "docker-compose==1.29.2": ["compose/config/compose_spec.json"],
 }
 

@@ -43,6 +43,35 @@ lines:
   returned: success
   type: list
   elements: str
+markdown:
+  description: The summary in Markdown, of at most C(drift_report_markdown_limit) characters.
+  returned: success
+  type: str
+headline:
+  description: The number of sites that need attention, as a sentence without a full stop.
+  returned: success
+  type: str
+  sample: 4 of 30 sites need attention
+attention:
+  description: Number of sites that are not in sync. A site that is in sync only because of waivers does not count.
+  returned: success
+  type: int
+  sample: 4
+changes:
+  description: Number of sites that have changed since the last run. Without C(drift_report_history), it is 0.
+  returned: success
+  type: int
+  sample: 1
+page:
+  description: File of the report on the controller. It is the page, or another file if C(drift_report_formats) has no V(html).
+  returned: success
+  type: str
+  sample: /srv/fleet/drift_report/drift.html
+notify:
+  description: File of C(drift_report_notify), or an empty string if hosts of the play are still to be audited.
+  returned: success
+  type: str
+  sample: ""
 failing:
   description: With C(drift_report_group_failing), each site that fails the audit, with the reason.
   returned: success

@@ -22,7 +22,8 @@ def _plays(file: Path) -> bool:
 
 
 PLAYBOOKS = [file for file in sorted(EXAMPLES.rglob("*.yml")) if _plays(file)]
-_FOUND = {file: tasks_of(file) for file in (*PLAYBOOKS, EXAMPLES / "aws" / "boxes.yml")}
+TASK_FILES = [EXAMPLES / name for name in ("aws/boxes.yml", "fleet/notify.yml", "fleet/notify_by_mail.yml")]
+_FOUND = {file: tasks_of(file) for file in (*PLAYBOOKS, *TASK_FILES)}
 TASKS = {str(file.relative_to(EXAMPLES)): tasks for file, tasks in _FOUND.items() if tasks}
 
 

@@ -25,6 +25,15 @@ REPORT = [
         "tasks": [{"name": "Report", "ansible.builtin.import_role": {"name": "sovereign.vllm.drift_report"}}],
     }
 ]
+# The tasks of drift_report_notify: each call appends a line to the file `told`. Then one of them fails.
+TELL = [
+    {
+        "name": "Tell somebody",
+        "ansible.builtin.shell": "cat >> {{ drift_report_written.notify | dirname }}/told",
+        "args": {"stdin": "{{ drift_report_written.headline }}"},
+    },
+    {"name": "Fail to tell somebody else", "ansible.builtin.fail": {"msg": "a secret"}},
+]
 
 
 class Fleet:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.playbook import IN_WORKER
 
-from .audited_fleet import REPORT, Fleet, verdicts
+from .audited_fleet import REPORT, TELL, Fleet, verdicts
 
 
 @pytest.mark.parametrize("source", ["live", "inventory"])
@@ -57,8 +57,12 @@ def test_the_report_is_not_about_hosts_that_are_still_to_come(fleet: Fleet) -> N
     play = [{**REPORT[0], "hosts": "edge2:edge3:edge1", "serial": 1, "tasks": [audit, *REPORT[0]["tasks"]]}]
     (fleet.directory / "batches.yml").write_text(json.dumps(play))
     fleet.plain = dict.fromkeys(("edge1", "edge2", "edge3"), IN_WORKER)
+    (fleet.directory / "notify.yml").write_text(json.dumps(TELL))
     run = fleet.audit(
-        "batches.yml", drift_report_directory="{{ ansible_play_batch[0] }}", drift_report_fail_on=["drifted"]
+        "batches.yml",
+        drift_report_directory="{{ ansible_play_batch[0] }}",
+        drift_report_fail_on=["drifted"],
+        drift_report_notify="notify.yml",
     )
     first, second, last = (
         json.loads((fleet.directory / host / "drift.json").read_text()) for host in ("edge2", "edge3", "edge1")
@@ -68,3 +72,5 @@ def test_the_report_is_not_about_hosts_that_are_still_to_come(fleet: Fleet) -> N
     assert verdicts(second) == {"edge2": "drifted", "edge3": "unreachable"}
     assert verdicts(last) == {"edge1": "in_sync", "edge2": "drifted", "edge3": "unreachable"}
     assert not last["awaited"] and last["failure"] and run.returncode == 2
+    # Only the last batch tells people.
+    assert (fleet.directory / "told").read_text() == "2 of 3 sites need attention\n"

@@ -13,7 +13,7 @@ import pytest
 
 from tests.stand_in import Fault
 
-from .audited_fleet import HOSTILE, KEY, REPORT, Fleet, verdicts
+from .audited_fleet import HOSTILE, KEY, REPORT, TELL, Fleet, verdicts
 
 
 @pytest.mark.parametrize("source", ["live", "inventory"])
@@ -106,12 +106,16 @@ def test_findings_are_reported_where_they_are_asked_for(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize(("fail_on", "rc"), [(["unreachable"], 2), (["failed"], 0)])
 def test_the_job_fails_on_what_it_is_asked_to(fleet: Fleet, fail_on: list[str], rc: int) -> None:
-    run = fleet.audit(drift_report_fail_on=fail_on)
+    # Somebody is told before, and a failure of that changes no verdict.
+    (fleet.directory / "notify.yml").write_text(json.dumps(TELL))
+    run = fleet.audit(drift_report_fail_on=fail_on, drift_report_notify="notify.yml")
     assert run.returncode == rc, run.stdout + run.stderr
     told = " ".join(run.stdout.split())
+    assert f"The task 'Fail to tell somebody else' of {fleet.directory}/notify.yml failed" in told
+    assert (fleet.directory / "told").read_text() == "2 of 3 sites need attention\n"
     # The site concerned fails, and no other.
     assert ('fatal: [edge3]: FAILED! => {"changed": false, "msg": "edge3: unreachable: ' in told) == (rc == 2)
-    assert told.count("FAILED!") == (rc == 2)
+    assert told.count("FAILED!") == (rc == 2) + 1
     assert fleet.report()["summary"]["sites"] == 3
 
 

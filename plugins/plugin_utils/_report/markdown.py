@@ -9,7 +9,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import printable
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import counted, reasons, word
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import (
+    counted,
+    headline,
+    needing_attention,
+    reasons,
+    word,
+)
 
 #: A limit must leave room for the title, the counts, and the sentences about what is left out.
 SHORTEST = 1000
@@ -32,11 +38,10 @@ def markdown(fleet: Mapping, title: str, limit: int) -> str:
 
     :param limit: number of characters that the summary may have, at least :data:`SHORTEST`. It says what it leaves out.
     """
-    attention = [site for site in fleet["sites"] if site["counts_as"] != "in_sync"]
     waived = [site for site in fleet["sites"] if site["waived"]]
     history = fleet["history"]
-    made = _Summary(limit, _opening(fleet, title, len(attention)))
-    made.table("", _ATTENTION, [_attention(site) for site in attention], "sites that need attention")
+    made = _Summary(limit, _opening(fleet, title))
+    made.table("", _ATTENTION, [_attention(site) for site in needing_attention(fleet)], "sites that need attention")
     if history:
         changes = [_change(change) for change in history["changes"]]
         shown = f"Changed since the run of {history['previous_run']}"
@@ -79,19 +84,12 @@ class _Summary:
         return "\n\n".join(self._blocks) + "\n"
 
 
-def _opening(fleet: Mapping, title: str, attention: int) -> str:
-    summary = fleet["summary"]
-    verb = "needs" if attention == 1 else "need"
-    first = (
-        f"**{attention} of {summary['sites']} sites {verb} attention.**"
-        if attention
-        else "**No site needs attention.**"
-    )
+def _opening(fleet: Mapping, title: str) -> str:
     how = "Audited" if fleet["source"] == "live" else "As the inventory saw the sites, reported"
     more = f" {len(fleet['awaited'])} more sites are still to be audited." if fleet["awaited"] else ""
     times = f"{how} at {fleet['generated_at']}.{more}"
     failure = "\n\nThe audit has failed." if fleet["failure"] else ""
-    return f"### {_escaped(title[:_TITLE])}\n\n{first} {counted(summary)}.{failure}\n\n{times}"
+    return f"### {_escaped(title[:_TITLE])}\n\n**{headline(fleet)}.** {counted(fleet['summary'])}.{failure}\n\n{times}"
 
 
 def _attention(site: Mapping) -> str:

@@ -23,7 +23,12 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.markdown im
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.metrics import metrics
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.page import page
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.tables import as_csv, as_junit
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import line, lines
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import (
+    headline,
+    line,
+    lines,
+    needing_attention,
+)
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.waivers import read_waivers
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.results import read_results
 
@@ -59,9 +64,9 @@ def write_report(variables: Mapping, settings: Mapping, generated_at: str) -> di
     fleet = report(told, generated_at, settings["source"], awaited, settings["fail_on"], waivers)
     fleet, warnings = _recorded(fleet, settings)
     shown = _write_forms(fleet, settings)
+    summary = markdown(fleet, settings["title"], settings["markdown_limit"])
     if settings.get("markdown"):
-        text = markdown(fleet, settings["title"], settings["markdown_limit"])
-        _write("drift_report_markdown", _file(settings["markdown"]), text)
+        _write("drift_report_markdown", _file(settings["markdown"]), summary)
     if settings.get("textfile") and not awaited:
         _write("drift_report_textfile", _file(settings["textfile"]), metrics(fleet))
     see = f" See {shown}." if shown else ""
@@ -71,6 +76,13 @@ def write_report(variables: Mapping, settings: Mapping, generated_at: str) -> di
     return {
         "changed": False,
         "lines": lines(fleet),
+        "markdown": summary,
+        "headline": headline(fleet),
+        "attention": len(needing_attention(fleet)),
+        "changes": len(fleet["history"]["changes"]) if fleet["history"] else 0,
+        "page": shown,
+        # A batch of a play is no news: the last one reports all sites.
+        "notify": str(_file(settings["notify"])) if settings.get("notify") and not awaited else "",
         "warnings": [*problems, *warnings],
         "failing": failing if grouped else {},
         "failure": f"{fleet['failure']}{see}" if fleet["failure"] and not grouped else "",
@@ -83,6 +95,10 @@ def _check(settings: Mapping) -> None:
     for name, least in (("history_days", 1), ("history_lines", 1), ("markdown_limit", SHORTEST)):
         if settings[name] < least:
             raise refused(f"drift_report_{name} is {settings[name]}", f"give {least} or more")
+    notify = settings.get("notify")
+    if notify and not _file(notify).is_file():
+        problem = f"drift_report_notify is {quoted(_file(notify))}, which is not a file on the controller"
+        raise refused(problem, "give a file with tasks")
     textfile = settings.get("textfile") or ""
     if textfile and not textfile.endswith(".prom"):
         problem = f"drift_report_textfile is {quoted(textfile)}, which the node exporter does not read"

@@ -35,6 +35,18 @@ def counted(summary: Mapping) -> str:
     return f"{sites}{waived}: {counts}"
 
 
+def needing_attention(fleet: Mapping) -> list[Mapping]:
+    """Return the sites that are not in sync, and for which no waiver makes up."""
+    return [site for site in fleet["sites"] if site["counts_as"] != "in_sync"]
+
+
+def headline(fleet: Mapping) -> str:
+    """Return how many sites need attention, without a full stop."""
+    attention = len(needing_attention(fleet))
+    verb = "needs" if attention == 1 else "need"
+    return f"{attention} of {len(fleet['sites'])} sites {verb} attention" if attention else "No site needs attention"
+
+
 def lines(fleet: Mapping) -> list[str]:
     """Return the report as lines of text: one for the fleet, and one for each site that is not in sync."""
     return [f"{counted(fleet['summary'])}.", *(line(site) for site in fleet["sites"] if site["verdict"] != "in_sync")]

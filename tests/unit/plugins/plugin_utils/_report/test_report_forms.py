@@ -231,6 +231,7 @@ def settings(tmp_path: Path, **more: Any) -> Mapping:
         ({"history_days": 0}, "drift_report_history_days is 0; give 1 or more."),
         ({"history_lines": -1}, "drift_report_history_lines is -1; give 1 or more."),
         ({"markdown_limit": 999}, "drift_report_markdown_limit is 999; give 1000 or more."),
+        ({"notify": "notify.yml"}, "notify.yml', which is not a file on the controller; give a file with tasks."),
         ({"textfile": "vllm.txt"}, "which the node exporter does not read; give a file whose name ends in .prom."),
     ],
 )
@@ -254,3 +255,23 @@ def test_files_that_are_written(tmp_path: Path) -> None:
     (tmp_path / "vllm.prom").mkdir()
     with pytest.raises(VllmError, match=r"drift_report_textfile is '.*vllm.prom', which cannot be written"):
         write_report({"hostvars": {}}, given, "2027-01-31T08:00:00Z")
+
+
+SOME = {"sync": "in_sync", "off": "unreachable"}
+
+
+def test_results_for_those_who_tell_people(tmp_path: Path) -> None:
+    (tmp_path / "tasks.yml").touch()
+    hosts = {name: {"audit": audited(name, verdict)["result"]} for name, verdict in SOME.items()}
+    given = settings(tmp_path, notify=str(tmp_path / "tasks.yml"), sites=list(SOME), history_lines=9)
+    told = write_report({"hostvars": hosts}, given, "2027-01-31T08:00:00Z")
+    assert (told["headline"], told["attention"], told["changes"]) == ("1 of 2 sites needs attention", 1, 0)
+    assert told["markdown"].startswith("### x\n\n**1 of 2 sites needs attention.**")
+    assert (told["page"], told["notify"]) == (f"{tmp_path}/report/drift.json", f"{tmp_path}/tasks.yml")
+    hosts["off"] = hosts["sync"]
+    told = write_report({"hostvars": hosts}, given, "2027-02-01T08:00:00Z")
+    assert (told["headline"], told["attention"], told["changes"]) == ("No site needs attention", 0, 1)
+    # Hosts of later batches come with a later call, which tells people.
+    hosts["later"] = {}
+    told = write_report({"hostvars": hosts, "ansible_play_hosts": ["later"]}, given, "2027-02-02T08:00:00Z")
+    assert told["notify"] == ""
