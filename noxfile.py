@@ -21,6 +21,7 @@ import nox
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from tools import environments as made
+from tools.docs_site.configuration import add_configuration
 from tools.environments import BETWEEN, BUILD, ENDS, MATRIX, NEWEST, OLDEST_HOST, PROJECT, core, newest
 from tools.session_steps import (
     COLLECTIONS,
@@ -277,12 +278,8 @@ def docs(session: nox.Session) -> None:
         "sovereign.vllm",
         **collections,
     )
-    # References into Ansible's own documentation would need the network, for their targets are listed there.
-    with (site / "conf.py").open("a", encoding="utf-8") as configuration:
-        print("intersphinx_mapping = {}", 'suppress_warnings = ["ref.ref"]', sep="\n", file=configuration)
-    script = site / "build.sh"
-    script.write_text(re.sub("(?m)^sphinx-build .*", r"\g<0> --fail-on-warning --keep-going", script.read_text()))
-    run(session, made.larger_tools(), script, **collections)
+    add_configuration(site)
+    run(session, made.larger_tools(), site / "build.sh", **collections)
 
 
 @tool

@@ -41,6 +41,16 @@ def test_every_reference_leads_to_a_guide() -> None:
     assert referred <= labels
 
 
+def test_charts_have_a_ground_and_colours_of_their_own() -> None:
+    charts = re.findall(r"<svg.*?</svg>", (GUIDES / "performance_guide.rst").read_text(encoding="utf-8"), re.DOTALL)
+    assert charts
+    for chart in charts:
+        # The theme stays light if the reader prefers dark pages, and a rule of the chart would count for the whole page.
+        assert re.search(r'<rect width="\d+" height="\d+" fill="#fff"/>', chart)
+        rules = re.search(r"<style>(.*)</style>", chart)[1]
+        assert all(rule.strip().startswith(".bar-chart ") for rule in rules.split("}")[:-1])
+
+
 class Page(HTMLParser):
     def __init__(self, file: Path) -> None:
         super().__init__()
@@ -60,6 +70,18 @@ def site() -> dict[Path, Page]:
     if not pages:
         pytest.skip("make docs builds the site")
     return pages
+
+
+def test_the_index_has_a_title_and_leads_to_what_antsibull_docs_does_not_list(site: dict[Path, Page]) -> None:
+    text = (SITE / "index.html").read_text(encoding="utf-8")
+    assert "<title>sovereign.vllm: LoRA adapters on vLLM servers &mdash; sovereign.vllm</title>" in text
+    targets = site[SITE / "index.html"].targets
+    found = {target.rpartition("-docsite-")[2] for target in targets if "-docsite-" in target}
+    assert found == {
+        *(f"reference-guide-{file.stem.replace('_', '-')}" for file in (PROJECT / "playbooks").glob("*.yml")),
+        *(f"event-guide-{file.stem}" for file in (PROJECT / "extensions/eda").glob("rulebooks/*.yml")),
+        *(f"event-guide-{file.stem}" for file in (PROJECT / "extensions/eda").glob("plugins/event_source/*.py")),
+    }
 
 
 def test_no_link_of_the_site_is_dead(site: dict[Path, Page]) -> None:
