@@ -41,6 +41,20 @@ def test_every_reference_leads_to_a_guide() -> None:
     assert referred <= labels
 
 
+def test_messages_among_the_symptoms_are_those_that_are_printed() -> None:
+    # The test of the errors guide compares its messages with printed ones.
+    printed = " ".join((GUIDES / "errors_guide.rst").read_text(encoding="utf-8").split())
+    quoted = re.findall(r'^.*"(.+)"\n\^{4,}$', (GUIDES / "faq_guide.rst").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {symptom for symptom in quoted if symptom not in printed} == {
+        # Ansible's and vLLM's own.
+        "the playbook: sovereign.vllm.converge could not be found",
+        "could not be verified by inventory plugin 'sovereign.vllm.vllm'",
+        "The model ``sql`` does not exist",
+        "cannot be used with api_server_count > 1",
+    }
+    assert len(quoted) > 10
+
+
 def test_charts_have_a_ground_and_colours_of_their_own() -> None:
     charts = re.findall(r"<svg.*?</svg>", (GUIDES / "performance_guide.rst").read_text(encoding="utf-8"), re.DOTALL)
     assert charts
