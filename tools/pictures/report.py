@@ -51,12 +51,13 @@ def write_page(directory: Path) -> Path:
     _spoil(results)
     groups = {name: {"hosts": _hosts(results, cities)} for name, cities in _GROUPS.items()}
     inventory = {"vllm": {"children": groups, "vars": {"ansible_connection": "local"}}}
-    (directory / "fleet.yml").write_text(json.dumps(inventory))
+    (directory / "sites.yml").write_text(json.dumps(inventory))
     (directory / "report.yml").write_text(_PLAY)
     (directory / "history.jsonl").write_text("".join(_history(results)))
     variables = {"drift_report_directory": str(directory), "drift_report_history": str(directory / "history.jsonl")}
-    command = ["ansible-playbook", "-i", "fleet.yml", "report.yml", "-e", json.dumps(variables)]
-    ran = subprocess.run(command, cwd=directory, env=os.environ, capture_output=True, text=True, check=False)
+    command = ["ansible-playbook", "-i", "sites.yml", "report.yml", "-e", json.dumps(variables)]
+    environment = {**os.environ, "LOGNAME": "ada"}  # the report names who ran the audit
+    ran = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
     if ran.returncode:
         raise RuntimeError(f"The role drift_report failed:\n{ran.stdout}{ran.stderr}")
     return directory / "drift.html"
