@@ -21,6 +21,7 @@ import nox
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from tools import environments as made
+from tools.docs_site.configuration import add_configuration
 from tools.environments import BETWEEN, BUILD, ENDS, MATRIX, NEWEST, OLDEST_HOST, PROJECT, core, newest
 from tools.session_steps import (
     COLLECTIONS,
@@ -52,6 +53,9 @@ ALIKE_ON_ALL = ("little_memory", "test_mistakes", "WithKeyAsModule", "test_agent
 
 # The newest release of vLLM. It has no build for the CPU, and is put together as tests/real_vllm/README.md says.
 NEWEST_VLLM = "0.33.0"
+
+# Programs, and Debian's packages that have them. The font is that of the pictures.
+CHROMIUM = (["chromium", "chromedriver"], ["chromium", "chromium-driver", "fonts-dejavu-core"])
 
 # Files that only GitHub reads, so that only their schemas can be tried.
 GITHUB_SCHEMAS = {
@@ -160,7 +164,7 @@ def eda(session: nox.Session) -> None:
 @check
 def browser(session: nox.Session) -> None:
     """Open the report and the chat example in headless Chromium (as root, installs it from Debian)."""
-    from_debian(session, ["chromium", "chromedriver"], ["chromium", "chromium-driver"])
+    from_debian(session, *CHROMIUM)
     pytest(session, made.larger_tools(), "tests/browser", **installed(session))
 
 
@@ -274,12 +278,16 @@ def docs(session: nox.Session) -> None:
         "sovereign.vllm",
         **collections,
     )
-    # References into Ansible's own documentation would need the network, for their targets are listed there.
-    with (site / "conf.py").open("a", encoding="utf-8") as configuration:
-        print("intersphinx_mapping = {}", 'suppress_warnings = ["ref.ref"]', sep="\n", file=configuration)
-    script = site / "build.sh"
-    script.write_text(re.sub("(?m)^sphinx-build .*", r"\g<0> --fail-on-warning --keep-going", script.read_text()))
-    run(session, made.larger_tools(), script, **collections)
+    add_configuration(site)
+    run(session, made.larger_tools(), site / "build.sh", **collections)
+
+
+@tool
+def pictures(session: nox.Session) -> None:
+    """Make the pictures of the README (docs/pictures; as root, installs Chromium from Debian)."""
+    from_debian(session, *CHROMIUM)
+    collections = {"ANSIBLE_COLLECTIONS_PATH": installed(session)["SOVEREIGN_VLLM_COLLECTIONS_PATH"]}
+    run(session, made.larger_tools(), "python", "-m", "tools.pictures", *session.posargs, **collections)
 
 
 @tool(name="faults-table")

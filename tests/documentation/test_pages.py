@@ -41,6 +41,30 @@ def test_every_reference_leads_to_a_guide() -> None:
     assert referred <= labels
 
 
+def test_messages_among_the_symptoms_are_those_that_are_printed() -> None:
+    # The test of the errors guide compares its messages with printed ones.
+    printed = " ".join((GUIDES / "errors_guide.rst").read_text(encoding="utf-8").split())
+    quoted = re.findall(r'^.*"(.+)"\n\^{4,}$', (GUIDES / "faq_guide.rst").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {symptom for symptom in quoted if symptom not in printed} == {
+        # Ansible's and vLLM's own.
+        "the playbook: sovereign.vllm.converge could not be found",
+        "could not be verified by inventory plugin 'sovereign.vllm.vllm'",
+        "The model ``sql`` does not exist",
+        "cannot be used with api_server_count > 1",
+    }
+    assert len(quoted) > 10
+
+
+def test_charts_have_a_ground_and_colours_of_their_own() -> None:
+    charts = re.findall(r"<svg.*?</svg>", (GUIDES / "performance_guide.rst").read_text(encoding="utf-8"), re.DOTALL)
+    assert charts
+    for chart in charts:
+        # The theme stays light if the reader prefers dark pages, and a rule of the chart would count for the whole page.
+        assert re.search(r'<rect width="\d+" height="\d+" fill="#fff"/>', chart)
+        rules = re.search(r"<style>(.*)</style>", chart)[1]
+        assert all(rule.strip().startswith(".bar-chart ") for rule in rules.split("}")[:-1])
+
+
 class Page(HTMLParser):
     def __init__(self, file: Path) -> None:
         super().__init__()
@@ -60,6 +84,18 @@ def site() -> dict[Path, Page]:
     if not pages:
         pytest.skip("make docs builds the site")
     return pages
+
+
+def test_the_index_has_a_title_and_leads_to_what_antsibull_docs_does_not_list(site: dict[Path, Page]) -> None:
+    text = (SITE / "index.html").read_text(encoding="utf-8")
+    assert "<title>sovereign.vllm: LoRA adapters on vLLM servers &mdash; sovereign.vllm</title>" in text
+    targets = site[SITE / "index.html"].targets
+    found = {target.rpartition("-docsite-")[2] for target in targets if "-docsite-" in target}
+    assert found == {
+        *(f"reference-guide-{file.stem.replace('_', '-')}" for file in (PROJECT / "playbooks").glob("*.yml")),
+        *(f"event-guide-{file.stem}" for file in (PROJECT / "extensions/eda").glob("rulebooks/*.yml")),
+        *(f"event-guide-{file.stem}" for file in (PROJECT / "extensions/eda").glob("plugins/event_source/*.py")),
+    }
 
 
 def test_no_link_of_the_site_is_dead(site: dict[Path, Page]) -> None:

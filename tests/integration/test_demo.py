@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.stand_in import Fault, StandIn, write_adapter
+from tools.pictures.steps import chosen_steps
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -25,6 +27,16 @@ def test_the_story_is_told_and_fits_on_a_screen() -> None:
     assert "UNREACHABLE!" in told.stdout
     assert "\033" not in told.stdout
     assert max(map(len, told.stdout.splitlines())) <= 100
+    # In the picture of the README.
+    chosen = chosen_steps(told.stdout)
+    assert re.findall(r"^=== \d+\. (.*?) =", chosen, re.MULTILINE) == [
+        "Another client unloads an adapter",
+        "The audit finds it",
+        "Heal",
+    ]
+    assert all(words in chosen for words in ("+  - name: sql", "sql is not served", "PLAY RECAP"))
+    assert chosen.count("[ok]") == 3
+    assert len(chosen.splitlines()) < 60
 
 
 def test_a_users_server_is_left_as_it_was_found(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, sovereign.vllm contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The README lists all content, and each command of its quickstart does as described."""
+"""The README is short and lists all content, and each command of its quickstart does as described."""
 
 from __future__ import annotations
 
@@ -23,15 +23,21 @@ PROJECT = Path(__file__).resolve().parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 QUICKSTART = PROJECT / "examples" / "quickstart"
 URL = "http://127.0.0.1:8000"  # in the README
-CONTENT = (
-    "plugins/modules/*.py",
-    "plugins/inventory/*.py",
-    "plugins/filter/*.py",
-    "roles/*",
-    "playbooks/*.yml",
-    "extensions/eda/plugins/event_source/*.py",
-    "extensions/eda/rulebooks/*.yml",
-)
+REPOSITORY = yaml.safe_load((PROJECT / "galaxy.yml").read_text())["repository"]
+FILES = f"{REPOSITORY}/blob/main/"
+GUIDES = f"{FILES}docs/docsite/rst/"
+PICTURES = f"{REPOSITORY}/main/docs/pictures/".replace("//github.com/", "//raw.githubusercontent.com/")
+GALAXY = "https://galaxy.ansible.com/ui/repo/published/sovereign/vllm/content/"
+# Galaxy has a page for each of them, with all options of the release. On GitHub, options of documentation fragments are missing.
+ON_GALAXY = {
+    "module": "plugins/modules/*.py",
+    "inventory": "plugins/inventory/*.py",
+    "filter": "plugins/filter/*.py",
+    "role": "roles/*",
+}
+# Galaxy has no text about these: a guide has.
+PLAYBOOKS = "playbooks/*.yml"
+EVENTS = ("extensions/eda/plugins/event_source/*.py", "extensions/eda/rulebooks/*.yml")
 
 
 def section(title: str) -> str:
@@ -40,7 +46,7 @@ def section(title: str) -> str:
 
 @pytest.mark.parametrize("name", ["inventory/sites.vllm.yml", "inventory/group_vars/vllm.yml"])
 def test_the_files_of_the_quickstart_are_those_shown(name: str) -> None:
-    (shown,) = re.findall(rf"^`{name}`\n\n```yaml\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    (shown,) = re.findall(rf"^`{name}`\n```yaml\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
     assert (QUICKSTART / name).read_text().split("---\n")[1] == shown
 
 
@@ -103,23 +109,42 @@ def test_every_command_of_the_quickstart_does_what_it_says(
             assert (answer["model"], bool(answer["choices"][0]["text"])) == ("sql", True)
 
 
-def test_everything_that_there_is_has_its_row() -> None:
-    told = re.findall(r"^\| (`.+?) \|", section("What is in it"), re.MULTILINE)
-    names = {name for row in told for name in re.findall(r"`(\w+)`", row)}
-    assert names == {name for kind in CONTENT for name in _names(kind)}
+def test_it_is_short() -> None:
+    assert len(README.splitlines()) <= 150
 
 
-def _names(kind: str) -> set[str]:
-    return {entry.stem for entry in PROJECT.glob(kind) if not entry.name.startswith("_")}
+def test_everything_that_there_is_has_a_link_to_its_page() -> None:
+    links = re.findall(r"\[`(\w+)`\]\(([^)]+)\)", section("What is in it"))
+    assert len(links) == len(set(links))
+    pages = {(name, f"{GALAXY}{kind}/{name}/") for kind, pattern in ON_GALAXY.items() for name in _names(pattern)}
+    pages |= {(name, f"{GUIDES}reference_guide.rst#{name}") for name in _names(PLAYBOOKS)}
+    events = {(name, target.partition("#")[0]) for name, target in set(links) - pages}
+    assert set(links) >= pages
+    assert events == {(name, f"{GUIDES}event_guide.rst") for pattern in EVENTS for name in _names(pattern)}
+
+
+def _names(pattern: str) -> set[str]:
+    return {entry.stem for entry in PROJECT.glob(pattern) if not entry.name.startswith("_")}
 
 
 def test_every_link_leads_to_something() -> None:
-    repository = yaml.safe_load((PROJECT / "galaxy.yml").read_text())["repository"]
     targets = re.findall(r"\]\(([^)]+)\)", README)
-    assert len(targets) > 10
+    assert len(targets) > 50
     for target in targets:
         assert target.startswith("https://"), "a relative one would lead nowhere on Galaxy"
-        file = re.fullmatch(re.escape(repository) + "/(?:blob|tree)/main/(.+)", target)
-        assert not file or (PROJECT / file[1]).exists(), target
-    guides = {Path(target).name for target in targets if target.endswith("_guide.rst")}
+        for place in (FILES, f"{REPOSITORY}/tree/main/", PICTURES):
+            if target.startswith(place):
+                name, _, anchor = target.removeprefix(place).partition("#")
+                file = (PROJECT / "docs/pictures" if place == PICTURES else PROJECT) / name
+                assert file.exists(), target
+                assert not anchor or anchor in _anchors(file), target
+    guides = {Path(target.partition("#")[0]).name for target in targets if target.startswith(GUIDES)}
     assert guides == {guide.name for guide in (PROJECT / "docs" / "docsite" / "rst").glob("*.rst")}
+    shown = {target.removeprefix(PICTURES) for target in targets if target.startswith(PICTURES)}
+    assert shown == {picture.name for picture in (PROJECT / "docs" / "pictures").iterdir()}
+
+
+def _anchors(guide: Path) -> set[str]:
+    """The anchors that GitHub gives the headings of a guide."""
+    headings = re.findall(r"^(.+)\n[=^-]{4,}$", guide.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}

@@ -13,7 +13,7 @@ from tests.release.building import PROJECT, clone, files
 
 # build_ignore only says what does not go in, and forgets every new file.
 FOR_USERS = re.compile(
-    r"(docs|extensions/eda|LICENSES|meta|playbooks|plugins|roles)/.+"
+    r"(docs/docsite|extensions/eda|LICENSES|meta|playbooks|plugins|roles)/.+"
     r"|changelogs/changelog\.yaml|CHANGELOG\.rst|COPYING|README\.md|REUSE\.toml|SECURITY\.md|requirements\.txt|(FILES|MANIFEST)\.json"
 )
 # What lies around in a clone that was worked in, when somebody builds without our tools.

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from tools.demo import screen
 
-_COLOUR = re.compile(r"\033\[[0-9;]*m")
 # Ansible describes the role in this task, in one long line.
 _TASK_OF_ROLE = re.compile(r"(Validating arguments against arg spec '\w+')[^]]*")
 _COUNTERS = ("ok", "changed", "unreachable", "failed")
@@ -66,7 +65,7 @@ def run(directory: Path, *arguments: str, program: str = "ansible-playbook", sho
         command, cwd=directory, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         for line in process.stdout:
-            output += _COLOUR.sub("", line)
+            output += screen.without_colour(line)
             _show(line, output)
     return Run(output, process.returncode)
 

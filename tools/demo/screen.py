@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import textwrap
 
 WIDTH = 80
 COLUMNS = 98  # of output, without its indentation
+_COLOUR = re.compile(r"\033\[[0-9;]*m")
 
 
 def has_colour() -> bool:
@@ -18,6 +20,11 @@ def has_colour() -> bool:
 
 def _coloured(text: str, code: str) -> str:
     return f"\033[{code}m{text}\033[0m" if has_colour() else text
+
+
+def without_colour(text: str) -> str:
+    """The text without the sequences that colour it on a terminal."""
+    return _COLOUR.sub("", text)
 
 
 def heading(text: str) -> None:
@@ -39,7 +46,7 @@ def quote(text: str) -> None:
 
 
 def _folded(line: str) -> list[str]:
-    if len(line) < COLUMNS:
+    if len(without_colour(line)) < COLUMNS:
         return [line]
     return textwrap.wrap(line, COLUMNS, subsequent_indent="    ", break_on_hyphens=False)
 

@@ -1,0 +1,3 @@
+# Copyright (c) 2026, sovereign.vllm contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the documentation site has beyond that which antsibull-docs generates."""
