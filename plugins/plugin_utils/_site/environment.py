@@ -19,7 +19,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values im
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.environment import PACKAGES
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure, quoted
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.artifacts import run_file
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import sent
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import sent, unusable_file
 
 _STAMP_DIGITS = 12
 _CHUNK = 1 << 20  # bytes
@@ -45,6 +45,8 @@ class EnvironmentAction(ActionBase):
             return {**result, **self._installed(given, task_vars)}
         except VllmError as error:
             return {**result, **failure(error), "failed": True}
+        except OSError as error:
+            return {**result, **failure(unusable_file(error)), "failed": True}
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
 

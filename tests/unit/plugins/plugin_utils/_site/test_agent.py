@@ -166,6 +166,32 @@ def test_a_run_does_nothing_without_a_declaration_or_the_lock(
     assert last_run.read_last(site.layout) is None
 
 
+@pytest.mark.parametrize(
+    ("raised", "code", "says"),
+    [
+        (VllmError("store_error", "the disk is full"), 1, "the disk is full."),
+        (PermissionError(13, "Permission denied", "/x/hosts.yml"), 1, "'/x/hosts.yml' cannot be used"),
+        (KeyboardInterrupt(), 130, "The run was interrupted."),
+    ],
+)
+def test_a_run_that_breaks_off_says_why_in_a_sentence(
+    raised: BaseException,
+    code: int,
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def converge(*_given: object) -> None:
+        raise raised
+
+    site = Site(tmp_path, monkeypatch)
+    monkeypatch.setattr(program.Playbooks, "converge", converge)
+    monkeypatch.setattr(sys, "argv", ["sovereign-vllm-agent", "run"])
+    assert program.main(str(site.layout.directory)) == code
+    assert says in capsys.readouterr().err
+
+
 SETTINGS: dict[str, Any] = {
     "state": "present",
     "directory": "/var/lib/sovereign_vllm",
