@@ -12,6 +12,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.trust 
     refuse_unverified,
     trust_with_keys,
 )
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolution import checked_settings
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import finder
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import (
     SettingsReader,
@@ -55,6 +56,8 @@ class ActionModule(ActionBase):
             if misplaced:
                 raise refused_host_variable(misplaced[0], variables.get("inventory_hostname"))
             settings = reader.settings(variables, self._templar.template)
+            if given["require"] and role == "lora":
+                checked_settings(settings)
             if given["require"] and settings.get("trust"):
                 settings["trust"] = trust_with_keys(f"{prefix}trust", settings["trust"], finder(self))
                 refuse_unverified(f"{prefix}{given['declaration']}", settings["adapters"], settings["trust"])

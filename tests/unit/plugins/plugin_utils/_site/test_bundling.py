@@ -53,7 +53,13 @@ def host(name: str = "one", **variables: object) -> dict:
         **variables,
     }
     known = {key: value for key, value in given.items() if value is not None}
-    return bundled_host(known, lambda value: value, lambda src: src, DataLoader())
+    return bundled_host(known, rendered, lambda src: src, DataLoader())
+
+
+def rendered(value: object) -> object:
+    if "{{ nope }}" in str(value):
+        raise ValueError("'nope' is undefined")
+    return value
 
 
 def write(tmp_path: Path, keys: SimpleNamespace, hosts: list[dict], **given: object) -> dict:
@@ -121,8 +127,24 @@ REFUSED = {
     "private_key": ({"lora_requires": {"base_models": [{"id": PRIVATE}]}}, "private key"),
     "template": ({"lora_adapters": [{"name": "{{ x }}", "path": "/a"}]}, "template"),
     "foreign_variable": ({"bundle_variables": {"ansible_host": "x"}}, "only variables vllm_"),
+    "undefined_node": ({"bundle_node": "{{ nope }}"}, "bundle_node cannot be resolved"),
+    "undefined_variables": ({"bundle_variables": "{{ nope }}"}, "bundle_variables cannot be resolved"),
+    "odd_name": ({"inventory_hostname": "a b", "bundle_node": None, "ansible_host": "a b"}, "the name of the host a b"),
+    "relative_store": ({"lora_store": "srv/lora"}, "lora_store is 'srv/lora', which is not absolute"),
+    "store_of_a_user": ({"lora_store": "~/lora"}, "lora_store is '~/lora'"),
+    "empty_store": ({"lora_store": ""}, "lora_store is ''"),
+    "relative_boot_file": ({"lora_boot_file": "boot.env"}, "lora_boot_file is 'boot.env'"),
+    "no_digest": ({"lora_revoked": ["x"]}, "lora_revoked is 'x'"),
+    "negative_limit": ({"lora_prune_limit": "-1"}, "lora_prune_limit is -1; give 0 or more"),
+    "empty_source": ({"lora_adapters": [{"name": "a", "src": ""}]}, "src of adapter 'a' is empty"),
     "variables_as_text": ({"bundle_variables": "x"}, "bundle_variables"),
 }
+
+
+def test_the_node_of_a_host() -> None:
+    assert host("edge2", bundle_node="edge2", ansible_host="edge2.example")["node"] == "edge2"
+    assert host("edge2", bundle_node="", ansible_host="edge2.example")["node"] == "edge2.example"
+    assert host("edge2", bundle_node=None, ansible_host="edge2")["node"] == "edge2"
 
 
 @pytest.mark.parametrize("case", REFUSED)
