@@ -44,11 +44,9 @@ class ActionModule(ActionBase):
         )
         role = given["role"]
         prefix = given["prefix"] or f"{role}_"
+        specs = specification(self._loader.load_from_file, role) if role else {}
         reader = SettingsReader(
-            {**(specification(self._loader.load_from_file, role) if role else {}), **given["options"]},
-            prefix,
-            declaration=given["declaration"],
-            require=given["require"],
+            {**specs, **given["options"]}, prefix, declaration=given["declaration"], require=given["require"]
         )
         variables = task_vars or {}
         misplaced = variables_of_host(given["play_variables"], variables, self._task, self._loader)
