@@ -8,11 +8,11 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolution import checked_settings
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.trust import (
     refuse_unverified,
     trust_with_keys,
 )
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolution import checked_settings
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import finder
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import (
     SettingsReader,

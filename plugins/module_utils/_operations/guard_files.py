@@ -177,7 +177,9 @@ def _run(attempt: str, command: Sequence[str]) -> None:
             "guard_failed", problem, "install nginx, or name the command that it has here", attempt
         ) from None
     except OSError as error:
-        raise VllmError("guard_failed", f"{quoted(command[0])} cannot be run: {error.strerror}", hint, attempt) from None
+        raise VllmError(
+            "guard_failed", f"{quoted(command[0])} cannot be run: {error.strerror}", hint, attempt
+        ) from None
     except subprocess.TimeoutExpired:
         problem = f"{quoted(command[0])} did not end in {_COMMAND_LIMIT} seconds"
         raise VllmError("guard_failed", problem, hint, attempt) from None

@@ -23,8 +23,8 @@ def test_a_program_that_cannot_be_run(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     files = GuardFiles(str(tmp_path), "vllm")
     (tmp_path / "vllm-guard.keys").mkdir()
-    with pytest.raises(VllmError, match="Could not read .*/vllm-guard.keys: Is a directory"):
+    with pytest.raises(VllmError, match=r"Could not read .*/vllm-guard[.]keys: Is a directory"):
         files.read()
     (tmp_path / "vllm-guard.before").write_text("{")
-    with pytest.raises(VllmError, match="Could not read .*/vllm-guard.before: its content is damaged"):
+    with pytest.raises(VllmError, match=r"Could not read .*/vllm-guard[.]before: its content is damaged"):
         files.read()

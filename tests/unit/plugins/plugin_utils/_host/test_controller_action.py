@@ -30,7 +30,11 @@ def run(raised: Exception) -> dict:
     ("raised", "code", "says"),
     [
         (VllmError("site_busy", "it is busy", "wait"), "site_busy", "it is busy; wait."),
-        (PermissionError(13, "Permission denied", "/x/sites.allowed"), "store_error", "'/x/sites.allowed' cannot be used"),
+        (
+            PermissionError(13, "Permission denied", "/x/sites.allowed"),
+            "store_error",
+            "'/x/sites.allowed' cannot be used",
+        ),
         (OSError(28, "No space left on device"), "store_error", "cannot be used (No space left on device)"),
         (OSError("odd"), "store_error", "(odd)"),
     ],

@@ -25,6 +25,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.layout import
 from tests.support.killing import is_killed_at
 from tests.support.sealed import NODE, SERIAL, artifact
 
+
 def state(*directories: Path) -> dict[str, str]:
     """Every file below the directories, but for the lock."""
     files = (file for top in directories for file in top.rglob("*") if file.is_file() and file.name != "lock")
