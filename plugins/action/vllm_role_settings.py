@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolution import checked_settings
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.trust import (
     refuse_unverified,
     trust_with_keys,
@@ -43,11 +44,9 @@ class ActionModule(ActionBase):
         )
         role = given["role"]
         prefix = given["prefix"] or f"{role}_"
+        specs = specification(self._loader.load_from_file, role) if role else {}
         reader = SettingsReader(
-            {**(specification(self._loader.load_from_file, role) if role else {}), **given["options"]},
-            prefix,
-            declaration=given["declaration"],
-            require=given["require"],
+            {**specs, **given["options"]}, prefix, declaration=given["declaration"], require=given["require"]
         )
         variables = task_vars or {}
         misplaced = variables_of_host(given["play_variables"], variables, self._task, self._loader)
@@ -55,6 +54,8 @@ class ActionModule(ActionBase):
             if misplaced:
                 raise refused_host_variable(misplaced[0], variables.get("inventory_hostname"))
             settings = reader.settings(variables, self._templar.template)
+            if given["require"] and role == "lora":
+                checked_settings(settings)
             if given["require"] and settings.get("trust"):
                 settings["trust"] = trust_with_keys(f"{prefix}trust", settings["trust"], finder(self))
                 refuse_unverified(f"{prefix}{given['declaration']}", settings["adapters"], settings["trust"])

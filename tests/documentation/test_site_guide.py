@@ -53,7 +53,7 @@ def test_what_is_shown(headquarters: Path, tmp_path: Path) -> None:
             guide.take("mkdir -p results"),
             guide.take("ansible-playbook -i inventory.yml sovereign.vllm.bundle"),
         )
-        assert "1 artifacts (all artifacts)" in shell(first, headquarters)
+        assert "1 artifact (all artifacts)" in shell(first, headquarters)
         (bundle,) = disk.glob("bundle-edge1-*")
 
         verify, compare = guide.take("ssh-keygen -Y verify"), guide.take("python3 -c")

@@ -184,7 +184,7 @@ def test_the_next_bundle_carries_only_differences(world: World) -> None:
     assert {node: world.carried(site.bundle_on(world.disk)) for node, site in world.sites.items()} == {
         "edge1": 1, "edge2": 1, "edge3": 2,
     }  # fmt: skip
-    assert "1 artifacts (only what edge2 does not have after bundle" in output
+    assert "1 artifact (only what edge2 does not have after bundle" in output
     assert "edge1b" in world.headquarters.bundle(world.disk / "other", "--limit", "edge1a", rc=2)
     assert not list((world.disk / "other").glob("bundle-*"))
 

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import subprocess
+import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,6 +25,16 @@ def new_key(file: Path) -> Path:
 def allow(signers: Path, name: str, key: Path) -> None:
     with signers.open("a") as stream:
         stream.write(f"{name} {key.with_suffix('.pub').read_text()}")
+
+
+def tarball(file: Path, name: str) -> Path:
+    """Write the tarball of a collection with this name in the namespace of ours."""
+    content = json.dumps({"collection_info": {"namespace": "sovereign", "name": name}}).encode()
+    with tarfile.open(file, "w:gz") as stream:
+        entry = tarfile.TarInfo("MANIFEST.json")
+        entry.size = len(content)
+        stream.addfile(entry, io.BytesIO(content))
+    return file
 
 
 def artifact(seed: str) -> tuple[str, dict[str, bytes]]:

@@ -55,6 +55,19 @@ def test_loops_leave_the_variable_of_a_callers_loop_alone(file: Path) -> None:
                 assert task["loop_control"]["loop_var"].startswith(prefix), task
 
 
+def test_no_file_is_read_only_to_look_for_it() -> None:
+    """By default, the module prints a checksum of the file, which can hold a key."""
+    looks = [
+        task["ansible.builtin.stat"]
+        for file in FILES
+        if file.relative_to(PROJECT).parts[0] in ("roles", "playbooks")
+        for document in yaml.load_all(file.read_text(encoding="utf-8"), Loader=AnyTag)
+        for task in mappings(document)
+        if "ansible.builtin.stat" in task
+    ]
+    assert looks and not [look for look in looks if look.get("get_checksum") is not False]
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_tasks_read_typed_settings_alone(role: str) -> None:
     folder, spec = PROJECT / "roles" / role, options(role)

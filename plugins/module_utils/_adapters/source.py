@@ -106,14 +106,16 @@ def remote_source(src: str, option: str = "src") -> RemoteSource:
 
 
 def check_source(name: str, src: str | None, is_pinned: bool) -> None:
-    """Refuse an address that cannot be used, or whose bytes nothing pins. Paths are not checked.
+    """Refuse an address that cannot be used, or whose bytes nothing pins, and empty text. Other paths are not checked.
 
     :param is_pinned: whether a digest or a checksum is declared.
     :raises VllmError: ``invalid_request``.
     """
+    option = f"src of adapter {quoted(name)}"
+    if src is not None and not src.strip():
+        raise invalid_option(option, "is empty", "give a directory, an archive or an address")
     if not src or not is_remote(src):
         return
-    option = f"src of adapter {quoted(name)}"
     source = remote_source(src, option)
     if not is_pinned and source.digest is None:
         problem = f"is {quoted(source.shown)}, and neither digest nor checksum is given"

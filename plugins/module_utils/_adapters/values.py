@@ -9,6 +9,7 @@ import ast
 import contextlib
 import json
 import math
+import posixpath
 import re
 from collections.abc import Mapping
 
@@ -99,6 +100,17 @@ def checked_digest(option: str, value: str) -> str:
     if not re.fullmatch("sha256:[0-9a-f]{64}", value.lower()):
         raise invalid_option(option, f"is {quoted(value)}", "give 'sha256:' and 64 hexadecimal digits")
     return value.lower()
+
+
+def checked_node_path(where: str, path: str) -> str:
+    """Return a path of the node if it means the same to every program there.
+
+    :param where: names the option or the variable in sentences.
+    :raises VllmError: ``invalid_request`` if it is not absolute. ``~`` is another directory for each user.
+    """
+    if not posixpath.isabs(path):
+        raise refused(f"{where} is {quoted(path)}, which is not absolute", "give an absolute path on the node")
+    return path
 
 
 def refused(problem: str, hint: str) -> VllmError:

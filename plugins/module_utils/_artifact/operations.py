@@ -13,7 +13,7 @@ from .._adapters.declaration import is_staged as is_declared_by_artifact
 from .._adapters.declaration import read_adapters
 from .._adapters.source import SOURCE_OPTIONS, check_source, is_remote, pin_of
 from .._adapters.staged import folder_of, path_of
-from .._adapters.values import checked_digest
+from .._adapters.values import checked_digest, checked_node_path
 from .._errors import failure, quoted
 from .._operations.operation import Operation
 from .checks import CHECKS, refuse_revoked, refused, require_digest, untrusted_warnings, valid_download, valid_source
@@ -84,6 +84,8 @@ class LoraArtifact(FileOperation):
         :raises VllmError: nothing of the artifact is staged then.
         """
         src, name, checksum = options["src"], options["name"], _digest_in("checksum", options)
+        checked_node_path("Option store", options["store"])
+        checked_node_path("Option server_store", options["server_store"] or options["store"])
         wanted = _digest_in("digest", options)
         check_source(name, src, bool(wanted or checksum))
         pin = pin_of(src, checksum)

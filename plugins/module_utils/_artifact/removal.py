@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from .._adapters.staged import folder_of
+from .._adapters.values import checked_node_path
 from .._errors import invalid_option
 from .operations import FileOperation, diff_of_versions
 from .store import locked, removable_versions, remove_version, versions
@@ -32,6 +33,7 @@ class LoraStore(FileOperation):
         """
         if options["keep"] < 0:
             raise invalid_option("keep", f"is {options['keep']}", "give 0 or more")
+        checked_node_path("Option store", options["store"])
         before: list[str] = []
         removed: list[str] = []
         for name in options["names"]:

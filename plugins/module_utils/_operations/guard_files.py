@@ -61,10 +61,11 @@ class GuardFiles:
 
     def read(self) -> Content:
         """Return the contents before any run that was killed."""
-        with _reported("read", self.directory):
+        with _reported("read", self._journal):
             journal = _text(self._journal)
             if journal is not None:
                 return Content(**json.loads(journal))
+        with _reported("read", self.directory):
             return Content(_text(self.configuration), _text(self.keys))
 
     @property
@@ -116,7 +117,10 @@ class Nginx:
         while self.wait and not self.in_effect():
             if time.monotonic() >= until:
                 problem = f"the guard does not answer with its new configuration after {self.wait:g} seconds"
-                hint = "read nginx's error log, and look for another program or server block with this address"
+                hint = (
+                    "read nginx's error log, look for another program or server block with this address, and restart nginx if "
+                    "guard_listen has other addresses of a port than before"
+                )
                 raise VllmError("guard_failed", problem, hint, "reload nginx")
             time.sleep(_PAUSE)
 
@@ -172,8 +176,13 @@ def _run(attempt: str, command: Sequence[str]) -> None:
         raise VllmError(
             "guard_failed", problem, "install nginx, or name the command that it has here", attempt
         ) from None
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise VllmError("guard_failed", f"{quoted(command[0])} did not end: {error}", hint, attempt) from None
+    except OSError as error:
+        raise VllmError(
+            "guard_failed", f"{quoted(command[0])} cannot be run: {error.strerror}", hint, attempt
+        ) from None
+    except subprocess.TimeoutExpired:
+        problem = f"{quoted(command[0])} did not end in {_COMMAND_LIMIT} seconds"
+        raise VllmError("guard_failed", problem, hint, attempt) from None
     if ran.returncode:
         said = ran.stdout.decode("utf-8", "replace")
         problem = f"{' '.join(command)} returned {ran.returncode} and said {quoted(' '.join(said.split())[:_SHOWN])}"
@@ -186,7 +195,8 @@ def _reported(verb: str, path: str) -> Iterator[None]:
         yield
     except (OSError, ValueError, TypeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "its content is damaged"
-        raise VllmError("guard_failed", str(reason), _FILES_HINT, f"{verb} {path}") from None
+        where = getattr(error, "filename", None) or path
+        raise VllmError("guard_failed", str(reason), _FILES_HINT, f"{verb} {where}") from None
 
 
 def _text(path: str) -> str | None:

@@ -19,9 +19,10 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.declaration import is_staged
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.revocation import revoked_digests
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.source import SOURCE_OPTIONS, is_remote, pin_of
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.staged import at_paths, superseded
-from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import checked_node_path, refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.checks import CHECKS
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.artifacts import read_artifact
@@ -40,6 +41,8 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings impo
 DECLARATION = "lora_adapters"
 #: Each variable of the role has this prefix.
 PREFIX = "lora_"
+_NODE_PATHS = ("store", "server_store", "boot_file", "boot_unit_directory")
+_AT_LEAST = {"max_rank": 1, "keep": 0, "prune_limit": 0, "grace_period": 0, "drain_timeout": 0}
 _CHECKS = ModuleArgumentSpecValidator(CHECKS)
 _UNKNOWN_HINT = "audit the site live, or declare the digest of the adapter"
 
@@ -64,7 +67,23 @@ def settings_of(
     """
     specs, sources = {**OPTIONS, **(options or {})}, {"adapters": [declaration]}
     reader = SettingsReader(specs, PREFIX, sources, declaration="adapters")
-    return reader.settings(variables, render)
+    return checked_settings(reader.settings(variables, render))
+
+
+def checked_settings(settings: dict) -> dict:
+    """Return the settings of the role if they make sense, before anything is written, or carried to a site that needs them.
+
+    :raises VllmError: ``invalid_request``, with a message that names the variable.
+    """
+    for name in _NODE_PATHS:
+        # Empty text is no path, and gives no optional one.
+        if settings.get(name) or (name == "store" and name in settings):
+            checked_node_path(f"{PREFIX}{name}", settings[name])
+    for name, least in _AT_LEAST.items():
+        if settings.get(name) is not None and settings[name] < least:
+            raise refused(f"{PREFIX}{name} is {settings[name]}", f"give {least} or more")
+    revoked_digests(f"{PREFIX}revoked", settings.get("revoked"))
+    return settings
 
 
 @dataclass(frozen=True)

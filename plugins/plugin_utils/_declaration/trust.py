@@ -88,7 +88,7 @@ def _text(policy: Policy, key: str, find: Callable[[str], str | None]) -> str:
     path = find(key)
     if path is None or not os.path.isfile(path):
         raise refused(
-            f"option keys of {policy.where} names the file {quoted(key)}, which does not exist on the controller",
+            f"option keys of {policy.where} names the file {quoted(key)}, which is no file on the controller",
             "give the path of a public key or certificate in PEM format, or its text",
         )
     try:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import unusable_file
 
 
 class ControllerAction(ActionBase):
@@ -27,6 +28,8 @@ class ControllerAction(ActionBase):
             return {**result, **self.work(given, task_vars or {})}
         except VllmError as error:
             return {**result, **failure(error), "failed": True}
+        except OSError as error:
+            return {**result, **failure(unusable_file(error)), "failed": True}
 
     def work(self, given: Mapping, variables: dict) -> dict:
         """Do the work and return its result.
@@ -34,5 +37,6 @@ class ControllerAction(ActionBase):
         :param given: the options of the task, checked.
         :param variables: of the host.
         :raises VllmError: if the work could not be done.
+        :raises OSError: if a file of this machine cannot be used.
         """
         raise NotImplementedError

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import yaml
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import is_template, refused
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, printable, quoted
 
 if TYPE_CHECKING:
     from ansible.plugins.action import ActionBase
@@ -107,6 +107,13 @@ def replace_file(file: Path, content: str | bytes, mode: int, prefix: str = "") 
     except BaseException:
         os.unlink(beside)
         raise
+
+
+def unusable_file(error: OSError) -> VllmError:
+    """Return the error for a file or directory of this machine of which nothing else is told."""
+    what = quoted(error.filename) if error.filename else "a file or directory"
+    hint = "check that its disk has room, and that the user who runs this may use it"
+    return VllmError("store_error", f"{what} cannot be used ({error.strerror or printable(error)})", hint)
 
 
 def _not_written(file: Path, error: OSError) -> VllmError:

@@ -133,6 +133,15 @@ class SettingsReader:
         return None
 
 
+def value_of(variable: str, variables: Mapping, render: Callable[[object], object]) -> Any:
+    """Return the rendered value of a variable of a host, None if it has none.
+
+    :raises VllmError: ``invalid_request``, with a message that names the variable, if it cannot be rendered.
+    """
+    value = _resolved(variable, variables.get(variable), render, False)
+    return None if value is _OMITTED else value
+
+
 def variables_of_host(names: Iterable[str], variables: Mapping, task: Task, loader: DataLoader) -> list[str]:
     """Return those of the variables that only the host of the task or a group of it sets, not ``-e`` and not the play."""
     found = [name for name in names if name in variables]

@@ -21,6 +21,7 @@ from typing import TextIO
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, printable
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.clock import utc
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import unusable_file
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.last_run import (
     read_last,
     sentence,
@@ -34,6 +35,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.result_files 
 # A server that fails says nothing about the other servers of the node, which converge all the same.
 _ALL_AT_ONCE = {"lora_serial": "100%", "lora_max_fail_percentage": 100}
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+_INTERRUPTED = 130  # as a shell returns it
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 60.0  # seconds
 
 
@@ -179,3 +181,9 @@ def main(directory: str) -> int:
     except VllmError as error:
         _say(error.message, sys.stderr)
         return 1
+    except OSError as error:
+        _say(unusable_file(error).message, sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        _say("The run was interrupted. The next run converges the servers.", sys.stderr)
+        return _INTERRUPTED

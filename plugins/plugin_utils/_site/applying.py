@@ -9,6 +9,7 @@ site is replaced only when the servers serve it, and the bundle counts as applie
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure, quoted
+from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import Endpoint
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.layout import (
     DEFAULT_DIRECTORY,
     Layout,
@@ -29,13 +31,13 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.layout import
 )
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.playing import (
     Playbooks,
+    endpoints_of,
     require_servers,
 )
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.result_files import KEY, copy_result, write_result
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.sealed import (
     Sealed,
     checked_node,
-    damaged,
     directory_name,
     open_sealed,
 )
@@ -57,19 +59,21 @@ def apply_bundle(given: Mapping, check_mode: bool) -> dict:
     :param given: ``bundle``, ``directory``, ``node``, ``result_directory``, ``result_key``.
     :raises VllmError: the reason why the bundle is refused. No server has been asked then, and nothing has changed.
     """
-    place = path_in("bundle", given["bundle"])
+    place = path_in("bundle", given["bundle"]).resolve()  # the disk, if a link leads there
     layout = Layout(path_in("agent_directory", given["directory"], DEFAULT_DIRECTORY))
     key = path_in(KEY, given["result_key"])
     results = path_in("bundle_result_directory", given["result_directory"], str(place.parent))
-    with site_lock(layout) as lock:
+    # Check mode writes nothing, not even the file of the lock.
+    with contextlib.nullcontext(-1) if check_mode else site_lock(layout) as lock:
         ledger = read_ledger(layout)
         bundle = _accepted(place, layout, ledger, given["node"])
         declaration = read_declaration(bundle)
+        endpoints = endpoints_of(declaration.hosts)
         sign(b"", key, "result", KEY)  # before anything changes
         if check_mode:
             _compare(bundle)
             return {"changed": True, **_shown(bundle, "checked"), "msg": f"{place.name} can be applied."}
-        return _Application(layout, bundle, declaration, ledger, key, results).run(lock)
+        return _Application(layout, bundle, declaration, endpoints, ledger, key, results).run(lock)
 
 
 def _accepted(place: Path, layout: Layout, ledger: Ledger, node: str | None) -> Sealed:
@@ -83,8 +87,9 @@ def _accepted(place: Path, layout: Layout, ledger: Ledger, node: str | None) -> 
             f"{quoted(place)} is for the node {quoted(bundle.node)}, and this is {quoted(_node(ledger, node))}",
             "take the bundle of this node",
         )
-    if place.name != directory_name("bundle", bundle.node, bundle.serial):
-        raise damaged(place, f"it was made as {directory_name('bundle', bundle.node, bundle.serial)}")
+    name = directory_name("bundle", bundle.node, bundle.serial)
+    if place.name != name:
+        raise VllmError("bundle_damaged", f"{quoted(place)} was made as {name}", f"rename the directory to {name}")
     ledger.check(bundle.serial, bundle.identity)
     bundle.check_listing()
     return bundle
@@ -119,18 +124,27 @@ class _Application:
     layout: Layout
     bundle: Sealed
     declaration: Declaration
+    endpoints: Mapping[str, Endpoint]
     ledger: Ledger
     key: Path
     results: Path
 
     def run(self, lock: int) -> dict:
-        bundle, layout = self.bundle, self.layout
-        staging = Staging(bundle, self.declaration.adapters, layout)
+        staging = Staging(self.bundle, self.declaration.adapters, self.layout)
         staging.check()
         staged = [str(path) for path in staging.run()]
-        self.ledger = self.ledger.begin(bundle.node, bundle.serial, bundle.identity)
+        former, bundle = self.ledger, self.bundle
+        self.ledger = former.begin(bundle.node, bundle.serial, bundle.identity)
+        try:
+            return {"staged": staged, **self._converge(lock)}
+        except VllmError as error:
+            changed = bool(staged) or self.ledger != former
+            return {"staged": staged, **failure(error), "changed": changed, "failed": True}
+
+    def _converge(self, lock: int) -> dict:
+        bundle, layout = self.bundle, self.layout
         write_ledger(layout, self.ledger)
-        require_servers(self.declaration.hosts, bundle.directory.name)
+        require_servers(self.endpoints, bundle.directory.name)
         replace_file(layout.next_inventory, self.declaration.text)
         with tempfile.TemporaryDirectory(prefix="sovereign-vllm-apply-") as scratch:
             playbooks = Playbooks(layout.next_inventory, Path(scratch), lock)
@@ -142,7 +156,7 @@ class _Application:
         if not failure:
             write_ledger(layout, self.ledger.complete(bundle.serial))
         shutil.rmtree(layout.next_inventory.parent, ignore_errors=True)
-        shown = {"changed": True, "staged": staged, "result": str(result), "warnings": warnings}
+        shown = {"changed": True, "result": str(result), "warnings": warnings}
         output = converged.output.splitlines()[-_SHOWN_OUTPUT:]
         if failure:
             error = self._taken_back(failure)

@@ -23,6 +23,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.bundling impo
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.declared import node_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.layout import path_in
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.results import Result, read_results
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.signing import sign
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
@@ -37,12 +38,14 @@ def write_bundles(given: Mapping, hostvars: Mapping, loader: Any, check_mode: bo
     :raises VllmError: ``invalid_request`` if an option cannot be used. No bundle is written then.
     """
     directory = path_in("bundle_directory", given["directory"])
+    key = path_in(KEY, given["signing_key"])
+    sign(b"", key, "bundle", KEY)  # before anything is copied
     extras = Extras(
-        path_in(KEY, given["signing_key"]),
+        key,
         path_in("bundle_collection", given["collection"]) if given["collection"] else None,
         path_in("bundle_wheels", given["wheels"]) if given["wheels"] else None,
     )
-    extras.files()
+    _ = extras.files  # refuses those that cannot be carried
     results, problems = read_results(given["results"], given["result_signers"])
     nodes = _by_node(given["hosts"])
     if not nodes:
@@ -57,11 +60,12 @@ def write_bundles(given: Mapping, hostvars: Mapping, loader: Any, check_mode: bo
             _require_own_stores(node, hosts)
             written.append(run.write(node, hosts))
         except VllmError as error:
-            error.attempt = error.attempt or f"write the bundle of {quoted(node)}"
-            errors.append(error)
+            errors.append((node, error))
     shown = {"changed": bool(written), "bundles": written, "warnings": problems}
     if errors:
-        return {**shown, **failure(errors[0]), "msg": " ".join(error.message for error in errors), "failed": True}
+        told = [f"Could not write the bundle of {quoted(node)}: {error.message}" for node, error in errors]
+        told.append(f"{len(written)} of {len(nodes)} bundles were written.")
+        return {**shown, **failure(errors[0][1]), "msg": " ".join(told), "failed": True}
     return {**shown, "msg": " ".join(one["msg"] for one in written)}
 
 
@@ -83,7 +87,7 @@ class _Run:
             serial = next_serial(node, self.directory, [last.serial] if last else [])
             bundle = Bundle(node, serial, hosts, present)
             path = bundle.write(self.directory, self.extras, self.loader)
-        size = sum(size for _digest, size in bundle.files.values())
+        count, size = len(bundle.carried), sum(size for _digest, size in bundle.files.values())
         since = f"only what {node} does not have after bundle {last.serial}" if present and last else "all artifacts"
         return {
             "node": node,
@@ -92,7 +96,7 @@ class _Run:
             "path": str(path),
             "size": size,
             "artifacts": sorted(bundle.carried),
-            "msg": f"{path} has {len(bundle.carried)} artifacts ({since}) and {_shown(size)}.",
+            "msg": f"{path} has {count} artifact{'' if count == 1 else 's'} ({since}) and {_shown(size)}.",
         }
 
 

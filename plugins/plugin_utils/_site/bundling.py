@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -25,6 +26,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._errors import Vllm
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.clock import utc
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import as_yaml
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.declared import read_carried
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.environment import is_collection
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.layout import INVENTORY, sync_directory
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.sealed import (
     CHUNK,
@@ -60,25 +62,27 @@ class Extras:
     collection: Path | None = None
     wheels: Path | None = None
 
+    @functools.cached_property
     def files(self) -> dict[str, Path]:
-        """Return the path in a bundle → the file.
+        """The path in a bundle → the file. The files can be links.
 
-        :raises VllmError: ``invalid_request`` if one is missing.
+        :raises VllmError: ``invalid_request`` if one is missing, or is something else.
         """
         found = {}
         if self.collection:
-            if not self.collection.is_file():
+            if not is_collection(self.collection):
                 raise refused(
-                    f"bundle_collection {quoted(self.collection)} is no file", "give a tarball of the collection"
+                    f"bundle_collection {quoted(self.collection)} is not the tarball of sovereign.vllm",
+                    "give the file that ansible-galaxy collection download has written",
                 )
-            found[f"collections/{self.collection.name}"] = self.collection
+            found[f"collections/{self.collection.name}"] = self.collection.resolve()
         if self.wheels:
             wheels = sorted(self.wheels.glob("*.whl"))
             if not wheels:
                 raise refused(
                     f"bundle_wheels {quoted(self.wheels)} is no directory with wheels", "fill it, as by pip download"
                 )
-            found.update({f"wheels/{wheel.name}": wheel for wheel in wheels})
+            found.update({f"wheels/{wheel.name}": wheel.resolve() for wheel in wheels})
         return found
 
 
@@ -108,7 +112,7 @@ class Bundle:
             os.chmod(beside, 0o755)
             digests = {host["name"]: self._carry_artifacts(beside, host, loader) for host in self.hosts}
             self._write_text(beside, DECLARED, _HEADER + as_yaml(site_inventory(self.hosts, digests)))
-            for path, file in extras.files().items():
+            for path, file in extras.files.items():
                 with open_file(file) as stream:
                     self.files[path] = copy_hashed(iter(lambda: stream.read(CHUNK), b""), beside / path)
             header = {"kind": "bundle", "node": self.node, "serial": self.serial, "made_at": utc()}
@@ -235,7 +239,6 @@ def writable(directory: Path) -> Iterator[None]:
                 shutil.rmtree(entry, ignore_errors=True)
             yield
     except OSError as error:
-        problem = f"{quoted(directory)} cannot be written ({error.strerror})"
-        raise VllmError(
-            "store_error", problem, "set bundle_directory to a directory that this user can write"
-        ) from None
+        problem = f"{quoted(error.filename or directory)} cannot be used ({error.strerror})"
+        hint = "check that this user can write bundle_directory, and read what the bundle carries"
+        raise VllmError("store_error", problem, hint) from None

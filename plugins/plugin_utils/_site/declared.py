@@ -32,7 +32,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection im
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection import connection_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.controller_action import ControllerAction
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import finder
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain, value_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.sealed import checked_node
 
 NODE = "bundle_node"
@@ -69,10 +69,10 @@ def node_of(variables: Mapping, render: Callable[[object], Any]) -> str:
     """
     host = str(variables["inventory_hostname"])
     for name in (NODE, "ansible_host"):
-        value = variables.get(name)
-        rendered = plain(render({"value": value})).get("value") if value is not None else None
-        if rendered not in (None, ""):
-            return checked_node(str(rendered), f"{name} of {host}")
+        value = value_of(name, variables, render)
+        if value not in (None, ""):
+            # Ansible sets ansible_host to the name of the host.
+            return checked_node(str(value), f"{name} of {host}" if value != host else f"the name of the host {host}")
     return checked_node(host, f"the name of the host {host}")
 
 
@@ -130,7 +130,7 @@ def bundled_host(
 
 
 def _overrides(name: str, variables: Mapping, render: Callable[[object], Any]) -> dict:
-    written = plain(render({"value": variables.get(_OVERRIDES)})).get("value")
+    written = value_of(_OVERRIDES, variables, render)
     read: Any = read_option(f"{_OVERRIDES} of {name}", written, {"type": "dict"})
     given = dict(read or {})
     for variable in given:

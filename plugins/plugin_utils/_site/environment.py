@@ -19,7 +19,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values im
 from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.environment import PACKAGES
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure, quoted
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.artifacts import run_file
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import sent
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import sent, unusable_file
 
 _STAMP_DIGITS = 12
 _CHUNK = 1 << 20  # bytes
@@ -45,6 +45,8 @@ class EnvironmentAction(ActionBase):
             return {**result, **self._installed(given, task_vars)}
         except VllmError as error:
             return {**result, **failure(error), "failed": True}
+        except OSError as error:
+            return {**result, **failure(unusable_file(error)), "failed": True}
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
 
@@ -54,7 +56,7 @@ class EnvironmentAction(ActionBase):
             return self._module(task_vars, **args)
         files = carried_files(given["wheels"], given["collection"])
         with run_file(json.dumps([str(file) for file in files]), ".tar") as archive:
-            stamp = _packed(files, archive)
+            stamp = packed(files, archive)
         found = self._module(task_vars, **args, stamp=stamp)
         if found.get("failed") or found.get("ready") or self._task.check_mode:
             return found
@@ -81,7 +83,7 @@ def carried_files(wheels: str, collection: str) -> list[Path]:
         raise refused(problem, f"fill it with: pip download --dest {folder} {' '.join(PACKAGES)} pip")
     place = _path(collection)
     tarballs = [place] if place.is_file() else sorted(place.glob("*.tar.gz"))
-    if not any(_is_collection(file) for file in tarballs):
+    if not any(is_collection(file) for file in tarballs):
         problem = f"agent_collection {quoted(place)} is not the tarball of sovereign.vllm, and has none"
         raise refused(problem, "give the file that ansible-galaxy collection download has written")
     return [*found, *tarballs]
@@ -92,7 +94,8 @@ def _path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
-def _is_collection(tarball: Path) -> bool:
+def is_collection(tarball: Path) -> bool:
+    """Return whether a file is the tarball of this collection."""
     try:
         with tarfile.open(tarball) as stream:
             content = stream.extractfile("MANIFEST.json")
@@ -102,10 +105,10 @@ def _is_collection(tarball: Path) -> bool:
         return False
 
 
-def _packed(files: Sequence[Path], archive: str) -> str:
+def packed(files: Sequence[Path], archive: str) -> str:
     """Pack the files once for all nodes of this run. Return the stamp of the environment that they make."""
     if not os.path.exists(archive):
-        with tarfile.open(f"{archive}.part", "w") as stream:
+        with tarfile.open(f"{archive}.part", "w", dereference=True) as stream:
             for file in files:
                 stream.add(file, arcname=file.name, recursive=False)
         os.rename(f"{archive}.part", archive)

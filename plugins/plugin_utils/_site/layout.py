@@ -148,7 +148,10 @@ def read_ledger(layout: Layout) -> Ledger:
         content = json.loads(layout.ledger.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return Ledger()
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        problem = f"the ledger {layout.ledger} cannot be read ({error.strerror})"
+        raise VllmError("store_error", problem, "run as a user who may read it") from None
+    except ValueError as error:
         raise _damaged(layout, str(error)) from None
     try:
         return _ledger(content)

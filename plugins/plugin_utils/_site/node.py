@@ -17,6 +17,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values im
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolution import DECLARATION, settings_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import as_yaml, finder
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import value_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.bundling import site_inventory
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.declared import (
     BundledHostAction,
@@ -124,15 +125,16 @@ def _check_times(settings: Mapping) -> None:
 def _require_unit_path(variable: str, path: object) -> None:
     text = str(path)
     if not _UNIT_PATH.fullmatch(text) or posixpath.normpath(text) != text:
-        advice = "give an absolute path of letters, digits and '@+,=._-'"
+        advice = "give an absolute path of letters, digits and '@+,=._-', without a slash at its end"
         raise refused(f"{variable} is {quoted(text)}, which a unit of systemd cannot name as it is", advice)
 
 
 def _write_paths(host: _Host) -> Iterator[str]:
     settings = settings_of(host.variables, host.render)
     if any(is_staged(adapter) for adapter in settings["adapters"]):
-        _require_unit_path(f"lora_store of {host.name}", settings["store"])
-        yield settings["store"]
+        store = settings["store"].rstrip("/")
+        _require_unit_path(f"lora_store of {host.name}", store)
+        yield store
     if settings.get("boot_file"):
         directory = os.path.dirname(settings["boot_file"])
         _require_unit_path(f"The directory of lora_boot_file of {host.name}", directory)
@@ -140,8 +142,7 @@ def _write_paths(host: _Host) -> Iterator[str]:
 
 
 def _require_credential(host: _Host, credentials: Mapping) -> None:
-    variable = host.variables.get("vllm_api_key_env")
-    name = host.render({"value": variable}).get("value") if variable is not None else None
+    name = value_of("vllm_api_key_env", host.variables, host.render)
     if name and str(name) not in credentials:
         raise VllmError(
             "invalid_request",

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ansible import constants as C
-from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, printable
-from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import endpoint_of
+from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, printable, quoted
+from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import Endpoint, endpoint_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection import connection_of, key_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._inventory.discovery import ask_all
 
@@ -147,19 +147,32 @@ def _recorded(record: Path) -> dict:
         return {}
 
 
-def require_servers(hosts: Mapping[str, Mapping], what: str) -> None:
-    """Check that each server answers, so that a node is not left with half of a declaration.
+def endpoints_of(hosts: Mapping[str, Mapping]) -> dict[str, Endpoint]:
+    """Return the servers of the node, by the names of their hosts. No server is asked.
 
     :param hosts: name → its variables, resolved.
-    :param what: names what is to be applied.
-    :raises VllmError: the first error, with the names of all servers that did not answer. Nothing has been written then.
+    :raises VllmError: ``invalid_request`` if a key is missing here, or an option of the connection cannot be used.
     """
     endpoints = {}
     for name, variables in hosts.items():
-        options = connection_of(variables, lambda value: value)
-        key = key_of(options)
-        options["api_key"] = os.environ.get("VLLM_API_KEY") if key is None else key
-        endpoints[name] = endpoint_of({option: value for option, value in options.items() if value is not None})
+        try:
+            options = connection_of(variables, lambda value: value)
+            key = key_of(options)
+            options["api_key"] = os.environ.get("VLLM_API_KEY") if key is None else key
+            endpoints[name] = endpoint_of({option: value for option, value in options.items() if value is not None})
+        except VllmError as error:
+            error.attempt = f"connect to the server of {quoted(name)}"
+            raise
+    return endpoints
+
+
+def require_servers(endpoints: Mapping[str, Endpoint], what: str) -> None:
+    """Check that each server answers, so that a node is not left with half of a declaration.
+
+    :param endpoints: as :func:`endpoints_of` returns them.
+    :param what: names what is to be applied.
+    :raises VllmError: the first error, with the names of all servers that did not answer. No server has been changed then.
+    """
     answers = ask_all(endpoints, len(endpoints) or 1)
     problems = {name: answer for name, answer in answers.items() if isinstance(answer, VllmError)}
     if problems:

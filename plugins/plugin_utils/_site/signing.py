@@ -27,13 +27,12 @@ def sign(content: bytes, key: Path, kind: str, variable: str) -> bytes:
     :param variable: names the key in messages.
     :raises VllmError: ``invalid_request`` if the key cannot sign.
     """
+    hint = "give the file of a private key without passphrase, or the file of a public key whose private key the SSH agent has"
+    if not key.is_file():
+        raise refused(f"{variable} {quoted(key)} is no file", hint)
     done = _run(["-Y", "sign", "-f", str(key), "-n", _NAMESPACE.format(kind)], content)
     if done.returncode or not done.stdout:
-        said = printable(done.stderr.decode(errors="replace").strip()).rstrip(".")
-        raise refused(
-            f"{variable} {quoted(key)} cannot sign ({said})",
-            "give the file of a private key without passphrase, or the file of a public key whose private key the SSH agent has",
-        )
+        raise refused(f"{variable} {quoted(key)} cannot sign ({_said(done)})", hint)
     return done.stdout
 
 
@@ -47,18 +46,21 @@ def require_signer(
     :param name: the only name that counts. Without it, every signer in the file counts.
     :raises VllmError: ``untrusted`` if nobody in the file has signed exactly this content, as one of this kind.
     """
-    if not allowed_signers.is_file():
+    try:
+        with allowed_signers.open("rb"):
+            pass
+    except OSError as error:
         raise VllmError(
             "untrusted",
-            f"there is no file {quoted(allowed_signers)} with the keys that may sign {what}",
-            "write it, one line a key, as ssh-keygen(1) describes for allowed signers",
-        )
+            f"the keys that may sign {what} cannot be read from {quoted(allowed_signers)} ({error.strerror})",
+            "write this file, one line a key, as ssh-keygen(1) describes for allowed signers, and let this user read it",
+        ) from None
     namespace = _NAMESPACE.format(kind)
     with tempfile.NamedTemporaryFile(suffix=".sig") as file:
         file.write(signature)
         file.flush()
-        names = [name] if name else _names(file.name, allowed_signers)
-        for one in names:
+        done = _run(["-Y", "find-principals", "-s", file.name, "-f", str(allowed_signers)], b"")
+        for one in [name] if name else _names(done):
             done = _run(
                 ["-Y", "verify", "-f", str(allowed_signers), "-I", one, "-n", namespace, "-s", file.name], content
             )
@@ -67,15 +69,20 @@ def require_signer(
     whose = f"{quoted(name)} in {quoted(allowed_signers)}" if name else f"a signer in {quoted(allowed_signers)}"
     raise VllmError(
         "untrusted",
-        f"the signature of {what} is not one of {whose} for the namespace {namespace}",
+        f"the signature of {what} is not one of {whose} for the namespace {namespace} ({_said(done)})",
         "find out who made it; if its maker is to be trusted, add the public key to that file",
     )
 
 
-def _names(signature: str, allowed_signers: Path) -> Sequence[str]:
-    done = _run(["-Y", "find-principals", "-s", signature, "-f", str(allowed_signers)], b"")
+def _names(done: subprocess.CompletedProcess[bytes]) -> Sequence[str]:
     lines = done.stdout.decode(errors="replace").splitlines() if not done.returncode else []
     return [name for line in lines for name in line.split(",") if name]
+
+
+def _said(done: subprocess.CompletedProcess[bytes]) -> str:
+    """Return why ssh-keygen failed, in one line and without the frames that it draws."""
+    lines = (line.strip("@ \t\r") for line in done.stderr.decode(errors="replace").splitlines())
+    return printable("; ".join(line.rstrip(".") for line in lines if line))
 
 
 def _run(arguments: Sequence[str], content: bytes) -> subprocess.CompletedProcess[bytes]:

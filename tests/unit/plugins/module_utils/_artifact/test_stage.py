@@ -245,3 +245,14 @@ def test_links_inside_an_artifact_become_files(adapter: Path, store: Path) -> No
     (adapter / "vocab.json").symlink_to("real")
     path = Path(stage(adapter, store)["path"])
     assert stat.S_ISREG((path / "vocab.json").lstat().st_mode)
+
+
+def test_a_store_must_be_absolute(adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    for options in ({"store": "lora"}, {"store": str(tmp_path / "lora"), "server_store": "inside"}):
+        with pytest.raises(VllmError, match="which is not absolute"):
+            stage(adapter, **options)
+    with pytest.raises(VllmError, match="which is not absolute"):
+        remove(Path("lora"), [])
+    assert sorted(tmp_path.iterdir()) == before

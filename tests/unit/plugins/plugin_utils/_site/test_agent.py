@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import fcntl
-import io
-import json
 import os
 import sys
 import tarfile
@@ -21,10 +19,12 @@ if sys.version_info < (3, 10):
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site import agent as program
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site import last_run
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.environment import carried_files
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.environment import carried_files, packed
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.layout import Layout
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.node import check_settings
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.playing import Outcome
+
+from tests.support.sealed import tarball
 
 
 def row(name: str, verdict: str = "in_sync", reason: str = "") -> dict:
@@ -166,6 +166,32 @@ def test_a_run_does_nothing_without_a_declaration_or_the_lock(
     assert last_run.read_last(site.layout) is None
 
 
+@pytest.mark.parametrize(
+    ("raised", "code", "says"),
+    [
+        (VllmError("store_error", "the disk is full"), 1, "the disk is full."),
+        (PermissionError(13, "Permission denied", "/x/hosts.yml"), 1, "'/x/hosts.yml' cannot be used"),
+        (KeyboardInterrupt(), 130, "The run was interrupted."),
+    ],
+)
+def test_a_run_that_breaks_off_says_why_in_a_sentence(
+    raised: BaseException,
+    code: int,
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def converge(*_given: object) -> None:
+        raise raised
+
+    site = Site(tmp_path, monkeypatch)
+    monkeypatch.setattr(program.Playbooks, "converge", converge)
+    monkeypatch.setattr(sys, "argv", ["sovereign-vllm-agent", "run"])
+    assert program.main(str(site.layout.directory)) == code
+    assert says in capsys.readouterr().err
+
+
 SETTINGS: dict[str, Any] = {
     "state": "present",
     "directory": "/var/lib/sovereign_vllm",
@@ -206,15 +232,6 @@ def test_settings_that_are_refused(wrong: dict, words: str) -> None:
     assert words in str(raised.value)
 
 
-def tarball(file: Path, name: str) -> Path:
-    content = json.dumps({"collection_info": {"namespace": "sovereign", "name": name}}).encode()
-    with tarfile.open(file, "w:gz") as stream:
-        entry = tarfile.TarInfo("MANIFEST.json")
-        entry.size = len(content)
-        stream.addfile(entry, io.BytesIO(content))
-    return file
-
-
 def test_carried_files_are_checked_before_they_are_sent(tmp_path: Path) -> None:
     wheels = tmp_path / "wheels"
     wheels.mkdir()
@@ -229,3 +246,12 @@ def test_carried_files_are_checked_before_they_are_sent(tmp_path: Path) -> None:
     # A directory can hold the collections that this one needs, too.
     assert carried_files(str(wheels), str(tmp_path))[-2:] == [other, own]
     assert os.path.basename(carried_files(str(wheels), str(own))[-1]) == "own.tar.gz"
+
+
+def test_links_to_wheels_are_sent_as_files(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("a wheel")
+    (tmp_path / "a.whl").symlink_to("real")
+    packed([tmp_path / "a.whl"], str(tmp_path / "sent.tar"))
+    with tarfile.open(tmp_path / "sent.tar") as stream:
+        content = stream.extractfile("a.whl")
+        assert stream.getmember("a.whl").isfile() and content and content.read() == b"a wheel"

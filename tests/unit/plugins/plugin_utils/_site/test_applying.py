@@ -9,9 +9,10 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -19,53 +20,10 @@ if sys.version_info < (3, 10):
     pytest.skip("These run on the controller.", allow_module_level=True)
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._site import applying
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.layout import Layout, read_ledger, site_lock
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.playing import Outcome
 
 from tests.support.killing import is_killed_at
 from tests.support.sealed import NODE, SERIAL, artifact
-
-ROW = {"name": "one", "verdict": "in_sync"}
-
-
-class Servers:
-    """Serves what the inventory declares. A file keeps it, so that a process that is killed leaves what it has done."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self.fails = ""
-        self.asked = 0
-
-    def playbooks(self, inventory: Path, scratch: Path, lock: int) -> Servers:
-        self.inventory = inventory
-        return self
-
-    def require(self, hosts: Mapping, what: str) -> None:
-        self.asked += 1
-
-    def converge(self, variables: Mapping) -> tuple[Outcome, dict]:
-        if self.fails:
-            return Outcome(2, {"one": self.fails}, {}, ""), {"sites": []}
-        self.file.write_text(self.inventory.read_text())
-        return Outcome(0, {}, {}, ""), {"sites": [ROW]}
-
-
-@pytest.fixture
-def servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Servers:
-    servers = Servers(tmp_path / "served")
-    monkeypatch.setattr(applying, "Playbooks", servers.playbooks)
-    monkeypatch.setattr(applying, "require_servers", servers.require)
-    return servers
-
-
-@pytest.fixture
-def apply(site: Path, keys: SimpleNamespace) -> Callable[..., dict]:
-    def run(bundle: Path, check_mode: bool = False, given: Mapping | None = None) -> dict:
-        options = {"directory": str(site), "node": NODE, "result_directory": None, "result_key": str(keys.site)}
-        return applying.apply_bundle({"bundle": str(bundle), **options, **(given or {})}, check_mode)
-
-    return run
 
 
 def state(*directories: Path) -> dict[str, str]:
@@ -107,7 +65,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_bundle_is_refused(
-    damage: str, apply: Callable, make_bundle: Callable, servers: Servers, site: Path, tmp_path: Path
+    damage: str, apply: Callable, make_bundle: Callable, servers: Any, site: Path, tmp_path: Path
 ) -> None:
     bundle = make_bundle()
     DAMAGES[damage](bundle)
@@ -133,6 +91,7 @@ REFUSED = {
     "no_node": ("invalid_request", {}, {"node": None}),
     "no_key": ("invalid_request", {}, {"result_key": None}),
     "bad_key": ("invalid_request", {}, {"result_key": "/dev/null"}),
+    "no_key_of_a_server": ("invalid_request", {"variables": {"vllm_api_key_env": "NO_SUCH_KEY"}}, {}),
     "no_bundle": ("invalid_request", {}, {"bundle": "/nowhere"}),
 }
 
@@ -142,7 +101,7 @@ def test_refusals(
     case: str,
     apply: Callable,
     make_bundle: Callable,
-    servers: Servers,
+    servers: Any,
     site: Path,
     tmp_path: Path,
     keys: SimpleNamespace,
@@ -170,7 +129,7 @@ def _with_header(make_bundle: Callable, made: dict, header: dict, keys: SimpleNa
     return bundle
 
 
-def test_the_ledger_refuses_old_and_repeated_bundles(apply: Callable, make_bundle: Callable, servers: Servers) -> None:
+def test_the_ledger_refuses_old_and_repeated_bundles(apply: Callable, make_bundle: Callable, servers: Any) -> None:
     old, first, second = (make_bundle(serial) for serial in (SERIAL - 1, SERIAL, SERIAL + 1))
     assert apply(first, check_mode=True)["outcome"] == "checked"
     applied = apply(first)
@@ -187,7 +146,7 @@ def test_the_ledger_refuses_old_and_repeated_bundles(apply: Callable, make_bundl
 
 
 def test_a_signature_reaches_a_version_that_was_staged_without_it(
-    apply: Callable, make_bundle: Callable, servers: Servers, tmp_path: Path
+    apply: Callable, make_bundle: Callable, servers: Any, tmp_path: Path
 ) -> None:
     digest, files = artifact("first")
     apply(make_bundle(declared=("first",), carried=("first",)))
@@ -199,7 +158,7 @@ def test_a_signature_reaches_a_version_that_was_staged_without_it(
 
 
 def test_a_bundle_that_was_taken_back_can_be_applied_again(
-    apply: Callable, make_bundle: Callable, servers: Servers, site: Path
+    apply: Callable, make_bundle: Callable, servers: Any, site: Path
 ) -> None:
     apply(make_bundle(SERIAL - 2, declared=("first",), carried=("first",)))
     declared = (site / "site" / "hosts.yml").read_text()
@@ -221,7 +180,39 @@ def test_a_bundle_that_was_taken_back_can_be_applied_again(
     assert read_ledger(Layout(site)).as_dict() == {"format": 1, "node": NODE, "applied": SERIAL, "started": None}
 
 
-def test_one_run_at_a_time(apply: Callable, make_bundle: Callable, servers: Servers, site: Path) -> None:
+def test_servers_that_do_not_answer(apply: Callable, make_bundle: Callable, servers: Any) -> None:
+    servers.is_down = True
+    bundle = make_bundle()
+    first, second = apply(bundle), apply(bundle)
+    assert first["failed"] and first["error"]["code"] == "unreachable"
+    # The artifacts are staged, and the second run has nothing to stage.
+    assert (first["changed"], len(first["staged"])) == (True, 2)
+    assert (second["changed"], second["staged"]) == (False, [])
+    servers.is_down = False
+    assert apply(bundle)["outcome"] == "applied"
+
+
+def test_check_mode_writes_nothing(apply: Callable, make_bundle: Callable, site: Path, tmp_path: Path) -> None:
+    bundle = make_bundle()
+    before = sorted(tmp_path.rglob("*"))
+    assert apply(bundle, check_mode=True)["outcome"] == "checked"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_bundle_can_be_named_by_a_link_but_not_by_another_name(
+    apply: Callable, make_bundle: Callable, servers: Any, tmp_path: Path
+) -> None:
+    bundle = make_bundle()
+    link = tmp_path / "latest"
+    link.symlink_to(bundle)
+    assert apply(link)["result"] == str(bundle.parent / f"result-{NODE}-{SERIAL}")
+    renamed = make_bundle(SERIAL + 1).rename(bundle.parent / "copy")
+    with pytest.raises(VllmError, match=f"rename the directory to bundle-{NODE}-{SERIAL + 1}") as error:
+        apply(renamed)
+    assert error.value.code == "bundle_damaged"
+
+
+def test_one_run_at_a_time(apply: Callable, make_bundle: Callable, servers: Any, site: Path) -> None:
     with site_lock(Layout(site)), pytest.raises(VllmError) as error:
         apply(make_bundle())
     assert (error.value.code, servers.asked) == ("site_busy", 0)
@@ -234,7 +225,7 @@ def test_a_ledger_that_cannot_be_read_stops_everything(apply: Callable, make_bun
 
 
 def test_a_read_only_disk_is_no_failure(
-    apply: Callable, make_bundle: Callable, servers: Servers, site: Path, tmp_path: Path
+    apply: Callable, make_bundle: Callable, servers: Any, site: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
     applied = apply(make_bundle(), given={"result_directory": str(tmp_path / "file" / "below")})
@@ -243,7 +234,7 @@ def test_a_read_only_disk_is_no_failure(
 
 
 def test_a_run_that_is_killed_anywhere_is_completed_by_the_next(
-    apply: Callable, make_bundle: Callable, servers: Servers, site: Path, tmp_path: Path
+    apply: Callable, make_bundle: Callable, servers: Any, site: Path, tmp_path: Path
 ) -> None:
     world = [tmp_path / name for name in ("site", "store", "disk", "served")]
     apply(make_bundle(SERIAL - 1, carried=("first",), declared=("first",)))

@@ -25,7 +25,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.bundling impo
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.declared import bundled_host
 
 from tests.support.killing import is_killed_at
-from tests.support.sealed import NODE, SERIAL
+from tests.support.sealed import NODE, SERIAL, tarball
 
 PRIVATE = "-----BEGIN OPENSSH PRIVATE KEY-----\nabc"
 
@@ -53,13 +53,20 @@ def host(name: str = "one", **variables: object) -> dict:
         **variables,
     }
     known = {key: value for key, value in given.items() if value is not None}
-    return bundled_host(known, lambda value: value, lambda src: src, DataLoader())
+    return bundled_host(known, rendered, lambda src: src, DataLoader())
+
+
+def rendered(value: object) -> object:
+    if "{{ nope }}" in str(value):
+        raise ValueError("'nope' is undefined")
+    return value
 
 
 def write(tmp_path: Path, keys: SimpleNamespace, hosts: list[dict], **given: object) -> dict:
     options = {"directory": str(tmp_path / "disk"), "signing_key": str(keys.headquarters), "hosts": hosts}
     defaults = {"missing": [], "full": False, "collection": None, "wheels": None, "results": [], "result_signers": None}
-    return write_bundles({**defaults, **options, **given}, given.pop("hostvars", {}), DataLoader(), False)
+    check_mode = bool(given.pop("check_mode", False))
+    return write_bundles({**defaults, **options, **given}, given.pop("hostvars", {}), DataLoader(), check_mode)
 
 
 def test_a_host_for_its_own_node() -> None:
@@ -120,8 +127,24 @@ REFUSED = {
     "private_key": ({"lora_requires": {"base_models": [{"id": PRIVATE}]}}, "private key"),
     "template": ({"lora_adapters": [{"name": "{{ x }}", "path": "/a"}]}, "template"),
     "foreign_variable": ({"bundle_variables": {"ansible_host": "x"}}, "only variables vllm_"),
+    "undefined_node": ({"bundle_node": "{{ nope }}"}, "bundle_node cannot be resolved"),
+    "undefined_variables": ({"bundle_variables": "{{ nope }}"}, "bundle_variables cannot be resolved"),
+    "odd_name": ({"inventory_hostname": "a b", "bundle_node": None, "ansible_host": "a b"}, "the name of the host a b"),
+    "relative_store": ({"lora_store": "srv/lora"}, "lora_store is 'srv/lora', which is not absolute"),
+    "store_of_a_user": ({"lora_store": "~/lora"}, "lora_store is '~/lora'"),
+    "empty_store": ({"lora_store": ""}, "lora_store is ''"),
+    "relative_boot_file": ({"lora_boot_file": "boot.env"}, "lora_boot_file is 'boot.env'"),
+    "no_digest": ({"lora_revoked": ["x"]}, "lora_revoked is 'x'"),
+    "negative_limit": ({"lora_prune_limit": "-1"}, "lora_prune_limit is -1; give 0 or more"),
+    "empty_source": ({"lora_adapters": [{"name": "a", "src": ""}]}, "src of adapter 'a' is empty"),
     "variables_as_text": ({"bundle_variables": "x"}, "bundle_variables"),
 }
+
+
+def test_the_node_of_a_host() -> None:
+    assert host("edge2", bundle_node="edge2", ansible_host="edge2.example")["node"] == "edge2"
+    assert host("edge2", bundle_node="", ansible_host="edge2.example")["node"] == "edge2.example"
+    assert host("edge2", bundle_node=None, ansible_host="edge2")["node"] == "edge2"
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -152,8 +175,14 @@ def test_nodes_that_cannot_get_a_bundle_do_not_keep_others_from_theirs(
     }
     told = write(tmp_path, keys, hosts, missing=list(missing), hostvars=missing)
     assert told["failed"] and [one["node"] for one in told["bundles"]] == ["good"]
-    for says in ("lost", "no directory or archive", "other_half", "lora_store_hosts of shared"):
-        assert says in told["msg"]
+    for node, says in (
+        ("lost", "declared by digest alone"),
+        ("bad", "Could not stage adapter 'a'"),
+        ("half", "other_half"),
+        ("shared", "lora_store_hosts of shared"),
+    ):
+        assert f"Could not write the bundle of '{node}': " in told["msg"] and says in told["msg"]
+    assert told["msg"].endswith(" 1 of 5 bundles were written.")
     (bundle,) = (tmp_path / "disk").glob("bundle-*")
     # Both adapters have the same artifact.
     (artifact,) = (bundle / "artifacts").iterdir()
@@ -167,15 +196,31 @@ def test_options_that_cannot_be_used(tmp_path: Path, keys: SimpleNamespace) -> N
         {"directory": None},
         {"signing_key": None},
         {"collection": "/nowhere.tar.gz"},
+        {"collection": str(keys.headquarters)},
         {"wheels": str(tmp_path)},
+        {"signing_key": str(tmp_path / "no_key")},
+        {"signing_key": str(tmp_path / "no_key"), "check_mode": True},
         {"results": ["/nowhere"], "result_signers": "x"},
         {},
     ):
         with pytest.raises(VllmError) as error:
             write(tmp_path, keys, [host()] if given else [], **given)
         assert error.value.code == "invalid_request"
-    told = write(tmp_path, keys, [host()], signing_key=str(tmp_path / "no_key"))
-    assert "bundle_signing_key" in told["msg"] and not list((tmp_path / "disk").glob("bundle*"))
+    assert not (tmp_path / "disk").exists()
+
+
+def test_carried_tools_can_be_links(tmp_path: Path, keys: SimpleNamespace) -> None:
+    real, tools = tmp_path / "real", tmp_path / "tools"
+    for folder in (real, tools):
+        folder.mkdir()
+    (real / "a.whl").write_text("a wheel")
+    (tools / "a-1-py3-none-any.whl").symlink_to("../real/a.whl")
+    (tools / "latest.tar.gz").symlink_to(tarball(real / "own.tar.gz", "vllm"))
+    told = write(tmp_path, keys, [host()], collection=str(tools / "latest.tar.gz"), wheels=str(tools))
+    bundle = Path(told["bundles"][0]["path"])
+    assert (bundle / "wheels" / "a-1-py3-none-any.whl").read_text() == "a wheel"
+    assert (bundle / "collections" / "latest.tar.gz").read_bytes() == (real / "own.tar.gz").read_bytes()
+    assert not [file for file in bundle.rglob("*") if file.is_symlink()]
 
 
 def test_serials_only_grow(tmp_path: Path) -> None:
