@@ -47,6 +47,8 @@ OPTIONS = {**PRUNE_OPTIONS, **REQUIRE_OPTIONS, **REVOKE_OPTIONS}
 PREFIX = "lora_"
 _DECLARED = "lora_adapters"
 _SHOWN = ("vllm_base_url", "vllm_server_version", "vllm_observed_at")
+# Roles and playbooks of this collection make groups while they run.
+_OWN_GROUPS = ("lora_", "drift_report_")
 # The result of a module names no address.
 _NO_ADDRESS = "the server"
 
@@ -206,7 +208,8 @@ def _site(name: str, host: Host, result: str, findings: str, declared: str | Non
         server = host.get(findings)
     except VllmError:
         server = None
-    return {"name": str(name), "result": found, "variables": shown, "server": server}
+    groups = [group for group in host.groups if group != "ungrouped" and not group.startswith(_OWN_GROUPS)]
+    return {"name": str(name), "result": found, "variables": shown, "server": server, "groups": groups}
 
 
 def _audited(host: Host, result: str, declared: str | None, url: str | None) -> Any:

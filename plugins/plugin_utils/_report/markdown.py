@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import printable
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import counted, reasons, word
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import counted, reasons, run_words, word
 
 #: A limit must leave room for the title, the counts, and the sentences about what is left out.
 SHORTEST = 1000
@@ -89,7 +89,8 @@ def _opening(fleet: Mapping, title: str, attention: int) -> str:
     )
     how = "Audited" if fleet["source"] == "live" else "As the inventory saw the sites, reported"
     more = f" {len(fleet['awaited'])} more sites are still to be audited." if fleet["awaited"] else ""
-    times = f"{how} at {fleet['generated_at']}.{more}"
+    run = " · ".join(run_words(fleet["run"]))
+    times = f"{how} at {fleet['generated_at']}.{more}{f' Run: {_code(run)}.' if run else ''}"
     failure = "\n\nThe audit has failed." if fleet["failure"] else ""
     return f"### {_escaped(title[:_TITLE])}\n\n{first} {counted(summary)}.{failure}\n\n{times}"
 

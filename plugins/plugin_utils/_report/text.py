@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import VERDICTS
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import printable
 
 #: The verdicts on a site that was compared with its declaration.
@@ -32,6 +33,27 @@ def counted(summary: Mapping) -> str:
     shown = ("in_sync", "undeclared", "drifted", "unreachable", "failed", "not_declared")
     counts = ", ".join(f"{summary[verdict]} {word(verdict)}" for verdict in shown)
     return f"{summary['sites']} sites{waived}: {counts}"
+
+
+def tally(counts: Mapping) -> str:
+    """Return the verdicts that occur, each with its number of sites."""
+    return ", ".join(f"{counts[verdict]} {word(verdict)}" for verdict in VERDICTS if counts[verdict])
+
+
+def run_words(run: Mapping | None) -> list[str]:
+    """Return what is known of the run that made the report, one phrase for each fact."""
+    if not run:
+        return []
+    commit, template = run["commit"], f" of {run['template']}" if run["template"] else ""
+    changed = ", and changes since" if commit and commit["changed"] else ""
+    facts = {
+        "inventory": ", ".join(run["inventory"]),
+        "commit": f"{commit['id'][:12]}{changed}" if commit else None,
+        "job": f"{run['job']}{template}" if run["job"] else None,
+        "by": run["user"],
+        "limited to": run["limit"],
+    }
+    return [*(f"{name} {fact}" for name, fact in facts.items() if fact), *(["check mode"] if run["check_mode"] else [])]
 
 
 def lines(fleet: Mapping) -> list[str]:

@@ -213,7 +213,7 @@ def test_page_has_the_trend_without_a_script() -> None:
 
 def settings(tmp_path: Path, **more: Any) -> Mapping:
     files = {"directory": str(tmp_path / "report"), "history": str(tmp_path / "history"), "sites": []}
-    defaults = {"history_days": 1, "history_lines": 1, "markdown_limit": 1000, "fail_on": [], "waivers": []}
+    defaults = {"history_days": 1, "history_lines": 1, "markdown_limit": 1000, "fail_on": [], "waivers": [], "groups": []}
     others = {
         "title": "x",
         "results": [],
