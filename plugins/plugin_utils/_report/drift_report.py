@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import VERDICTS, verdict_of
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.results import leftover_sentence
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, printable
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import JUDGED, QUIET, counted
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import JUDGED, QUIET, counted, natural
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.waivers import Waiver
 
 # A name that is at least this similar counts as a misspelling.
@@ -70,7 +70,7 @@ def report(
         # Adapters that have drifted at most sites come first.
         "adapters": sorted(names, key=lambda name: (-names[name], name)),
         "groups": _groups(rows, groups),
-        "sites": sorted(rows, key=lambda row: (VERDICTS.index(row["verdict"]), row["name"])),
+        "sites": sorted(rows, key=lambda row: (VERDICTS.index(row["verdict"]), natural(row["name"]))),
     }
 
 

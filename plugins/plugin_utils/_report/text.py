@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import VERDICTS
@@ -20,6 +21,11 @@ WORDS = {
     "failed": "not audited",
     "not_declared": "not declared",
 }
+
+
+def natural(name: str) -> str:
+    """Return a key for sorting names as people do: edge2 before edge10."""
+    return re.sub("[0-9]+", lambda digits: digits[0].zfill(12), name)
 
 
 def word(verdict: str) -> str:
