@@ -33,7 +33,9 @@ def _names(fleet: dict, **having: object) -> list[str]:
     return [
         site["name"]
         for site in fleet["sites"]
-        if all(value in (site[key], *(site[key] if isinstance(site[key], list) else ())) for key, value in having.items())
+        if all(
+            value in (site[key], *(site[key] if isinstance(site[key], list) else ())) for key, value in having.items()
+        )
     ]
 
 
@@ -194,7 +196,9 @@ def test_it_can_be_printed(browser: webdriver.Chrome, tmp_path: Path, count: int
     assert 1 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= most
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     assert not browser.find_element(By.ID, "controls").is_displayed()
-    assert _names(fleet, verdict="in_sync")[-1] in browser.find_element(By.CSS_SELECTOR, ".paper").text, "sites in sync are named on paper"
+    assert _names(fleet, verdict="in_sync")[-1] in browser.find_element(By.CSS_SELECTOR, ".paper").text, (
+        "sites in sync are named on paper"
+    )
 
 
 def test_it_is_complete_without_script(browser: webdriver.Chrome, tmp_path: Path) -> None:

@@ -36,7 +36,9 @@ def _entry(name: str, drift: str) -> dict:
         "declared": is_declared,
         "path": f"/srv/adapters/{name}",
         "parent": "tiny",
-        "before": None if drift == "missing" else {"path": f"/srv/served/{name}", "parent": "old" if drift == "base_model" else "tiny"},
+        "before": None
+        if drift == "missing"
+        else {"path": f"/srv/served/{name}", "parent": "old" if drift == "base_model" else "tiny"},
     }
 
 

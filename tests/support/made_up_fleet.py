@@ -59,7 +59,9 @@ def made_up_fleet(count: int, adapters: Sequence[str] = ADAPTERS) -> dict:
     The first site is unreachable, the second one lacks the first adapter, and of the others about one in seven differs.
     """
     choice = random.Random(20261123)
-    places = [(region, city) for number in range(5) for region, cities in CITIES.items() for city in cities[number:][:1]]
+    places = [
+        (region, city) for number in range(5) for region, cities in CITIES.items() for city in cities[number:][:1]
+    ]
     sites = []
     for number in range(count):
         region, city = places[number % len(places)]

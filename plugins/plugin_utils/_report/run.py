@@ -68,9 +68,10 @@ def _user() -> str | None:
 
 def _commit(places: Iterable[str]) -> dict | None:
     """Return the commit of the first of these files and directories that git tracks, or None."""
-    for place in (Path(place).resolve() for place in places):
-        directory = place if place.is_dir() else place.parent
-        if directory.is_dir() and _git(directory, "ls-files", "--error-unmatch", "--", str(place)) is not None:
+    for place in map(os.path.realpath, places):
+        # Not a Path: a list of hosts can be longer than the name of a file.
+        directory = place if os.path.isdir(place) else os.path.dirname(place)
+        if os.path.isdir(directory) and _git(directory, "ls-files", "--error-unmatch", "--", place) is not None:
             # New files are not looked for, since the report itself is often one.
             status = _git(directory, "status", "--porcelain=v2", "--branch", "--untracked-files=no") or ""
             found = re.match(r"# branch.oid ([0-9a-f]+)\n", status)
@@ -79,12 +80,12 @@ def _commit(places: Iterable[str]) -> dict | None:
     return None
 
 
-def _git(directory: Path, *command: str) -> str | None:
+def _git(directory: str, *command: str) -> str | None:
     """Return the output, or None if git is missing, fails, does not trust the directory, or takes too long."""
     environment = {name: value for name, value in os.environ.items() if name not in _OF_HOOKS}
     with contextlib.suppress(OSError, subprocess.SubprocessError, UnicodeError):
         done = subprocess.run(
-            ["git", "-C", str(directory), *command],
+            ["git", "-C", directory, *command],
             env={**environment, "GIT_OPTIONAL_LOCKS": "0"},
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -39,7 +39,12 @@ def as_csv(fleet: Mapping) -> str:
     writer = csv.writer(text)
     writer.writerow([*_SITE, *_ADAPTER])
     for site in fleet["sites"]:
-        known = {**site, "site": site["name"], "groups": " ".join(site["groups"]), "audited_at": audited_at(fleet, site)}
+        known = {
+            **site,
+            "site": site["name"],
+            "groups": " ".join(site["groups"]),
+            "audited_at": audited_at(fleet, site),
+        }
         # The reason of a compared site is in the columns of its adapters.
         known["reason"] = " ".join(site["server"]) if site["verdict"] in JUDGED else site["reason"]
         for adapter in _adapters(site):
