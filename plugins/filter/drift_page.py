@@ -11,7 +11,7 @@ version_added: 1.0.0
 description:
   - Makes a page from the report of P(sovereign.vllm.drift_report#filter). The page needs no other file and no network.
   - It begins with the sites that are not in sync, each with the reason and with what a converge would do. The table of all sites by
-    adapters is folded.
+    adapters, in the groups of the inventory, is folded.
   - It can be read on a phone, in print, and with a screen reader. Without scripts, filter and sorting are missing, and times are in UTC.
 positional: title
 options:

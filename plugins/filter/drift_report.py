@@ -95,6 +95,23 @@ _value:
         if no site was asked, and only results that were carried back are reported.
       type: str
       choices: [live, inventory, results]
+    run:
+      description:
+        - Null, unless the role P(sovereign.vllm.drift_report#role) makes the report.
+        - C(inventory) has the sources of the inventory, or its name in AWX. A password in an address is left out. C(commit) has the C(id) of
+          the commit of the inventory, and C(changed) if a tracked file had changes. It is null if git does not track the inventory.
+        - C(job) and C(template) are the ID of the job in AWX and the name of its template. C(user) is who started the run, C(limit) its
+          C(--limit). Each is null if there is none.
+        - C(check_mode) is V(true) if the run was in check mode.
+      type: dict
+      sample:
+        inventory: [sites.vllm.yml]
+        commit: {id: 4f0c1d9a2b7e8d3c5a6f1e0b9d8c7a6f5e4d3c2b, changed: false}
+        job: null
+        template: null
+        user: ada
+        limit: null
+        check_mode: false
     summary:
       description: Number of sites, in all and by verdict. C(waived) is the number of sites that count as another verdict, since differences are
         waived.
@@ -127,6 +144,12 @@ _value:
       description: Names of all adapters. Those that have drifted at most sites come first.
       type: list
       elements: str
+    groups:
+      description: Names of the groups of the inventory that have some of the sites, but not all. The largest one comes first. The page shows
+        each site in the first of them that has it.
+      type: list
+      elements: str
+      sample: [north, south, canary]
     sites:
       description: The sites. Those that need attention come first.
       type: list
@@ -135,6 +158,10 @@ _value:
         name:
           description: Name of the host.
           type: str
+        groups:
+          description: Names of all its groups in the inventory, without C(all), C(ungrouped), and those that the collection makes for states.
+          type: list
+          elements: str
         url:
           description: Address of the server.
           type: str

@@ -48,6 +48,7 @@ class Fleet:
         self.variables: dict[str, Any] = {"lora_prune": True}  # of the group, beside the declaration
         self.options: dict[str, Any] = {}  # of the plugin, besides
         self.more: list[dict] = []  # endpoints beside the three
+        self.groups: dict[str, list[str]] = {}  # their hosts
         self.plain: dict[str, dict] = {}  # hosts that do not come from the plugin, and variables of those that do
 
     def audit(
@@ -62,7 +63,8 @@ class Fleet:
         (self.directory / "group_vars").mkdir(parents=True, exist_ok=True)
         inventory = {"plugin": "sovereign.vllm.vllm", "endpoints": endpoints, "timeout": 5, **self.options}
         (self.directory / "sites.vllm.yml").write_text(json.dumps(inventory))
-        (self.directory / "plain.json").write_text(json.dumps({"vllm": {"hosts": self.plain}}))
+        groups = {name: {"hosts": {host: {} for host in hosts}} for name, hosts in self.groups.items()}
+        (self.directory / "plain.json").write_text(json.dumps({"vllm": {"hosts": self.plain}, **groups}))
         (self.directory / "group_vars" / "vllm.yml").write_text(
             json.dumps({**self.variables, self.declared_in: self.declared})
         )

@@ -20,6 +20,7 @@ from .audited_fleet import HOSTILE, KEY, REPORT, TELL, Fleet, verdicts
 def test_every_site_gets_its_verdict(fleet: Fleet, source: str) -> None:
     fleet.in_sync.load("extra", fleet.declared[0]["path"])
     fleet.plain = {"edge1": {"lora_prune_exclude": ["ext*"]}, "edge3": {"lora_prune": False}}
+    fleet.groups = {"north": ["edge1", "edge3"], HOSTILE[0]: ["edge2"]}
     # As in an ansible.cfg for other work, under which a host would not wait for the others.
     run = fleet.audit(drift_audit_source=source, settings={"ANSIBLE_STRATEGY": "free"})
     assert run.returncode == 0, run.stdout + run.stderr
@@ -41,6 +42,10 @@ def test_every_site_gets_its_verdict(fleet: Fleet, source: str) -> None:
         "sql": "drifted",
         **dict.fromkeys(HOSTILE, "unexpected"),
     }
+    # All sites are in the group vllm, which tells nothing. Names of groups are not rendered.
+    assert report["groups"] == ["north", HOSTILE[0]]
+    assert drifted["groups"] == sorted(["vllm", HOSTILE[0]])
+    assert report["run"]["inventory"] == ["plain.json", "sites.vllm.yml"]
     # What is served there now, in the report for machines, on the page and in the output.
     first, second = fleet.declared[0]["path"], fleet.declared[0]["path"].replace("first", "second")
     served = {cell["name"]: (cell["served"], cell["path"]) for cell in drifted["adapters"]}

@@ -69,6 +69,7 @@ GIVEN: dict[str, dict[str, tuple[str, Any]]] = {
         "results": ("in,back", ["in", "back"]),
         "result_signers": ("signers", "signers"),
         "formats": ("html,csv", ["html", "csv"]),
+        "groups": ("north,south", ["north", "south"]),
         "history": ("seen", "seen"),
         "history_days": ("7", 7),
         "history_lines": ("9", 9),

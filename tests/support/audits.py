@@ -16,9 +16,9 @@ def audited(name: str, verdict: str = "in_sync", drifts: dict[str, str] | None =
     """Return a site as `report` takes it.
 
     :param drifts: adapter → its drift, or `undeclared`.
-    :param more: entries of the result; `as_of`, `last_seen`.
+    :param more: entries of the result; `as_of`, `groups`, `last_seen`.
     """
-    site = {"name": name, "server": None, "as_of": more.pop("as_of", None)}
+    site = {"name": name, "server": None, "as_of": more.pop("as_of", None), "groups": more.pop("groups", [])}
     variables = {"vllm_base_url": f"http://{name}:8000", "vllm_observed_at": more.pop("last_seen", None)}
     result = {"verdict": verdict, "adapters": [_entry(*one) for one in (drifts or {"sql": "none"}).items()], **more}
     if verdict == "unreachable":
@@ -36,7 +36,9 @@ def _entry(name: str, drift: str) -> dict:
         "declared": is_declared,
         "path": f"/srv/adapters/{name}",
         "parent": "tiny",
-        "before": None if drift == "missing" else {"path": f"/srv/served/{name}", "parent": "tiny"},
+        "before": None
+        if drift == "missing"
+        else {"path": f"/srv/served/{name}", "parent": "old" if drift == "base_model" else "tiny"},
     }
 
 

@@ -60,6 +60,11 @@ class Host(Mapping):
             why = f"{key} cannot be resolved ({printable(error).rstrip('.')})"
             raise refused(why, "define the variables that it uses") from None
 
+    @property
+    def groups(self) -> list[str]:
+        """The names of its groups in the inventory. They are not rendered, since a group can have the name that a server gives."""
+        return [plain(str(name)) for name in self._raw.get("group_names", ())]
+
     def _rendered(self, value: Any) -> Any:
         if isinstance(value, str):
             return self._template(value) if _is_template(value) else value

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import VERDICTS, verdict_of
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.results import leftover_sentence
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, printable
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import JUDGED, QUIET, counted
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import JUDGED, QUIET, counted, natural
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.waivers import Waiver
 
 # A name that is at least this similar counts as a misspelling.
@@ -28,11 +28,13 @@ def report(
     awaited: Sequence[str] = (),
     fail_on: Sequence[str] = (),
     waivers: Sequence[Waiver] = (),
+    groups: Sequence[str] = (),
+    run: Mapping | None = None,
 ) -> dict:
     """Return the report of a fleet. The verdict on a site is that of its result; the report judges nothing itself.
 
-    :param sites: each site has its ``name``, the ``result`` of its audit, its ``variables`` of the inventory, and
-        ``server``, the result of ``vllm_server_info``. The result comes from the module in check mode, from the filter
+    :param sites: each site has its ``name``, its ``groups`` and ``variables`` of the inventory, the ``result`` of its audit,
+        and ``server``, the result of ``vllm_server_info``. The result comes from the module in check mode, from the filter
         ``lora_drift``, or from :func:`not_declared`. It is None if the audit has not reached the site. ``as_of`` is the time
         of a result that was carried back, as ISO 8601, and ``bundle`` the serial of its bundle.
     :param generated_at: the time of the report, as ISO 8601.
@@ -41,6 +43,8 @@ def report(
     :param awaited: names of sites that the audit reaches later. They are not in the report.
     :param fail_on: verdicts that fail the audit once all sites are audited.
     :param waivers: those that are in force. Without the waived differences, a site counts as ``counts_as``.
+    :param groups: the groups of the inventory to show. By default those that tell sites apart, the largest first.
+    :param run: what :func:`run_of` returns, if it is known.
     """
     rows = [_site(site, waivers) for site in sites]
     names: collections.Counter[str] = collections.Counter()
@@ -56,6 +60,7 @@ def report(
     return {
         "generated_at": generated_at,
         "source": source,
+        "run": run,
         "summary": summary,
         "awaited": sorted(awaited),
         # What earlier runs tell. See history.py.
@@ -64,8 +69,18 @@ def report(
         "failing": sorted(row["name"] for row in fails) if failure else [],
         # Adapters that have drifted at most sites come first.
         "adapters": sorted(names, key=lambda name: (-names[name], name)),
-        "sites": sorted(rows, key=lambda row: (VERDICTS.index(row["verdict"]), row["name"])),
+        "groups": _groups(rows, groups),
+        "sites": sorted(rows, key=lambda row: (VERDICTS.index(row["verdict"]), natural(row["name"]))),
     }
+
+
+def _groups(sites: Sequence[Mapping], chosen: Sequence[str]) -> list[str]:
+    """Return the groups by which the sites are shown. A group that has all of them tells nothing."""
+    sizes = collections.Counter(group for site in sites for group in site["groups"])
+    if chosen:
+        return [group for group in dict.fromkeys(chosen) if group in sizes]
+    telling = [group for group, size in sizes.items() if size < len(sites)]
+    return sorted(telling, key=lambda group: (-sizes[group], group))
 
 
 def not_declared(variable: str, variables: Iterable[str]) -> dict:
@@ -117,6 +132,7 @@ def _site(site: Mapping, waivers: Sequence[Waiver]) -> dict:
     counts_as = _counts_as(verdict, cells, bool(differs) and not waiver) if audited and mine else verdict
     return {
         "name": site["name"],
+        "groups": list(site["groups"]),
         "url": variables.get("vllm_base_url"),
         # The answer for this report comes before the state in the inventory, which may be cached.
         "version": result.get("version") or server.get("version") or variables.get("vllm_server_version"),

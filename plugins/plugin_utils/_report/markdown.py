@@ -14,6 +14,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import
     headline,
     needing_attention,
     reasons,
+    run_words,
     word,
 )
 
@@ -87,7 +88,8 @@ class _Summary:
 def _opening(fleet: Mapping, title: str) -> str:
     how = "Audited" if fleet["source"] == "live" else "As the inventory saw the sites, reported"
     more = f" {len(fleet['awaited'])} more sites are still to be audited." if fleet["awaited"] else ""
-    times = f"{how} at {fleet['generated_at']}.{more}"
+    run = " · ".join(run_words(fleet["run"]))
+    times = f"{how} at {fleet['generated_at']}.{more}{f' Run: {_code(run)}.' if run else ''}"
     failure = "\n\nThe audit has failed." if fleet["failure"] else ""
     return f"### {_escaped(title[:_TITLE])}\n\n**{headline(fleet)}.** {counted(fleet['summary'])}.{failure}\n\n{times}"
 

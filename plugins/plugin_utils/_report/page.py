@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import collections
 import functools
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +19,8 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import
     QUIET,
     change_of,
     reason_of,
+    run_words,
+    tally,
     waived,
     word,
 )
@@ -39,6 +43,7 @@ _SIGNS = {
 }
 # An adapter that is served and not declared is a stray. There can be any number, so that no stray has a column.
 _STRAYS = ("unexpected", "undeclared")
+_STRAY_MARK = "stray"
 _NAMED = 10
 
 
@@ -57,13 +62,25 @@ def page(fleet: Mapping, title: str) -> str:
     changed = {change["site"] for change in fleet["history"]["changes"]} if fleet["history"] else set()
     declared = _declared(fleet["sites"])
     columns = [name for name in fleet["adapters"] if name in declared]
+    # The filters look for marks in the rows, since a mark is shorter than a name, and has no space.
+    groups = {name: f"g{place}" for place, name in enumerate(fleet["groups"])}
+    adapters = {name: f"a{place}" for place, name in enumerate(columns)}
+    marks = {site["name"]: _marks(site, changed, groups, adapters) for site in fleet["sites"]}
+    differ = [marks[site["name"]] for site in fleet["sites"] if site["verdict"] != "in_sync"]
     return _template().render(
         title=title,
         fleet=fleet,
+        run=" · ".join(run_words(fleet["run"])),
         changed=changed,
         columns=columns,
-        attention=[_attention(fleet, site, changed) for site in _by_urgency(fleet["sites"])],
-        rows=[_row(site, columns) for site in fleet["sites"]],
+        longest=max((len(site["name"]) for site in fleet["sites"]), default=0),
+        marks=marks,
+        groups=groups,
+        adapters={**adapters, "adapters that are not declared": _STRAY_MARK},
+        sizes=collections.Counter(itertools.chain.from_iterable(marks.values())),
+        differing=collections.Counter(itertools.chain.from_iterable(differ)),
+        attention=[_attention(fleet, site) for site in _by_urgency(fleet["sites"])],
+        sections=_sections(fleet, columns),
         in_sync=[site["name"] for site in fleet["sites"] if site["verdict"] == "in_sync"],
         findings=_findings(fleet["sites"]),
         verdicts=[verdict for verdict in VERDICTS if fleet["summary"][verdict]],
@@ -83,12 +100,20 @@ def _by_urgency(sites: Iterable[Mapping]) -> list[Mapping]:
     return sorted((site for site in sites if site["verdict"] != "in_sync"), key=lambda s: s["counts_as"] == "in_sync")
 
 
-def _attention(fleet: Mapping, site: Mapping, changed: set[str]) -> dict:
+def _marks(site: Mapping, changed: set[str], groups: Mapping[str, str], adapters: Mapping[str, str]) -> list[str]:
+    """Return the marks of a row: the verdict, the groups of the site, and its adapters that differ."""
+    own = [site["verdict"], *(["waived"] if site["waived"] else []), *(["changed"] if site["name"] in changed else [])]
+    differ = [cell for cell in site["adapters"] if cell["verdict"] not in QUIET]
+    of_adapters = {adapters[cell["name"]] if cell["declared"] else _STRAY_MARK for cell in differ}
+    return [*own, *(mark for name, mark in groups.items() if name in site["groups"]), *sorted(of_adapters)]
+
+
+def _attention(fleet: Mapping, site: Mapping) -> dict:
     is_judged = site["verdict"] in JUDGED
     cells = [cell for cell in site["adapters"] if cell["verdict"] not in QUIET] if is_judged else []
     return {
         "site": site,
-        "changed": site["name"] in changed,
+        "known": list(_known(fleet, site)),
         "since": _duration(site["since"], fleet["generated_at"]) if site["since"] else "",
         "reason": site["reason"],
         "notes": site["notes"],
@@ -97,6 +122,14 @@ def _attention(fleet: Mapping, site: Mapping, changed: set[str]) -> dict:
         "differences": [_difference(cell) for cell in cells if cell["verdict"] not in _STRAYS],
         "strays": [stray for verdict in _STRAYS for stray in _strays(cells, verdict)],
     }
+
+
+def _known(fleet: Mapping, site: Mapping) -> Iterable[str]:
+    yield from (name for name in fleet["groups"] if name in site["groups"])
+    if site["version"]:
+        yield f"vLLM {site['version']}"
+    if site["url"]:
+        yield site["url"]
 
 
 def _difference(cell: Mapping) -> dict:
@@ -123,7 +156,6 @@ def _strays(cells: Iterable[Mapping], verdict: str) -> Iterable[dict]:
             "verdict": "waived" if waiver else verdict,
             "first": shown[:_NAMED],
             "more": shown[_NAMED:],
-            "reason": "is not declared" if len(shown) == 1 else "are not declared",
             "after": "unload" if verdict == "unexpected" else "no change, since lora_prune is off",
             "waived": waiver,
         }
@@ -140,15 +172,33 @@ def _duration(since: str, until: str) -> str:
     return "now"
 
 
+def _sections(fleet: Mapping, columns: Sequence[str]) -> list[dict]:
+    """Return the rows of the matrix by group. A site is in the first group of the report that has it."""
+    sections: dict[str, list[Mapping]] = {name: [] for name in [*fleet["groups"], ""]}
+    for site in fleet["sites"]:
+        sections[next((name for name in fleet["groups"] if name in site["groups"]), "")].append(site)
+    return [
+        {
+            "name": name or "in no group",
+            "counts": tally(collections.Counter(site["verdict"] for site in sites)),
+            "rows": [_row(site, columns) for site in sites],
+        }
+        for name, sites in sections.items()
+        if sites
+    ]
+
+
 def _row(site: Mapping, columns: Sequence[str]) -> dict:
     """Return the row of the matrix: one cell for each declared adapter, and one for all others."""
     cells = {cell["name"]: cell for cell in site["adapters"]}
-    others = [cell["name"] for cell in site["adapters"] if not cell["declared"]]
+    strays = {cell["name"]: cell["verdict"] for cell in site["adapters"] if not cell["declared"]}
+    others = list(strays)
     is_judged = site["verdict"] in JUDGED
     return {
         "site": site,
         "cells": [_cell(cells.get(name)) for name in columns] if is_judged else [],
         "others": others,
+        "kind": next((verdict for verdict in _STRAYS if verdict in strays.values()), "dim"),
         "shown": ", ".join([*others[:_NAMED], *(["..."] if len(others) > _NAMED else [])]),
         "notes": [*([site["reason"]] if is_judged and site["reason"] else []), *site["notes"]],
     }

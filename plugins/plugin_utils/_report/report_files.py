@@ -22,6 +22,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.history_fil
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.markdown import SHORTEST, markdown
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.metrics import metrics
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.page import page
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.run import run_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.tables import as_csv, as_junit
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import (
     headline,
@@ -61,7 +62,16 @@ def write_report(variables: Mapping, settings: Mapping, generated_at: str) -> di
     told: Iterable[Mapping] = rows
     if results or settings["source"] == "results":
         told = with_results(rows, results, variables["hostvars"], settings["source"] == "results")
-    fleet = report(told, generated_at, settings["source"], awaited, settings["fail_on"], waivers)
+    fleet = report(
+        told,
+        generated_at,
+        settings["source"],
+        awaited,
+        settings["fail_on"],
+        waivers,
+        settings["groups"],
+        run_of(variables),
+    )
     fleet, warnings = _recorded(fleet, settings)
     shown = _write_forms(fleet, settings)
     summary = markdown(fleet, settings["title"], settings["markdown_limit"])

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import JUDGED, reasons, word
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.times import audited_at
 
-_SITE = ("site", "url", "version", "verdict", "counts_as", "since", "audited_at", "reason")
+_SITE = ("site", "groups", "url", "version", "verdict", "counts_as", "since", "audited_at", "reason")
 _ADAPTER = (
     "adapter",
     "adapter_verdict",
@@ -39,7 +39,12 @@ def as_csv(fleet: Mapping) -> str:
     writer = csv.writer(text)
     writer.writerow([*_SITE, *_ADAPTER])
     for site in fleet["sites"]:
-        known = {**site, "site": site["name"], "audited_at": audited_at(fleet, site)}
+        known = {
+            **site,
+            "site": site["name"],
+            "groups": " ".join(site["groups"]),
+            "audited_at": audited_at(fleet, site),
+        }
         # The reason of a compared site is in the columns of its adapters.
         known["reason"] = " ".join(site["server"]) if site["verdict"] in JUDGED else site["reason"]
         for adapter in _adapters(site):

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
+from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import VERDICTS
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import printable
 
 #: The verdicts on a site that was compared with its declaration.
@@ -19,6 +21,11 @@ WORDS = {
     "failed": "not audited",
     "not_declared": "not declared",
 }
+
+
+def natural(name: str) -> str:
+    """Return a key for sorting names as people do: edge2 before edge10."""
+    return re.sub("[0-9]+", lambda digits: digits[0].zfill(12), name)
 
 
 def word(verdict: str) -> str:
@@ -45,6 +52,27 @@ def headline(fleet: Mapping) -> str:
     attention = len(needing_attention(fleet))
     verb = "needs" if attention == 1 else "need"
     return f"{attention} of {len(fleet['sites'])} sites {verb} attention" if attention else "No site needs attention"
+
+
+def tally(counts: Mapping) -> str:
+    """Return the verdicts that occur, each with its number of sites."""
+    return ", ".join(f"{counts[verdict]} {word(verdict)}" for verdict in VERDICTS if counts[verdict])
+
+
+def run_words(run: Mapping | None) -> list[str]:
+    """Return what is known of the run that made the report, one phrase for each fact."""
+    if not run:
+        return []
+    commit, template = run["commit"], f" of {run['template']}" if run["template"] else ""
+    changed = ", and changes since" if commit and commit["changed"] else ""
+    facts = {
+        "inventory": ", ".join(run["inventory"]),
+        "commit": f"{commit['id'][:12]}{changed}" if commit else None,
+        "job": f"{run['job']}{template}" if run["job"] else None,
+        "by": run["user"],
+        "limited to": run["limit"],
+    }
+    return [*(f"{name} {fact}" for name, fact in facts.items() if fact), *(["check mode"] if run["check_mode"] else [])]
 
 
 def lines(fleet: Mapping) -> list[str]:

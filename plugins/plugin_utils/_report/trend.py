@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import VERDICTS
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import word
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import tally, word
 
 _BAR, _GAP, _HEIGHT = 8, 2, 48
 
@@ -44,8 +44,7 @@ def trend_bars(trend: Sequence[Mapping]) -> dict:
 
 
 def _title(run: Mapping) -> str:
-    counts = ", ".join(f"{run[verdict]} {word(verdict)}" for verdict in reversed(VERDICTS) if run[verdict])
-    return f"{run['at']}: {counts or 'no site'}"
+    return f"{run['at']}: {tally(run) or 'no site'}"
 
 
 def _pieces(run: Mapping, highest: int) -> list[dict]:

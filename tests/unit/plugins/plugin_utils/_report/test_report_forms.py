@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 import sys
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.markdown im
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.metrics import metrics
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.page import page
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.report_files import write_report
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.run import run_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.tables import as_csv, as_junit
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.waivers import Waiver
 
@@ -153,7 +155,8 @@ def test_markdown_begins_with_what_needs_attention() -> None:
 @pytest.mark.parametrize("limit", [1000, 5000, 100_000])
 def test_markdown_says_what_it_leaves_out(limit: int) -> None:
     many = [audited(f"{number:04} {HOSTILE * 20}", "drifted", {HOSTILE * 99: "path"}) for number in range(400)]
-    text = markdown(remembered(fleet(*many, *ALL, source="inventory")), "x" * 500, limit)
+    run = run_of({"ansible_inventory_sources": ["x" * 500]})
+    text = markdown(remembered(fleet(*many, *ALL, source="inventory", run=run)), "x" * 500, limit)
     assert len(text) <= limit
     shown = len(table(text, "| Site | Verdict | Since |")) if "| Since |" in text else 0
     assert f"Left out of this summary: {403 - shown} of 403 sites that need attention" in text
@@ -211,9 +214,50 @@ def test_page_has_the_trend_without_a_script() -> None:
     assert "<svg" not in page(fleet(), "x")
 
 
+def test_sites_are_shown_by_groups_that_tell_them_apart() -> None:
+    of_all = {"edge1": ["north"], "edge2": ["south"], "edge10": ["canary", "north"], "edge3": []}
+    sites = [audited(name, groups=["vllm", *groups]) for name, groups in of_all.items()]
+    found = fleet_of(*sites)
+    assert found["groups"] == ["north", "canary", "south"], "the largest first, without that of all"
+    assert [site["name"] for site in found["sites"]] == ["edge1", "edge2", "edge3", "edge10"]
+    sections = re.compile('scope="rowgroup"[^>]*>(.*?): <small>(.*?)<')
+    assert sections.findall(page(found, "x")) == [
+        ("north", "2 in sync"),
+        ("south", "1 in sync"),
+        ("in no group", "1 in sync"),
+    ]
+    rows = csv.DictReader(io.StringIO(as_csv(found)))
+    assert {row["site"]: row["groups"] for row in rows}["edge10"] == "vllm canary north"
+
+    chosen = fleet_of(*sites, groups=["canary", "nowhere", "vllm"])
+    assert chosen["groups"] == ["canary", "vllm"]
+    assert sections.findall(page(chosen, "x")) == [("canary", "1 in sync"), ("vllm", "3 in sync")]
+    # Without groups, the table has no headings, and the page no filter.
+    assert "rowgroup" not in page(fleet(), "x")
+    assert 'id="group"' not in page(fleet(), "x")
+
+
+def test_the_run_is_named(tmp_path: Path) -> None:
+    given = settings(tmp_path, formats=["html", "json"], markdown=str(tmp_path / "drift.md"), history="")
+    write_report({"hostvars": {}, "ansible_limit": HOSTILE, "awx_job_id": 17}, given, "2027-01-31T08:00:00Z")
+    told = (tmp_path / "report" / "drift.html").read_text()
+    assert " · job 17 · limited to a|b" in told
+    assert "&lt;script&gt;" in told
+    assert told.count("<script>") == 1
+    assert json.loads((tmp_path / "report" / "drift.json").read_text())["run"]["limit"] == HOSTILE
+    assert "job 17" in (tmp_path / "drift.md").read_text()
+
+
 def settings(tmp_path: Path, **more: Any) -> Mapping:
     files = {"directory": str(tmp_path / "report"), "history": str(tmp_path / "history"), "sites": []}
-    defaults = {"history_days": 1, "history_lines": 1, "markdown_limit": 1000, "fail_on": [], "waivers": []}
+    defaults = {
+        "history_days": 1,
+        "history_lines": 1,
+        "markdown_limit": 1000,
+        "fail_on": [],
+        "waivers": [],
+        "groups": [],
+    }
     others = {
         "title": "x",
         "results": [],

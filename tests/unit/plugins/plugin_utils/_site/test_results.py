@@ -164,7 +164,7 @@ def test_a_site_cannot_steer_the_report(make_result: Callable, signers: str, tmp
     assert list(results[NODE].sites) == ["one"]  # no host that the manifest does not name
     hosts = {name: {"lora_adapters": [], "ansible_host": node} for name, node in (("one", NODE), ("two", "edge9"))}
     asked = {"verdict": "unreachable", "unreachable": True, "msg": "It is off."}
-    rows = [{"name": name, "result": asked, "variables": {}, "server": None} for name in hosts]
+    rows = [{"name": name, "result": asked, "variables": {}, "server": None, "groups": []} for name in hosts]
     told = report(with_results(rows, results, hosts, only_results=False), "2026-11-29T00:00:00Z", "live")
     one, two = (next(site for site in told["sites"] if site["name"] == name) for name in hosts)
     assert (one["verdict"], one["as_of"], one["bundle"]) == ("drifted", "2026-11-28T12:00:00Z", SERIAL)
