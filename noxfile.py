@@ -290,6 +290,15 @@ def pictures(session: nox.Session) -> None:
     run(session, made.larger_tools(), "python", "-m", "tools.pictures", *session.posargs, **collections)
 
 
+@tool(name="real-awx")
+def real_awx(session: nox.Session) -> None:
+    """Run the example for AWX on a real AWX, as root: tests/real_awx/README.md tells what it needs."""
+    # Updates of a project run in an image of AWX's own, with an older ansible-core.
+    core("2.18-py3.11")
+    run(session, newest(), "python", "tools/fetch_foreign.py", BUILD / "foreign")
+    pytest(session, newest(), "--timeout", "900", "tests/real_awx")
+
+
 @tool(name="faults-table")
 def faults_table(session: nox.Session) -> None:
     """Write the results of the fault suite into the guide to faults."""
