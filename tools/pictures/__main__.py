@@ -19,7 +19,7 @@ def main(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="vllm-pictures-") as name:
         work = Path(name)
-        pages = {"report": report.write_page(work), "demo": terminal.write_page(work)}
+        pages = {"report": report.write_page(work / "report.html"), "demo": terminal.write_page(work)}
         browser = start_chromium(work / "chromium")
         try:
             for picture, page in pages.items():
