@@ -47,6 +47,16 @@ BUSY = ["busy"]
 # Files of tests/integration whose subject is a server's behaviour, or this project's own tools.
 ABOUT_SERVERS = ("test_swap", "test_hostile_answers", "test_refusing", "test_certificates", "test_fleet")
 ABOUT_SERVERS += ("test_rust", "test_server_info", "test_smoke", "test_plans", "test_bench", "test_demo", "test_readme")
+# Tests whose subject is what is in artifacts, in the store of a node, and in the memory of a server.
+ABOUT_ARTIFACTS = (
+    "test_artifact_module",
+    "test_audit_of",
+    "test_drain",
+    "test_effect",
+    "test_lora_drift",
+    "test_sources",
+)
+ABOUT_ARTIFACTS += ("test_trust", "test_whole_node", "TestFromTheArtifact")
 # Tests of memory, of sentences about mistakes in an inventory file, and what another test runs too: modules run as processes in
 # test_results and test_secrets, and playbooks of a site in test_sites_on_their_own.
 ALIKE_ON_ALL = ("little_memory", "test_mistakes", "WithKeyAsModule", "test_agent")
@@ -108,7 +118,7 @@ def stand_in(session: nox.Session) -> None:
 @nox.parametrize("name", ENDS, ids=ENDS)
 def integration(session: nox.Session, name: str) -> None:
     """Run playbooks on the stand-in: all with the newest ansible-core, those that depend on Ansible with the oldest."""
-    differs = f"(not Every or 0.32) and not ({' or '.join(ABOUT_SERVERS + ALIKE_ON_ALL)})"
+    differs = f"(not Every or 0.32) and not ({' or '.join(ABOUT_SERVERS + ABOUT_ARTIFACTS + ALIKE_ON_ALL)})"
     left_out = () if name == NEWEST else ("-k", differs)
     pytest(session, core(name), "-n", "auto", *left_out, "tests/integration", **installed(session))
 
