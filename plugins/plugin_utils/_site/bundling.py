@@ -192,14 +192,29 @@ def copy_hashed(pieces: Iterator[bytes], *files: Path) -> tuple[str, int]:
     :raises VllmError: ``store_error`` if a file cannot be written.
     """
     digest, size = hashlib.sha256(), 0
+
+    def hashed() -> Iterator[bytes]:
+        nonlocal size
+        for piece in pieces:
+            digest.update(piece)
+            size += len(piece)
+            yield piece
+
+    write_pieces(hashed(), *files)
+    return digest.hexdigest(), size
+
+
+def write_pieces(pieces: Iterator[bytes], *files: Path) -> None:
+    """Write the pieces to new files, onto the disk.
+
+    :raises VllmError: ``store_error`` if a file cannot be written.
+    """
     try:
         with contextlib.ExitStack() as opened:
             for file in files:
                 file.parent.mkdir(parents=True, exist_ok=True)
             streams = [opened.enter_context(open(file, "xb", buffering=0)) for file in files]
             for piece in pieces:
-                digest.update(piece)
-                size += len(piece)
                 for stream in streams:
                     _write(stream.fileno(), piece)
             for stream in streams:
@@ -208,7 +223,6 @@ def copy_hashed(pieces: Iterator[bytes], *files: Path) -> tuple[str, int]:
         where = quoted(error.filename or (files[0] if files else "the source"))
         problem = f"{where} cannot be written ({error.strerror})"
         raise VllmError("store_error", problem, "check that the disk has room and can be written") from None
-    return digest.hexdigest(), size
 
 
 def _write(descriptor: int, piece: bytes) -> None:

@@ -14,6 +14,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,11 +29,13 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._artifact.store imp
     version_directory,
 )
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
-from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.bundling import DECLARED, copy_hashed
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.bundling import DECLARED, write_pieces
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.layout import Layout, sync_directory
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.result_files import put_in_place, store_errors
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.sealed import Sealed
 
+# Artifacts. While the disk takes one of them, another one is compared.
+_AT_ONCE = 2
 _FOLDERS = ("artifacts", "collections", "wheels", "site")
 
 
@@ -117,8 +120,8 @@ class Staging:
                 stack.enter_context(locked(str(home)))
                 remove_unfinished(str(home))
             try:
-                for digest in sorted(self._folders()):
-                    self._stage(digest)
+                with ThreadPoolExecutor(_AT_ONCE) as pool:
+                    list(pool.map(self._stage, sorted(self._folders())))
                 self._stage_carried()
                 return self._commit()
             except BaseException:
@@ -176,7 +179,7 @@ class Staging:
             places = [beside / name for beside in besides]
             if os.fsencode(name) in EVIDENCE:
                 places += [self._beside(target / name) for target in evident]
-            copy_hashed(self.bundle.verified(f"{folder}/{name}"), *places)
+            write_pieces(self.bundle.verified(f"{folder}/{name}"), *places)
 
     def _beside(self, target: Path) -> Path:
         """Return the path of a new file that replaces another one at the end."""
@@ -199,7 +202,7 @@ class Staging:
                 os.chmod(beside, 0o755)
             self.renames[beside] = self.layout.carried / folder
             for name in files:
-                copy_hashed(self.bundle.verified(f"{folder}/{name}"), beside / name)
+                write_pieces(self.bundle.verified(f"{folder}/{name}"), beside / name)
 
     def _commit(self) -> list[Path]:
         with store_errors(self.layout.directory):
