@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import printable
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import (
+    changes_of,
     counted,
     headline,
     needing_attention,
@@ -109,11 +110,9 @@ def _reason(site: Mapping) -> str:
 
 
 def _change(change: Mapping) -> str:
-    appeared = [f"new: {name} ({drift})" for name, drift in change["appeared"].items()]
-    gone = [f"gone: {name} ({drift})" for name, drift in change["gone"].items()]
+    details = "; ".join(changes_of(change))
     before = word(change["before"]) if change["before"] else "new"
-    details = _code("; ".join([*appeared, *gone]), _REASON) if appeared or gone else ""
-    return _row(_code(change["site"]), before, word(change["after"]), details)
+    return _row(_code(change["site"]), before, word(change["after"]), _code(details, _REASON) if details else "")
 
 
 def _findings(sites: Iterable[Mapping]) -> list[str]:

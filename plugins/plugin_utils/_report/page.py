@@ -18,6 +18,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import
     JUDGED,
     QUIET,
     change_of,
+    changes_of,
     reason_of,
     run_words,
     tally,
@@ -86,6 +87,7 @@ def page(fleet: Mapping, title: str) -> str:
         verdicts=[verdict for verdict in VERDICTS if fleet["summary"][verdict]],
         signs=_SIGNS,
         word=word,
+        changes_of=changes_of,
         chart=trend_bars(trend) if trend else None,
         trend=trend_counts(trend) if trend else "",
     )

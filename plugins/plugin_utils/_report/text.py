@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import VERDICTS
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import printable
@@ -157,3 +157,36 @@ def change_of(cell: Mapping) -> tuple[str | None, str | None]:
         return served.get(kind), "unload"
     # A converge does not change weights, and does not serve what is revoked.
     return served.get(kind), cell[kind] if cell[kind] != served.get(kind) else None
+
+
+_NAMED = 10
+_KINDS = {
+    "missing": "not served",
+    "path": "served from another path",
+    "base_model": "served for another base model",
+    "weights": "served with other weights",
+    "server": "not compared",
+    "unexpected": "not declared",
+    "undeclared": "not declared",
+}
+
+
+def changes_of(change: Mapping) -> list[str]:
+    """Return what differs at a site since its last run, a phrase for each kind, and what no longer differs.
+
+    :param change: one of ``history.changes`` of the report.
+    """
+    appeared = change["appeared"]
+    kinds: dict[str, list[str]] = {}
+    for name in sorted(appeared, key=natural):
+        kinds.setdefault(_KINDS.get(appeared[name], appeared[name]), []).append(name)
+    gone = sorted((name for name in change["gone"] if name not in appeared), key=natural)
+    return [
+        *(f"now {kind}: {_some(names)}" for kind, names in kinds.items()),
+        *([f"no longer different: {_some(gone)}"] if gone else []),
+    ]
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"

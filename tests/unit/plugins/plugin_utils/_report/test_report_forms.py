@@ -28,6 +28,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.metrics imp
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.page import page
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.run import run_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.tables import as_csv, as_junit
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import changes_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.waivers import Waiver
 
 from tests.support.audits import HOSTILE, audited, fleet_of
@@ -230,3 +231,14 @@ def test_sites_are_shown_by_groups_that_tell_them_apart() -> None:
     # Without groups, the table has no headings, and the page no filter.
     assert "rowgroup" not in page(fleet(), "x")
     assert 'id="group"' not in page(fleet(), "x")
+
+
+def test_changes_are_told_by_their_kind() -> None:
+    many = {f"t{number}": "unexpected" for number in range(12)}
+    change = {"appeared": {"sql": "path", **many, "tmp": "undeclared"}, "gone": {"sql": "missing", "chat": "missing"}}
+    named = ", ".join(f"t{number}" for number in range(10))
+    assert changes_of(change) == [
+        "now served from another path: sql",
+        f"now not declared: {named} and 3 more",
+        "no longer different: chat",
+    ]
