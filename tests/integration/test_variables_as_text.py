@@ -21,6 +21,7 @@ from .conftest import NewSite
 pytestmark = pytest.mark.timeout(400)
 ROLES = Path(__file__).parents[2] / "roles"
 ADAPTERS = [{"name": "2024", "path": "/srv/a", "is_3d_lora_weight": False}]
+DIGESTS = [f"sha256:{digit * 64}" for digit in "01"]
 # Variable: its text, and what it means.
 GIVEN: dict[str, dict[str, tuple[str, Any]]] = {
     "lora": {
@@ -33,7 +34,7 @@ GIVEN: dict[str, dict[str, tuple[str, Any]]] = {
         "source_validate_certs": ("no", False),
         "source_use_proxy": ("no", False),
         "trust": ("[]", []),
-        "revoked": ("sha256:0,sha256:1", ["sha256:0", "sha256:1"]),
+        "revoked": (",".join(DIGESTS), DIGESTS),
         "store": ("/srv/l", "/srv/l"),
         "server_store": ("/adapters", "/adapters"),
         "store_hosts": ("edge1,edge2", ["edge1", "edge2"]),
@@ -76,6 +77,7 @@ GIVEN: dict[str, dict[str, tuple[str, Any]]] = {
         "markdown": ("drift.md", "drift.md"),
         "markdown_limit": ("2000", 2000),
         "textfile": ("vllm.prom", "vllm.prom"),
+        "notify": ("notify.yml", "notify.yml"),
         "group_failing": ("yes", True),
         "waivers": ("none", "none"),
         "directory": ("out", "out"),

@@ -75,9 +75,10 @@ def checked_settings(settings: dict) -> dict:
 
     :raises VllmError: ``invalid_request``, with a message that names the variable.
     """
+    needs_store = any(map(is_staged, settings.get("adapters") or ()))
     for name in _NODE_PATHS:
-        # Empty text is no path, and gives no optional one.
-        if settings.get(name) or (name == "store" and name in settings):
+        # A survey gives empty text for what nobody has answered.
+        if settings.get(name) or (name == "store" and name in settings and needs_store):
             checked_node_path(f"{PREFIX}{name}", settings[name])
     for name, least in _AT_LEAST.items():
         if settings.get(name) is not None and settings[name] < least:
