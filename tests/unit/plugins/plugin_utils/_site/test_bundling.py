@@ -132,7 +132,7 @@ REFUSED = {
     "odd_name": ({"inventory_hostname": "a b", "bundle_node": None, "ansible_host": "a b"}, "the name of the host a b"),
     "relative_store": ({"lora_store": "srv/lora"}, "lora_store is 'srv/lora', which is not absolute"),
     "store_of_a_user": ({"lora_store": "~/lora"}, "lora_store is '~/lora'"),
-    "empty_store": ({"lora_store": ""}, "lora_store is ''"),
+    "empty_store": ({"lora_store": "", "lora_adapters": [{"name": "a", "src": "/a"}]}, "lora_store is ''"),
     "relative_boot_file": ({"lora_boot_file": "boot.env"}, "lora_boot_file is 'boot.env'"),
     "no_digest": ({"lora_revoked": ["x"]}, "lora_revoked is 'x'"),
     "negative_limit": ({"lora_prune_limit": "-1"}, "lora_prune_limit is -1; give 0 or more"),
