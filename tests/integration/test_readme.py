@@ -134,7 +134,7 @@ def test_every_link_leads_to_something() -> None:
         assert target.startswith("https://"), "a relative one would lead nowhere on Galaxy"
         for place in (FILES, f"{REPOSITORY}/tree/main/", PICTURES):
             if target.startswith(place):
-                name, _, anchor = target.removeprefix(place).partition("#")
+                name, _hash, anchor = target.removeprefix(place).partition("#")
                 file = (PROJECT / "docs/pictures" if place == PICTURES else PROJECT) / name
                 assert file.exists(), target
                 assert not anchor or anchor in _anchors(file), target

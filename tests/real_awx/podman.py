@@ -37,7 +37,7 @@ def main() -> None:
     variables = {"HOME": "/root", "LC_ALL": "C.UTF-8", **image["variables"]}
     variables["PATH"] = os.pathsep.join([image["programs"], "/usr/local/bin", "/usr/bin", "/bin"])
     for line in run.env_file.read_text(encoding="utf-8").splitlines():
-        name, _, value = line.partition("=")
+        name, _equals, value = line.partition("=")
         variables[name] = value
 
     steps = []

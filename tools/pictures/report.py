@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 from pathlib import Path
-
-import tests.conftest  # noqa: F401  # It makes the collection importable.
 
 # A fleet of this size has every kind of difference, and its page fits into a picture.
 SITES = 24
@@ -15,6 +14,8 @@ SITES = 24
 
 def write_page(file: Path, sites: int = SITES) -> Path:
     """Write the page on this many sites, and return its path. The same number gives the same page."""
+    # It makes the collection importable.
+    importlib.import_module("tests.conftest")
     from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.page import page
 
     from tests.support.made_up_fleet import made_up_fleet

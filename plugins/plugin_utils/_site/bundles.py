@@ -17,6 +17,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.bundling impo
     KEY,
     Bundle,
     Extras,
+    files_to_carry,
     next_serial,
     writable,
 )
@@ -40,12 +41,11 @@ def write_bundles(given: Mapping, hostvars: Mapping, loader: Any, check_mode: bo
     directory = path_in("bundle_directory", given["directory"])
     key = path_in(KEY, given["signing_key"])
     sign(b"", key, "bundle", KEY)  # before anything is copied
-    extras = Extras(
-        key,
+    files = files_to_carry(
         path_in("bundle_collection", given["collection"]) if given["collection"] else None,
         path_in("bundle_wheels", given["wheels"]) if given["wheels"] else None,
     )
-    _ = extras.files  # refuses those that cannot be carried
+    extras = Extras(key, files)
     results, problems = read_results(given["results"], given["result_signers"])
     nodes = _by_node(given["hosts"])
     if not nodes:

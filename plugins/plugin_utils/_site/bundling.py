@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import functools
 import hashlib
 import os
 import shutil
@@ -54,36 +53,34 @@ class Extras:
     """What bundles carry beside declarations and artifacts.
 
     :param key: signs the bundles.
-    :param collection: a tarball of the collection.
-    :param wheels: a directory with wheels.
+    :param files: the path in a bundle → the file.
     """
 
     key: Path
-    collection: Path | None = None
-    wheels: Path | None = None
+    files: Mapping[str, Path]
 
-    @functools.cached_property
-    def files(self) -> dict[str, Path]:
-        """The path in a bundle → the file. The files can be links.
 
-        :raises VllmError: ``invalid_request`` if one is missing, or is something else.
-        """
-        found = {}
-        if self.collection:
-            if not is_collection(self.collection):
-                raise refused(
-                    f"bundle_collection {quoted(self.collection)} is not the tarball of sovereign.vllm",
-                    "give the file that ansible-galaxy collection download has written",
-                )
-            found[f"collections/{self.collection.name}"] = self.collection.resolve()
-        if self.wheels:
-            wheels = sorted(self.wheels.glob("*.whl"))
-            if not wheels:
-                raise refused(
-                    f"bundle_wheels {quoted(self.wheels)} is no directory with wheels", "fill it, as by pip download"
-                )
-            found.update({f"wheels/{wheel.name}": wheel.resolve() for wheel in wheels})
-        return found
+def files_to_carry(collection: Path | None, wheels: Path | None) -> dict[str, Path]:
+    """Return the path in a bundle → the file. The given files can be links.
+
+    :param collection: a tarball of the collection.
+    :param wheels: a directory with wheels.
+    :raises VllmError: ``invalid_request`` if one is missing, or is something else.
+    """
+    found = {}
+    if collection:
+        if not is_collection(collection):
+            raise refused(
+                f"bundle_collection {quoted(collection)} is not the tarball of sovereign.vllm",
+                "give the file that ansible-galaxy collection download has written",
+            )
+        found[f"collections/{collection.name}"] = collection.resolve()
+    if wheels:
+        files = sorted(wheels.glob("*.whl"))
+        if not files:
+            raise refused(f"bundle_wheels {quoted(wheels)} is no directory with wheels", "fill it, as by pip download")
+        found.update({f"wheels/{file.name}": file.resolve() for file in files})
+    return found
 
 
 @dataclass
