@@ -20,6 +20,8 @@ from .._errors import VllmError, printable, quoted
 # Seconds.
 _COMMAND_LIMIT = 60
 _PAUSE = 0.1
+# Answers of the new configuration. A former worker of nginx can take a connection after the first one.
+_IN_A_ROW = 3
 _SHOWN = 600
 _FILES_HINT = "check that the directory exists, that the disk has room, and whether the task needs become"
 
@@ -114,8 +116,10 @@ class Nginx:
         """Have nginx read its configuration, and wait until it answers with it."""
         _run("reload nginx", self.reload_command)
         until = time.monotonic() + self.wait
-        while self.wait and not self.in_effect():
-            if time.monotonic() >= until:
+        in_a_row = 0
+        while self.wait and in_a_row < _IN_A_ROW:
+            in_a_row = in_a_row + 1 if self.in_effect() else 0
+            if not in_a_row and time.monotonic() >= until:
                 problem = f"the guard does not answer with its new configuration after {self.wait:g} seconds"
                 hint = (
                     "read nginx's error log, look for another program or server block with this address, and restart nginx if "
