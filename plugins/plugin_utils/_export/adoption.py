@@ -21,6 +21,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.clock import 
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection import connection_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import Unsafe, as_yaml, write_file
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.words import count_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.audited_hosts import (
     NotObservedError,
     observation_in,
@@ -221,7 +222,7 @@ def _kept(place: Place, is_file: bool) -> str:
 
 def _adopted(site: str, shown: Mapping, did: str) -> str:
     count = len(shown["adapters"])
-    sentences = [f"{site}: {count} adapter{'' if count == 1 else 's'} in {shown['file']}, which {did}."]
+    sentences = [f"{site}: {count_of(count, 'adapter')} in {shown['file']}, which {did}."]
     return printable(" ".join([*sentences, *shown["left_out"]]))
 
 

@@ -22,6 +22,7 @@ from ansible_collections.sovereign.vllm.plugins.plugin_utils._declaration.resolu
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection import ServerHost, connection_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.files import as_yaml, write_file
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.settings import plain
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.words import count_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.audit import AuditAction
 
 # Those that the file takes, in its order. The event source repeats each observation, and never loads.
@@ -129,7 +130,7 @@ def write_declaration(options: Mapping, check_mode: bool) -> dict:
     count = len(endpoints)
     shown = {"file": str(path), "endpoints": [one["name"] for one in endpoints]}
     did = "would have" if check_mode else "has"
-    sentences = [f"{path} {did} {count} endpoint{'' if count == 1 else 's'}."]
+    sentences = [f"{path} {did} {count_of(count, 'endpoint')}."]
     if options["not_declared"]:
         sentences.append(f"Left out, since they have no lora_adapters: {', '.join(sorted(options['not_declared']))}.")
     if missing:

@@ -14,6 +14,7 @@ from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values im
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, invalid_option, printable, quoted
 from ansible_collections.sovereign.vllm.plugins.module_utils._vllm.endpoint import Endpoint, endpoint_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.connection import PREFIX, connection_of, key_of
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.words import some_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._inventory.hosts_so_far import HostsSoFar, HostVariables
 
 _SHOWN = 5
@@ -152,9 +153,7 @@ def check_keys(option: str, entry: object, kinds: Mapping[str, type], required: 
 
 def shortened(names: Iterable[str]) -> str:
     """Return the first few of the names, and how many more there are."""
-    names = list(names)
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(map(quoted, names[:_SHOWN])) + more
+    return some_of([quoted(name) for name in names], _SHOWN)
 
 
 def problems_of(sites: Iterable[Site]) -> list[str]:

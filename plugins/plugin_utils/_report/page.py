@@ -14,6 +14,7 @@ from pathlib import Path
 
 import jinja2
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import VERDICTS
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.words import count_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._report.text import (
     JUDGED,
     QUIET,
@@ -170,7 +171,7 @@ def _duration(since: str, until: str) -> str:
     for unit, length in (("day", 24 * 60), ("hour", 60), ("minute", 1)):
         number = minutes // length
         if number > 0:
-            return f"{number} {unit}{'' if number == 1 else 's'}"
+            return count_of(number, unit)
     return "now"
 
 

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.plan import VERDICTS
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import printable
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.words import count_of, some_of
 
 #: The verdicts on a site that was compared with its declaration.
 JUDGED = ("drifted", "undeclared", "in_sync")
@@ -38,8 +39,7 @@ def counted(summary: Mapping) -> str:
     waived = f" ({summary['waived']} with waived differences)" if summary["waived"] else ""
     shown = ("in_sync", "undeclared", "drifted", "unreachable", "failed", "not_declared")
     counts = ", ".join(f"{summary[verdict]} {word(verdict)}" for verdict in shown)
-    sites = "1 site" if summary["sites"] == 1 else f"{summary['sites']} sites"
-    return f"{sites}{waived}: {counts}"
+    return f"{count_of(summary['sites'], 'site')}{waived}: {counts}"
 
 
 def needing_attention(fleet: Mapping) -> list[Mapping]:
@@ -182,11 +182,6 @@ def changes_of(change: Mapping) -> list[str]:
         kinds.setdefault(_KINDS.get(appeared[name], appeared[name]), []).append(name)
     gone = sorted((name for name in change["gone"] if name not in appeared), key=natural)
     return [
-        *(f"now {kind}: {_some(names)}" for kind, names in kinds.items()),
-        *([f"no longer different: {_some(gone)}"] if gone else []),
+        *(f"now {kind}: {some_of(names, _NAMED)}" for kind, names in kinds.items()),
+        *([f"no longer different: {some_of(gone, _NAMED)}"] if gone else []),
     ]
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more}"

@@ -12,6 +12,7 @@ from typing import Any
 from ansible.utils.helpers import pct_to_int
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import read_option, refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.words import count_of
 
 _NOT_DECLARED, _NOT_APPROVED, _OFFLINE = "lora_not_declared", "lora_not_approved", "lora_offline"
 _READY, _MISPLACED = "lora_ready", "lora_misplaced"
@@ -141,5 +142,7 @@ def lines_of(outcome: Mapping[str, Sequence[str]], total: int) -> list[str]:
     """
     counts = ", ".join(f"{len(outcome[name])} {name.replace('_', ' ')}" for name in _LISTS if outcome[name])
     named = [name for name in _LISTS if outcome[name] and name != "unchanged"]
-    sites = "1 site" if total == 1 else f"{total} sites"
-    return [f"{sites}: {counts}", *(f"{_WORDS.get(name, name)}: {', '.join(outcome[name])}" for name in named)]
+    return [
+        f"{count_of(total, 'site')}: {counts}",
+        *(f"{_WORDS.get(name, name)}: {', '.join(outcome[name])}" for name in named),
+    ]

@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, failure, quoted
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.reader import Host
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.words import count_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.bundling import (
     KEY,
     Bundle,
@@ -87,7 +88,7 @@ class _Run:
             serial = next_serial(node, self.directory, [last.serial] if last else [])
             bundle = Bundle(node, serial, hosts, present)
             path = bundle.write(self.directory, self.extras, self.loader)
-        count, size = len(bundle.carried), sum(size for _digest, size in bundle.files.values())
+        size = sum(size for _digest, size in bundle.files.values())
         since = f"only what {node} does not have after bundle {last.serial}" if present and last else "all artifacts"
         return {
             "node": node,
@@ -96,7 +97,7 @@ class _Run:
             "path": str(path),
             "size": size,
             "artifacts": sorted(bundle.carried),
-            "msg": f"{path} has {count} artifact{'' if count == 1 else 's'} ({since}) and {_shown(size)}.",
+            "msg": f"{path} has {count_of(len(bundle.carried), 'artifact')} ({since}) and {_shown(size)}.",
         }
 
 

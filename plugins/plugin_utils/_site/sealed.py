@@ -27,6 +27,7 @@ from typing import IO
 
 from ansible_collections.sovereign.vllm.plugins.module_utils._adapters.values import refused
 from ansible_collections.sovereign.vllm.plugins.module_utils._errors import VllmError, quoted
+from ansible_collections.sovereign.vllm.plugins.plugin_utils._host.words import some_of
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.layout import FORMAT, replace_file
 from ansible_collections.sovereign.vllm.plugins.plugin_utils._site.signing import require_signer, sign
 
@@ -147,9 +148,7 @@ def _files_in(top: Path, below: str = "") -> Iterator[tuple[str, int | None]]:
 
 
 def _listed(names: Iterable[str]) -> str:
-    shown = sorted(names)
-    more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
-    return ", ".join(map(quoted, shown[:_SHOWN])) + more
+    return some_of([quoted(name) for name in sorted(names)], _SHOWN)
 
 
 def checked_node(name: str, where: str) -> str:
